@@ -1,0 +1,170 @@
+"""A replay ring on the device.
+
+Leaves of equal dtype are packed side by side into the rows of one array, so that an insert is one
+write and a sample one gather for each dtype, whatever the number of leaves; a dtype is never
+changed (uint8 stays uint8). Under donation an insert works in place: its cost does not depend on
+the capacity.
+
+The order of rows is the order of insertion, modulo the capacity.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxsac.types import PyTree, Spec
+
+
+class Buffer(struct.PyTreeNode):
+    """Packed rows and the two counters of a ring."""
+
+    rows: dict[str, jax.Array]
+    """By dtype name: (capacity, width)."""
+    position: jax.Array
+    """Row of the next insert, int32 scalar."""
+    size: jax.Array
+    """Rows filled, int32 scalar."""
+    spec: Spec = struct.field(pytree_node=False)
+    """One unbatched transition."""
+
+    @property
+    def capacity(self) -> int:
+        """Rows that the ring holds (also under `jax.vmap`, where a seed axis is hidden)."""
+        return next(iter(self.rows.values())).shape[-2]
+
+
+class Plan(NamedTuple):
+    """What a buffer will take, before anything is allocated."""
+
+    capacity: int
+    bytes_per_transition: int
+    total_bytes: int
+
+
+def plan(capacity: int, transition: PyTree) -> Plan:
+    """The bytes that `init(capacity, transition)` would allocate.
+
+    Args:
+      capacity: rows.
+      transition: one unbatched example, arrays or `jax.ShapeDtypeStruct`s.
+
+    Raises:
+      ValueError: a capacity below 1.
+    """
+    if capacity < 1:
+        raise ValueError(f"replay capacity must be at least 1 transition, got {capacity}.")
+    row = sum(width * jnp.dtype(dtype).itemsize for dtype, width in _widths(Spec.of(transition)).items())
+    return Plan(capacity, row, capacity * row)
+
+
+def init(capacity: int, transition: PyTree) -> Buffer:
+    """An empty ring.
+
+    Args:
+      capacity: transitions held; the oldest is overwritten when the ring is full.
+      transition: one unbatched example: any pytree of arrays or `jax.ShapeDtypeStruct`s.
+
+    Raises:
+      ValueError: a capacity below 1.
+    """
+    plan(capacity, transition)
+    spec = Spec.of(transition)
+    rows = {dtype: jnp.zeros((capacity, width), dtype) for dtype, width in _widths(spec).items()}
+    return Buffer(rows, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), spec)
+
+
+def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> Buffer:
+    """Appends transitions in order, over the oldest when the ring is full.
+
+    Args:
+      buffer: the ring; donate it to a surrounding `jax.jit` for an insert in place.
+      transitions: the pytree of `init` with one leading axis (N, ...).
+      mask: bool (N,); rows where it is False are left out and take no room.
+
+    Returns:
+      The ring with the masked-in rows; of more than `capacity` the last are kept.
+
+    Raises:
+      ValueError: transitions of another structure, shape or dtype.
+    """
+    batch_shape = buffer.spec.batch_shape("transitions", transitions)
+    if len(batch_shape) != 1:
+        raise ValueError(f"transitions need exactly one leading axis, got {batch_shape}.")
+    capacity, (count,) = buffer.capacity, batch_shape
+    mask = jnp.ones(count, bool) if mask is None else mask
+    order = jnp.cumsum(mask) - 1
+    added = jnp.sum(mask, dtype=jnp.int32)
+    # Out-of-range indices are dropped: masked-out rows, and rows that later ones would overwrite
+    # within this insert (so that every index is unique and the last write wins).
+    kept = mask & (order >= added - capacity)
+    index = jnp.where(kept, (buffer.position + order) % capacity, capacity)
+    packed = _pack(buffer.spec, transitions)
+    rows = {
+        dtype: buffer.rows[dtype].at[index].set(packed[dtype], mode="drop") for dtype in buffer.rows
+    }
+    return buffer.replace(
+        rows=rows,
+        position=(buffer.position + added) % capacity,
+        size=jnp.minimum(buffer.size + added, capacity),
+    )
+
+
+def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
+    """Draws transitions uniformly, with replacement.
+
+    Args:
+      buffer: a ring that holds at least `batch_size` transitions.
+      key: PRNG key.
+      batch_size: rows to draw, static.
+
+    Returns:
+      The pytree of `init` with a leading axis (batch_size, ...).
+
+    Raises:
+      ValueError: more rows than the ring holds. Under `jax.jit` the fill is not known, and only
+        the capacity can be checked; an empty ring then gives zeros.
+    """
+    held = buffer.capacity if isinstance(buffer.size, jax.core.Tracer) else int(jnp.min(buffer.size))
+    if not 1 <= batch_size <= held:
+        raise ValueError(f"batch_size must be between 1 and the {held} transitions that replay holds, got {batch_size}.")
+    index = jax.random.randint(key, (batch_size,), 0, jnp.maximum(buffer.size, 1))
+    return _unpack(buffer.spec, {dtype: rows[index] for dtype, rows in buffer.rows.items()})
+
+
+def _leaves_by_dtype(spec: Spec) -> dict[str, list[int]]:
+    """Leaf numbers that share a row array."""
+    groups: dict[str, list[int]] = {}
+    for i, leaf in enumerate(spec.leaves):
+        groups.setdefault(leaf.dtype.name, []).append(i)
+    return groups
+
+
+def _widths(spec: Spec) -> dict[str, int]:
+    return {
+        dtype: sum(math.prod(spec.leaves[i].shape) for i in group)
+        for dtype, group in _leaves_by_dtype(spec).items()
+    }
+
+
+def _pack(spec: Spec, transitions: PyTree) -> dict[str, jax.Array]:
+    leaves = jax.tree.leaves(transitions)
+    return {
+        dtype: jnp.concatenate([jnp.reshape(leaves[i], (len(leaves[i]), -1)) for i in group], axis=1)
+        for dtype, group in _leaves_by_dtype(spec).items()
+    }
+
+
+def _unpack(spec: Spec, rows: dict[str, jax.Array]) -> PyTree:
+    leaves: list[Any] = [None] * len(spec.leaves)
+    for dtype, group in _leaves_by_dtype(spec).items():
+        sizes = [math.prod(spec.leaves[i].shape) for i in group]
+        columns = jnp.split(rows[dtype], list(itertools.accumulate(sizes))[:-1], axis=1)
+        for i, column in zip(group, columns, strict=True):
+            leaves[i] = jnp.reshape(column, (len(column), *spec.leaves[i].shape))
+    return jax.tree.unflatten(spec.treedef, leaves)

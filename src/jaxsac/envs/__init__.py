@@ -1,0 +1,1 @@
+"""Environments: spaces, stepping and resetting."""

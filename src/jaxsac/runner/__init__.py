@@ -1,0 +1,1 @@
+"""Training runs: the loop, the seed axis, evaluation, metrics and checkpoints."""

@@ -1,0 +1,1 @@
+"""The mathematics of Soft Actor-Critic: pure functions of arrays."""

@@ -1,0 +1,293 @@
+"""Soft Actor-Critic as pure functions: `init`, `act`, `update`, and what can be asked of a state."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsac.sac import distributions, networks
+from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms, minimize
+from jaxsac.sac.losses import Networks, actor_loss, alpha_loss, critic_loss
+from jaxsac.sac.state import (
+    ACTIVATIONS,
+    Config,
+    Hyperparameters,
+    Metrics,
+    Scalar,
+    State,
+    check_target_entropy,
+)
+from jaxsac.types import PyTree, Spec, Transition, flatten_batch
+
+
+def init(
+    key: jax.Array,
+    observation: PyTree,
+    action: Any,
+    config: Config = Config(),
+    hyperparameters: Hyperparameters = Hyperparameters(),
+) -> State:
+    """A fresh agent.
+
+    Args:
+      key: PRNG key for the initial parameters.
+      observation: one unbatched example: a pytree of arrays or `jax.ShapeDtypeStruct`s.
+      action: one unbatched example, (A,). Its dtype is the precision of the whole agent.
+      config: static structure.
+      hyperparameters: floats or scalar arrays.
+
+    Returns:
+      A state that shares no buffer with its arguments, so it can be donated.
+
+    Raises:
+      ValueError: an action that is not a floating vector, or a target entropy that no policy on
+        [-1, 1]^A can reach (above A·log 2).
+    """
+    observation_spec, action_spec = Spec.of(observation), Spec.of(action)
+    _check_action(action_spec)
+    (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
+    if hyperparameters.target_entropy is None:
+        hyperparameters = hyperparameters.replace(target_entropy=-float(size))
+    check_target_entropy(hyperparameters.target_entropy, size)
+    hyperparameters = jax.tree.map(lambda x: jnp.array(x, dtype), hyperparameters)
+    return _init(key, hyperparameters, config, observation_spec, action_spec)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _init(
+    key: jax.Array,
+    hyperparameters: Hyperparameters,
+    config: Config,
+    observation_spec: Spec,
+    action_spec: Spec,
+) -> State:
+    actor_key, critic_key = jax.random.split(key)
+    nets = _networks(config, action_spec)
+    observation, action = observation_spec.zeros(1), action_spec.zeros(1)
+    actor_params = nets.actor.init(actor_key, observation)["params"]
+    critic_params = nets.critic.init(critic_key, observation, action)["params"]
+    log_alpha = jnp.log(hyperparameters.initial_alpha)
+    return State(
+        actor_params=actor_params,
+        critic_params=critic_params,
+        target_critic_params=jax.tree.map(jnp.copy, critic_params),
+        log_alpha=log_alpha,
+        actor_opt_state=_adam(hyperparameters.actor_lr).init(actor_params),
+        critic_opt_state=_adam(hyperparameters.critic_lr).init(critic_params),
+        alpha_opt_state=_adam(hyperparameters.alpha_lr).init(log_alpha),
+        step=jnp.zeros((), jnp.int32),
+        skipped=jnp.zeros((), jnp.int32),
+        hyperparameters=hyperparameters,
+        config=config,
+        observation_spec=observation_spec,
+        action_spec=action_spec,
+    )
+
+
+@jax.jit
+def act(state: State, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
+    """The action for each observation: sampled, or the mode tanh(mean) when `key` is None.
+
+    Args:
+      state: the agent.
+      observation: pytree of (..., *event) with any leading axes.
+      key: PRNG key, or None.
+
+    Returns:
+      Actions (..., A) in [-1, 1].
+    """
+    if key is not None:
+        return sample(state, observation, key)[0]
+    batch_shape = state.observation_spec.batch_shape("observation", observation)
+    action = distributions.mode(_policy(state, observation, batch_shape))
+    return jnp.reshape(action, (*batch_shape, action.shape[-1]))
+
+
+@jax.jit
+def sample(state: State, observation: PyTree, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Draws actions (..., A) and their log-probabilities (...), measured in [-1, 1]^A."""
+    batch_shape = state.observation_spec.batch_shape("observation", observation)
+    policy = _policy(state, observation, batch_shape)
+    noise = jax.random.normal(key, policy.mean.shape, policy.mean.dtype)
+    action, log_prob = distributions.sample_and_log_prob(noise, policy)
+    return jnp.reshape(action, (*batch_shape, action.shape[-1])), jnp.reshape(log_prob, batch_shape)
+
+
+@jax.jit
+def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
+    """Q(s, a) of every critic, (E, ...), for observations and actions with equal leading axes."""
+    spec = Spec.of((state.observation_spec.tree, state.action_spec.tree))
+    batch_shape = spec.batch_shape("(observation, action)", (observation, action))
+    nets = _networks(state.config, state.action_spec)
+    q = nets.q(
+        state.critic_params,
+        flatten_batch(observation, batch_shape),
+        flatten_batch(action, batch_shape),
+    )
+    return jnp.reshape(q, (q.shape[0], *batch_shape))
+
+
+@jax.jit
+def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metrics]:
+    """One gradient step on critics, actor and temperature, then the target critics.
+
+    The actor is trained against the critics just updated, with the temperature from before the
+    update (as in the authors' second paper, arXiv:1812.05905, algorithm 1). When a loss or a
+    gradient is not finite, the state comes back as it was, with `skipped` one higher.
+
+    Args:
+      state: the agent; not donated.
+      batch: transitions with one leading axis (B, ...).
+      key: PRNG key for the noise of this update.
+
+    Returns:
+      The next state, and the metrics of this update.
+
+    Raises:
+      ValueError: a batch of another structure, shape, rank or dtype; raised while tracing.
+    """
+    batch_size = _check_batch(state, batch)
+    nets = _networks(state.config, state.action_spec)
+    hyper = state.hyperparameters
+    alpha = jnp.exp(state.log_alpha)
+    next_action_noise, action_noise = _noise(state, batch_size, key)
+
+    critic = minimize(
+        critic_loss, _adam(hyper.critic_lr), state.critic_params, state.critic_opt_state,
+        nets, state.target_critic_params, state.actor_params, alpha, hyper.gamma, batch,
+        next_action_noise,
+    )  # fmt: skip
+    actor = minimize(
+        actor_loss, _adam(hyper.actor_lr), state.actor_params, state.actor_opt_state,
+        nets, critic.params, alpha, batch.observation, action_noise, state.config.actor_gradient,
+    )  # fmt: skip
+    temperature = minimize(
+        alpha_loss, _adam(hyper.alpha_lr), state.log_alpha, state.alpha_opt_state,
+        actor.info.entropy, hyper.target_entropy,
+    )  # fmt: skip
+    target_critic_params = optax.incremental_update(
+        critic.params, state.target_critic_params, hyper.tau
+    )
+
+    new_state = state.replace(
+        actor_params=actor.params,
+        critic_params=critic.params,
+        target_critic_params=target_critic_params,
+        log_alpha=temperature.params,
+        actor_opt_state=actor.opt_state,
+        critic_opt_state=critic.opt_state,
+        alpha_opt_state=temperature.opt_state,
+        step=state.step + 1,
+    )
+    steps = (critic, actor, temperature)
+    finite = jnp.all(jnp.isfinite(jnp.stack([x for s in steps for x in (s.loss, s.gradient_norm)])))
+    new_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new_state, state)
+    new_state = new_state.replace(skipped=state.skipped + ~finite)
+    metrics = Metrics(
+        critic_loss=critic.loss,
+        actor_loss=actor.loss,
+        alpha_loss=temperature.loss,
+        alpha=alpha,
+        entropy=actor.info.entropy,
+        q_mean=critic.info.q_mean,
+        target_mean=critic.info.target_mean,
+        critic_gradient_norm=critic.gradient_norm,
+        actor_gradient_norm=actor.gradient_norm,
+        alpha_gradient_norm=temperature.gradient_norm,
+        skipped=new_state.skipped,
+    )
+    return new_state, metrics
+
+
+@jax.jit
+def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientTerms:
+    """The actor's gradient on a batch, split into score, entropy path and Q path.
+
+    ∇J = α ∇_φ log π_φ(a|s)|_a + (α ∇_a log π_φ(a|s) - ∇_a Q(s, a)) ∇_φ f_φ(ε; s)
+
+    The noise is the one that `update` draws from the same key. `update` differentiates through
+    the critics it has just trained, this function through those in `state`.
+
+    Args:
+      state: the agent.
+      batch: transitions (B, ...).
+      key: PRNG key.
+
+    Returns:
+      Four pytrees shaped like the actor's parameters, gradients of a loss to be minimised.
+
+    Raises:
+      ValueError: as `update`.
+    """
+    _, action_noise = _noise(state, _check_batch(state, batch), key)
+    return actor_gradient_terms(
+        state.actor_params,
+        _networks(state.config, state.action_spec),
+        state.critic_params,
+        jnp.exp(state.log_alpha),
+        batch.observation,
+        action_noise,
+    )
+
+
+def _policy(
+    state: State, observation: PyTree, batch_shape: tuple[int, ...]
+) -> distributions.TanhNormal:
+    nets = _networks(state.config, state.action_spec)
+    return nets.policy(state.actor_params, flatten_batch(observation, batch_shape))
+
+
+def _networks(config: Config, action_spec: Spec) -> Networks:
+    (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
+    activation = ACTIVATIONS[config.activation]
+    actor = config.actor or networks.Actor(
+        config.hidden_sizes, size, activation, config.layer_norm,
+        config.log_std_min, config.log_std_max, dtype,
+    )  # fmt: skip
+    critic = config.critic or networks.Critic(
+        config.hidden_sizes, config.num_critics, activation, config.layer_norm, dtype
+    )
+    return Networks(actor, critic)
+
+
+def _adam(learning_rate: Scalar) -> optax.GradientTransformation:
+    # eps_root keeps the derivative of sqrt finite at a zero second moment (a unit that never
+    # fired), so an update can itself be differentiated; in value it is below rounding.
+    return optax.adam(learning_rate, eps_root=1e-20)
+
+
+def _noise(state: State, batch_size: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Standard normal noise for the next action and for the action, each (B, A)."""
+    next_action_key, action_key = jax.random.split(key)
+    struct = state.action_spec.tree
+    shape = (batch_size, *struct.shape)
+    return (
+        jax.random.normal(next_action_key, shape, struct.dtype),
+        jax.random.normal(action_key, shape, struct.dtype),
+    )
+
+
+def _check_batch(state: State, batch: Transition) -> int:
+    """The batch size of a well-formed batch."""
+    observation, action = state.observation_spec.tree, state.action_spec.tree
+    scalar = jax.ShapeDtypeStruct((), action.dtype)
+    spec = Spec.of(Transition(observation, action, scalar, scalar, observation))
+    batch_shape = spec.batch_shape("batch", batch)
+    if len(batch_shape) != 1 or batch_shape[0] < 1:
+        raise ValueError(
+            f"batch needs exactly one leading axis of at least one transition, got the leading "
+            f"axes {batch_shape}: use jax.vmap for more axes."
+        )
+    return batch_shape[0]
+
+
+def _check_action(action_spec: Spec) -> None:
+    action = action_spec.tree
+    if not isinstance(action, jax.ShapeDtypeStruct) or len(action.shape) != 1 or action.shape[0] < 1:
+        raise ValueError(f"the action example must be one vector (A,), got {action}.")
+    if not jnp.issubdtype(action.dtype, jnp.floating):
+        raise ValueError(f"the action example must be floating, got {action.dtype}: jaxsac is for continuous actions.")

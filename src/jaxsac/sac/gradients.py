@@ -1,0 +1,93 @@
+"""How a loss becomes a step, and the actor's gradient taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxsac.sac import distributions
+from jaxsac.sac.losses import Networks, Params, actor_loss
+from jaxsac.types import PyTree
+
+
+class Step(NamedTuple):
+    """What one optimizer step returns."""
+
+    params: Params
+    opt_state: Any
+    loss: jax.Array
+    info: Any
+    gradient_norm: jax.Array
+
+
+class GradientTerms(NamedTuple):
+    """∇_φ J by the way in which φ enters; each is shaped like the actor's parameters.
+
+    score + entropy_path + q_path = total.
+    """
+
+    score: Params
+    """α ∇_φ log π_φ(a|s) at fixed a: through the density. Its expectation is zero."""
+    entropy_path: Params
+    """α ∇_a log π(a|s) ∇_φ f_φ(ε; s): the entropy's part through the sample."""
+    q_path: Params
+    """-∇_a Q(s, a) ∇_φ f_φ(ε; s): the critic's part through the sample."""
+    total: Params
+    """`jax.grad` of the actor loss."""
+
+
+def minimize(
+    loss: Callable[..., tuple[jax.Array, Any]],
+    optimizer: optax.GradientTransformation,
+    params: Params,
+    opt_state: Any,
+    *args: Any,
+) -> Step:
+    """One step of `optimizer` on `loss(params, *args) -> (scalar, info)`."""
+    (value, info), gradient = jax.value_and_grad(loss, has_aux=True)(params, *args)
+    updates, opt_state = optimizer.update(gradient, opt_state, params)
+    params = optax.apply_updates(params, updates)
+    return Step(params, opt_state, value, info, optax.global_norm(gradient))
+
+
+def actor_gradient_terms(
+    actor_params: Params,
+    networks: Networks,
+    critic_params: Params,
+    alpha: jax.Array,
+    observation: PyTree,
+    noise: jax.Array,
+) -> GradientTerms:
+    """Splits the actor's gradient into score, entropy path and Q path.
+
+    φ enters J(φ) = E[ α log π_φ(f_φ(ε; s)|s) - Q(s, f_φ(ε; s)) ] twice. Giving the two places
+    two names, `path` for f and `density` for π, makes the terms plain partial derivatives.
+
+    Args:
+      actor_params: φ.
+      networks: the actor and critic modules.
+      critic_params: θ.
+      alpha: temperature, scalar.
+      observation: states (B, ...).
+      noise: ε, standard normal (B, A).
+    """
+
+    def entropy_term(path: Params, density: Params) -> jax.Array:
+        sampler, evaluated = networks.policy(path, observation), networks.policy(density, observation)
+        _, log_prob = distributions.sample_and_log_prob(noise, sampler, evaluated)
+        return jnp.mean(alpha * log_prob)
+
+    def q_term(path: Params) -> jax.Array:
+        action, _ = distributions.sample_and_log_prob(noise, networks.policy(path, observation))
+        return -jnp.mean(jnp.min(networks.q(critic_params, observation, action), axis=0))
+
+    entropy_path, score = jax.grad(entropy_term, argnums=(0, 1))(actor_params, actor_params)
+    q_path = jax.grad(q_term)(actor_params)
+    total, _ = jax.grad(actor_loss, has_aux=True)(
+        actor_params, networks, critic_params, alpha, observation, noise
+    )
+    return GradientTerms(score, entropy_path, q_path, total)

@@ -1,0 +1,94 @@
+"""The default actor and critic: multilayer perceptrons in Flax Linen.
+
+Any pair of Linen modules with the same signatures can take their place (`Config.actor` and
+`Config.critic`). Networks always see observations with exactly one batch axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxsac.types import PyTree
+
+# On HalfCheetah this initialisation is worth about 1,000 points of return at 100,000 steps over
+# Flax's default (LeCun normal). Made once, because modules are compared by value.
+KERNEL_INIT = nn.initializers.orthogonal(math.sqrt(2))
+
+
+class MLP(nn.Module):
+    """Hidden layers, each with an optional LayerNorm and the activation; a linear output layer."""
+
+    hidden_sizes: tuple[int, ...]
+    output_size: int
+    activation: Callable[[jax.Array], jax.Array]
+    layer_norm: bool
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, *inputs: PyTree) -> jax.Array:
+        x = flat_features(inputs, self.param_dtype)
+        for size in self.hidden_sizes:
+            x = nn.Dense(size, kernel_init=KERNEL_INIT, param_dtype=self.param_dtype)(x)
+            if self.layer_norm:
+                x = nn.LayerNorm(param_dtype=self.param_dtype)(x)
+            x = self.activation(x)
+        return nn.Dense(self.output_size, kernel_init=KERNEL_INIT, param_dtype=self.param_dtype)(x)
+
+
+class Actor(nn.Module):
+    """observation -> (mean, log_std) of the pre-tanh Gaussian, each (B, A)."""
+
+    hidden_sizes: tuple[int, ...]
+    action_size: int
+    activation: Callable[[jax.Array], jax.Array]
+    layer_norm: bool
+    log_std_min: float
+    log_std_max: float
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, observation: PyTree) -> tuple[jax.Array, jax.Array]:
+        mlp = MLP(
+            self.hidden_sizes,
+            2 * self.action_size,
+            self.activation,
+            self.layer_norm,
+            self.param_dtype,
+        )
+        mean, log_std = jnp.split(mlp(observation), 2, axis=-1)
+        return mean, jnp.clip(log_std, self.log_std_min, self.log_std_max)
+
+
+class Critic(nn.Module):
+    """(observation, action) -> Q(s, a) of every member of the ensemble, (E, B)."""
+
+    hidden_sizes: tuple[int, ...]
+    num_critics: int
+    activation: Callable[[jax.Array], jax.Array]
+    layer_norm: bool
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, observation: PyTree, action: jax.Array) -> jax.Array:
+        # One batched matrix product a layer for the whole ensemble.
+        ensemble = nn.vmap(
+            MLP,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=None,  # pyright: ignore[reportArgumentType]
+            out_axes=0,
+            axis_size=self.num_critics,
+        )(self.hidden_sizes, 1, self.activation, self.layer_norm, self.param_dtype)
+        return jnp.squeeze(ensemble(observation, action), axis=-1)
+
+
+def flat_features(tree: PyTree, dtype: Any) -> jax.Array:
+    """All leaves of a pytree with one batch axis, flattened and joined: (B, features)."""
+    leaves = [jnp.reshape(x, (x.shape[0], -1)).astype(dtype) for x in jax.tree.leaves(tree)]
+    return jnp.concatenate(leaves, axis=-1)

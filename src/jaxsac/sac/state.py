@@ -1,0 +1,125 @@
+"""What an agent is made of: static structure, float leaves, the state and its metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from jaxsac.sac.losses import Params
+from jaxsac.types import Spec
+
+Scalar = float | jax.Array
+ACTIVATIONS = {"relu": nn.relu, "tanh": nn.tanh, "silu": nn.silu, "gelu": nn.gelu, "elu": nn.elu}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Static structure: a new value compiles a new program."""
+
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    """Units of each hidden layer, for the actor and every critic."""
+    activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = "relu"
+    """Activation after each hidden layer."""
+    num_critics: int = 2
+    """Size of the critic ensemble; targets and the actor use the minimum over all of it."""
+    layer_norm: bool = False
+    """LayerNorm before each activation."""
+    actor_gradient: Literal["total", "path"] = "total"
+    """Estimator of the actor's gradient: total, or path (the score term left out)."""
+    log_std_min: float = -10.0
+    """Lower clip of the policy's log standard deviation (before tanh)."""
+    log_std_max: float = 2.0
+    """Upper clip of the policy's log standard deviation (before tanh)."""
+    actor: nn.Module | None = None
+    """Custom network: observation -> (mean, log_std), each (B, A). Replaces the default one."""
+    critic: nn.Module | None = None
+    """Custom network: (observation, action) -> q, (E, B). Replaces the default one."""
+
+    def __post_init__(self) -> None:
+        if not self.hidden_sizes or min(self.hidden_sizes) < 1:
+            raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}.")
+        if self.num_critics < 1:
+            raise ValueError(f"num_critics must be at least 1, got {self.num_critics}.")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, got {self.activation!r}.")
+        if self.actor_gradient not in ("total", "path"):
+            raise ValueError(f"actor_gradient must be total or path, got {self.actor_gradient!r}.")
+        if not self.log_std_min < self.log_std_max:
+            raise ValueError(f"log_std_min {self.log_std_min} is not below log_std_max {self.log_std_max}.")
+
+
+class Hyperparameters(struct.PyTreeNode):
+    """Float leaves carried in the state: a new value never recompiles, and any can be vmapped."""
+
+    actor_lr: Scalar = 3e-4
+    """Adam step size of the actor."""
+    critic_lr: Scalar = 3e-4
+    """Adam step size of the critics."""
+    alpha_lr: Scalar = 3e-4
+    """Adam step size of log α; 0 keeps the temperature at initial_alpha."""
+    gamma: Scalar = 0.99
+    """Discount factor per environment step."""
+    tau: Scalar = 0.005
+    """Share of the critics moved into their targets at each update (Polyak averaging)."""
+    target_entropy: Scalar | None = None
+    """Entropy that α steers to, in nats, with actions in [-1, 1]; None means -dim(A)."""
+    initial_alpha: Scalar = 1.0
+    """Temperature at the start."""
+
+
+class State(struct.PyTreeNode):
+    """Everything that `update` reads and returns; a fixed point in structure, shapes and dtypes."""
+
+    actor_params: Params
+    critic_params: Params
+    target_critic_params: Params
+    log_alpha: jax.Array
+    actor_opt_state: Any
+    critic_opt_state: Any
+    alpha_opt_state: Any
+    step: jax.Array
+    """Updates applied, int32 scalar."""
+    skipped: jax.Array
+    """Updates left out because a loss or gradient was not finite, int32 scalar."""
+    hyperparameters: Hyperparameters
+    config: Config = struct.field(pytree_node=False)
+    observation_spec: Spec = struct.field(pytree_node=False)
+    action_spec: Spec = struct.field(pytree_node=False)
+
+
+class Metrics(NamedTuple):
+    """Scalars of one update, computed beside the losses."""
+
+    critic_loss: jax.Array
+    actor_loss: jax.Array
+    alpha_loss: jax.Array
+    alpha: jax.Array
+    """Temperature used in this update."""
+    entropy: jax.Array
+    """Batch estimate of the policy's entropy, nats."""
+    q_mean: jax.Array
+    """Mean prediction over batch and ensemble."""
+    target_mean: jax.Array
+    """Mean Bellman target."""
+    critic_gradient_norm: jax.Array
+    actor_gradient_norm: jax.Array
+    alpha_gradient_norm: jax.Array
+    skipped: jax.Array
+    """Updates left out so far because they were not finite."""
+
+
+def check_target_entropy(target_entropy: Scalar, action_size: int) -> None:
+    """Refuses a target entropy above that of the uniform distribution on [-1, 1]^A."""
+    highest = action_size * math.log(2)
+    if not isinstance(target_entropy, jax.core.Tracer) and jnp.any(target_entropy > highest):
+        raise ValueError(
+            f"target_entropy {target_entropy} cannot be reached: no policy on [-1, 1]^{action_size} "
+            f"has more than {action_size}·log 2 = {highest:.3f} nats, so the temperature would grow "
+            f"for ever. The usual choice is {-action_size} (minus the action dimension)."
+        )

@@ -1,0 +1,119 @@
+"""The words that every room of the library shares: a transition, and the spec of a pytree."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+PyTree = Any
+"""Nested tuples, lists and dicts of arrays; a single array is one too."""
+
+
+class Transition(NamedTuple):
+    """One step of a Markov decision process, or a batch of them with leading axes.
+
+    `discount` follows dm_env and rlax: 0 where the process *terminated*, 1 elsewhere. A time
+    limit is not a termination, so it keeps 1 and the next state's value is bootstrapped;
+    `next_observation` is then the true final observation, not that of a reset.
+    """
+
+    observation: PyTree
+    """Pytree of arrays, each (..., *event)."""
+    action: Any
+    """(..., A), in [-1, 1]."""
+    reward: Any
+    """(...)."""
+    discount: Any
+    """(...), in [0, 1]."""
+    next_observation: PyTree
+    """As `observation`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """Structure, shapes and dtypes of one unbatched pytree.
+
+    Hashable and compared by value, so it can be a static field of a jitted function's argument.
+    """
+
+    treedef: Any
+    leaves: tuple[jax.ShapeDtypeStruct, ...]
+
+    @classmethod
+    def of(cls, example: PyTree) -> Spec:
+        """The spec of an unbatched `example`: arrays, scalars or `jax.ShapeDtypeStruct`s."""
+        leaves, treedef = jax.tree.flatten(example)
+        return cls(treedef, tuple(_struct(leaf) for leaf in leaves))
+
+    @property
+    def tree(self) -> PyTree:
+        """The pytree of `jax.ShapeDtypeStruct`s that this describes."""
+        return jax.tree.unflatten(self.treedef, self.leaves)
+
+    def zeros(self, *batch_shape: int) -> PyTree:
+        """A pytree of zeros with this spec and leading axes `batch_shape`."""
+        return jax.tree.map(lambda leaf: jnp.zeros((*batch_shape, *leaf.shape), leaf.dtype), self.tree)
+
+    def batch_shape(self, name: str, tree: PyTree) -> tuple[int, ...]:
+        """The leading axes that all leaves of `tree` share in front of this spec's shapes.
+
+        Args:
+          name: what to call `tree` in an error.
+          tree: a pytree of arrays.
+
+        Returns:
+          The common leading shape; `()` for an unbatched tree.
+
+        Raises:
+          ValueError: another structure, dtype or event shape, or leaves that disagree on their
+            leading axes. The message names the leaf, what it has and what was expected.
+        """
+        paths_and_leaves, treedef = jax.tree.flatten_with_path(tree)
+        if treedef != self.treedef:
+            raise ValueError(
+                f"{name} has the tree structure {treedef}, expected {self.treedef} as in the "
+                "example given to `init`."
+            )
+        batch_shapes = {}
+        for (path, leaf), expected in zip(paths_and_leaves, self.leaves, strict=True):
+            leaf_name, actual = name + jax.tree_util.keystr(path), _struct(leaf)
+            if actual.dtype != expected.dtype:
+                raise ValueError(
+                    f"{leaf_name} has dtype {actual.dtype}, expected {expected.dtype}: convert it "
+                    "first, or call `init` with an example of the dtype you mean."
+                )
+            split = len(actual.shape) - len(expected.shape)
+            if split < 0 or actual.shape[split:] != expected.shape:
+                raise ValueError(
+                    f"{leaf_name} has shape {actual.shape}, expected "
+                    f"({', '.join(['...', *map(str, expected.shape)])})."
+                )
+            batch_shapes[leaf_name] = actual.shape[:split]
+        if len(set(batch_shapes.values())) > 1:
+            raise ValueError(describe_disagreement(batch_shapes))
+        return next(iter(batch_shapes.values()), ())
+
+
+def describe_disagreement(batch_shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """The error text for leaves that should have the same leading axes and do not."""
+    listed = ", ".join(f"{name}: {shape}" for name, shape in batch_shapes.items())
+    return (
+        f"leading axes disagree ({listed}); every leaf needs the same ones, so a reward is (B,), "
+        "not (B, 1)."
+    )
+
+
+def flatten_batch(tree: PyTree, batch_shape: tuple[int, ...]) -> PyTree:
+    """Merges the leading axes `batch_shape` of every leaf into one."""
+    size, rank = math.prod(batch_shape), len(batch_shape)
+    return jax.tree.map(lambda leaf: jnp.reshape(leaf, (size, *jnp.shape(leaf)[rank:])), tree)
+
+
+def _struct(leaf: Any) -> jax.ShapeDtypeStruct:
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf))
+    return jax.ShapeDtypeStruct(jnp.shape(leaf), dtype)
