@@ -16,9 +16,26 @@ from flax import linen as nn
 
 from jaxsac.types import PyTree
 
-# On HalfCheetah this initialisation is worth about 1,000 points of return at 100,000 steps over
-# Flax's default (LeCun normal). Made once, because modules are compared by value.
-KERNEL_INIT = nn.initializers.orthogonal(math.sqrt(2))
+
+def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
+    """A random semi-orthogonal matrix times √2, (inputs, outputs).
+
+    On HalfCheetah this is worth about 1,000 points of return at 100,000 steps over Flax's default
+    (LeCun normal). The matrix is the polar factor of a Gaussian one, which is uniformly
+    distributed like the usual QR factor, by the Newton-Schulz iteration X ← (3X - X XᵀX) / 2.
+    Matrix products alone, because jaxlib's QR on the CPU can deadlock: batched, as over seeds or
+    an ensemble, it waits inside a worker of the thread pool that it needs.
+    """
+    gaussian = jax.random.normal(key, shape, jnp.promote_types(dtype, jnp.float32))
+    # A Gaussian matrix has no singular value much above √m + √n; the iteration needs them below √3
+    # and lifts the small ones by half a step.
+    x = gaussian / (1.1 * (math.sqrt(shape[0]) + math.sqrt(shape[1])))
+
+    def step(_: int, x: jax.Array) -> jax.Array:
+        cubed = (x @ x.T) @ x if shape[0] <= shape[1] else x @ (x.T @ x)
+        return 1.5 * x - 0.5 * cubed
+
+    return (math.sqrt(2) * jax.lax.fori_loop(0, 50, step, x)).astype(dtype)
 
 
 class MLP(nn.Module):
@@ -34,11 +51,11 @@ class MLP(nn.Module):
     def __call__(self, *inputs: PyTree) -> jax.Array:
         x = flat_features(inputs, self.param_dtype)
         for size in self.hidden_sizes:
-            x = nn.Dense(size, kernel_init=KERNEL_INIT, param_dtype=self.param_dtype)(x)
+            x = nn.Dense(size, kernel_init=orthogonal_kernel, param_dtype=self.param_dtype)(x)
             if self.layer_norm:
                 x = nn.LayerNorm(param_dtype=self.param_dtype)(x)
             x = self.activation(x)
-        return nn.Dense(self.output_size, kernel_init=KERNEL_INIT, param_dtype=self.param_dtype)(x)
+        return nn.Dense(self.output_size, kernel_init=orthogonal_kernel, param_dtype=self.param_dtype)(x)
 
 
 class Actor(nn.Module):

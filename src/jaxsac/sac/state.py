@@ -7,7 +7,7 @@ import math
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax import struct
 
@@ -114,10 +114,15 @@ class Metrics(NamedTuple):
     """Updates left out so far because they were not finite."""
 
 
-def check_target_entropy(target_entropy: Scalar, action_size: int) -> None:
-    """Refuses a target entropy above that of the uniform distribution on [-1, 1]^A."""
+def check_target_entropy(target_entropy: Scalar | None, action_size: int) -> None:
+    """Refuses a target entropy above that of the uniform distribution on [-1, 1]^A.
+
+    None (the default is to be used) and traced values pass.
+    """
     highest = action_size * math.log(2)
-    if not isinstance(target_entropy, jax.core.Tracer) and jnp.any(target_entropy > highest):
+    if target_entropy is None or isinstance(target_entropy, jax.core.Tracer):
+        return
+    if np.any(np.asarray(target_entropy) > highest):
         raise ValueError(
             f"target_entropy {target_entropy} cannot be reached: no policy on [-1, 1]^{action_size} "
             f"has more than {action_size}·log 2 = {highest:.3f} nats, so the temperature would grow "

@@ -1,0 +1,248 @@
+"""Gymnasium environments on the host: seeds × environments as one batch of true transitions.
+
+The driver owns the resets. Environments made by `make` do not reset themselves, so a step's
+observation is always the true one. A vector environment of the user's own works by the autoreset
+mode that it declares in `metadata["autoreset_mode"]`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import jax
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from jaxsac.envs import spaces
+from jaxsac.types import PyTree, Transition
+
+
+class Episode(NamedTuple):
+    """A finished training episode."""
+
+    seed_index: int
+    env_index: int
+    episode_return: float
+    """Undiscounted sum of the environment's rewards."""
+    length: int
+    """Steps."""
+
+
+class Arrival(NamedTuple):
+    """What one step of all environments delivered; leading axes (S seeds, E environments)."""
+
+    transition: Transition
+    valid: np.ndarray
+    """bool (S, E): rows that are transitions. Not: the step in which a NEXT_STEP environment
+    resets, and anything with a non-finite number in it."""
+    observation: PyTree
+    """Where the next action is to be taken: after a reset, not `transition.next_observation`."""
+
+
+def make(env_id: str, num_envs: int) -> VectorEnv:
+    """Makes `num_envs` copies of a registered environment, stepped in turn, without autoreset.
+
+    Args:
+      env_id: a Gymnasium id, or `module:EnvId` to import the module that registers it.
+      num_envs: number of copies.
+
+    Raises:
+      ValueError: an id that is not registered.
+      ModuleNotFoundError: the environment needs a package that is not installed; names the
+        command that installs it.
+    """
+    try:
+        return gymnasium.make_vec(
+            env_id,
+            num_envs=num_envs,
+            vectorization_mode="sync",
+            vector_kwargs={"autoreset_mode": AutoresetMode.DISABLED},
+        )
+    except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
+        raise ValueError(
+            f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
+            "module:EnvId for one that your own module registers."
+        ) from error
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise ModuleNotFoundError(
+            f"{env_id} needs a package that is not installed ({error}): for MuJoCo environments "
+            "run `pip install 'jaxsac[envs]'`, for others `pip install 'gymnasium[all]'`."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"cannot import what {env_id!r} needs: {error}. In module:EnvId the module must be "
+            "importable from here.",
+            name=error.name,
+        ) from error
+
+
+def redirect_mujoco_warnings() -> None:
+    """Sends MuJoCo's warnings to Python's `warnings`, not to a MUJOCO_LOG.TXT in the current folder.
+
+    Process-wide, so it is called by runs and never on import. Without MuJoCo it does nothing.
+    """
+    try:
+        import mujoco
+    except ModuleNotFoundError:
+        return
+
+    def warn(message: str) -> None:
+        # Said by mujoco 4 of Gymnasium's own half_cheetah.xml, once a copy; no user can act on it.
+        if "settotalmass" not in message:
+            warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
+
+    mujoco.set_mju_user_warning(warn)
+
+
+def environment_seeds(seed: int, stream: Sequence[int], count: int) -> list[int]:
+    """Seeds for `count` environments that depend on the member's own seed and a stream alone."""
+    sequence = np.random.SeedSequence([seed, *stream])
+    return [int(word) for word in sequence.generate_state(count)]
+
+
+class HostEnvs:
+    """S seeds × E environments, stepped as one Gymnasium vector environment."""
+
+    def __init__(self, envs: VectorEnv, num_seeds: int) -> None:
+        """Takes over a vector environment of S·E copies; copy s·E + e belongs to seed s.
+
+        Raises:
+          ValueError: spaces that cannot be learned on, an undeclared autoreset mode, or a number
+            of copies that `num_seeds` does not divide.
+        """
+        mode = (envs.metadata or {}).get("autoreset_mode")
+        if not isinstance(mode, AutoresetMode):
+            raise ValueError(
+                f"{envs} declares the autoreset mode {mode!r}: which observation a finished step "
+                "returns would be a guess. Set metadata['autoreset_mode'] to a member of "
+                "gymnasium.vector.AutoresetMode."
+            )
+        if num_seeds < 1 or envs.num_envs % num_seeds:
+            raise ValueError(f"{envs.num_envs} environments do not divide over {num_seeds} seeds.")
+        self.action_map = spaces.action_map(envs.single_action_space)
+        self.observation_example = spaces.observation_example(envs.single_observation_space)
+        self._envs = envs
+        self._mode = mode
+        self.num_seeds, self.num_envs = num_seeds, envs.num_envs // num_seeds
+        self.discarded = np.zeros(num_seeds, np.int64)
+        """Steps kept out of replay because of a non-finite number, by seed."""
+
+    def reset(self, seeds: Sequence[int]) -> Arrival:
+        """Starts all S·E episodes; `seeds` holds one number for each copy.
+
+        Returns:
+          An arrival without valid transitions, to ask for the first action with.
+        """
+        count = self._envs.num_envs
+        observation, _ = self._envs.reset(seed=list(seeds))
+        self._observation = self._cast(observation)
+        self._resetting = np.zeros(count, bool)
+        self._cut = np.zeros(count, bool)
+        self._returns, self._lengths = np.zeros(count), np.zeros(count, np.int64)
+        zeros = np.zeros(count, np.float32)
+        action = np.zeros((count, self.action_map.size), np.float32)
+        transition = Transition(self._observation, action, zeros, zeros, self._observation)
+        return self._by_seed(Arrival(transition, np.zeros(count, bool), self._observation))
+
+    def step(self, action: np.ndarray) -> tuple[Arrival, list[Episode]]:
+        """Steps every environment.
+
+        Args:
+          action: (S, E, A) in [-1, 1]. A row that is not finite is replaced by zeros, and its
+            step discarded.
+
+        Returns:
+          The arrival, and the episodes that ended in it.
+        """
+        count = self._envs.num_envs
+        action = np.asarray(action).reshape(count, self.action_map.size)
+        finite_action = np.isfinite(action).all(axis=1)
+        action = np.where(finite_action[:, None], action, np.zeros_like(action))
+        raw, reward, terminated, truncated, infos = self._envs.step(self.action_map(action))
+        done = np.asarray(terminated | truncated)
+        arrived = self._cast(raw)
+        next_observation = self._true_next_observation(arrived, done, infos)
+
+        reward = np.asarray(reward, np.float32)
+        finite = finite_action & np.isfinite(reward)
+        finite &= _finite_rows(self._observation) & _finite_rows(next_observation)
+        # In NEXT_STEP mode the step after a finished one is the reset: no transition.
+        stepped = ~self._resetting
+        self._cut = (self._cut | ~finite) & stepped
+        valid = stepped & ~self._cut
+        self.discarded += (stepped & self._cut).reshape(self.num_seeds, -1).sum(axis=1)
+
+        transition = Transition(
+            self._observation,
+            action,
+            reward,
+            1 - np.asarray(terminated, np.float32),
+            next_observation,
+        )
+        episodes = self._count_episodes(reward, done, stepped)
+        self._observation = self._start_next_episodes(arrived, done)
+        return self._by_seed(Arrival(transition, valid, self._observation)), episodes
+
+    def close(self) -> None:
+        """Closes the vector environment."""
+        self._envs.close()
+
+    def _true_next_observation(self, arrived: PyTree, done: np.ndarray, infos: Any) -> PyTree:
+        if self._mode is not AutoresetMode.SAME_STEP or not done.any():
+            return arrived
+        finals = [infos["final_obs"][i] for i in np.flatnonzero(done)]
+        final = self._cast(jax.tree.map(lambda *rows: np.stack(rows), *finals))
+
+        def replace(rows: np.ndarray, final_rows: np.ndarray) -> np.ndarray:
+            rows = rows.copy()
+            rows[done] = final_rows
+            return rows
+
+        return jax.tree.map(replace, arrived, final)
+
+    def _count_episodes(
+        self, reward: np.ndarray, done: np.ndarray, stepped: np.ndarray
+    ) -> list[Episode]:
+        self._returns += np.where(stepped, reward, 0)
+        self._lengths += stepped
+        ended = done | self._cut
+        episodes = [
+            Episode(*divmod(int(i), self.num_envs), float(self._returns[i]), int(self._lengths[i]))
+            for i in np.flatnonzero(done & ~self._cut)
+        ]
+        self._returns[ended], self._lengths[ended] = 0, 0
+        return episodes
+
+    def _start_next_episodes(self, arrived: PyTree, done: np.ndarray) -> PyTree:
+        if self._mode is AutoresetMode.DISABLED:
+            ended = done | self._cut
+            if ended.any():
+                observation, _ = self._envs.reset(options={"reset_mask": ended})
+                arrived = self._cast(observation)
+            self._cut[:] = False
+        else:
+            # A cut episode of an environment that resets itself is left out to its end.
+            self._cut &= ~done
+            self._resetting = done & (self._mode is AutoresetMode.NEXT_STEP)
+        return arrived
+
+    def _cast(self, observation: PyTree) -> PyTree:
+        return jax.tree.map(
+            lambda struct, rows: np.asarray(rows, struct.dtype),
+            self.observation_example,
+            observation,
+        )
+
+    def _by_seed(self, tree: Any) -> Any:
+        lead = (self.num_seeds, self.num_envs)
+        return jax.tree.map(lambda rows: rows.reshape(*lead, *rows.shape[1:]), tree)
+
+
+def _finite_rows(tree: PyTree) -> np.ndarray:
+    """bool (N,): rows of a batched pytree without a NaN or an infinity."""
+    floats = [x for x in jax.tree.leaves(tree) if np.issubdtype(x.dtype, np.floating)]
+    count = len(jax.tree.leaves(tree)[0])
+    return np.array([np.isfinite(x).reshape(count, -1).all(axis=1) for x in floats]).all(axis=0) & np.ones(count, bool)

@@ -1,0 +1,98 @@
+"""Which Gymnasium spaces can be learned on, and the map from [-1, 1] to an action space.
+
+A space that cannot be used is refused at construction, in one sentence with the remedy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from gymnasium import spaces
+
+from jaxsac.types import PyTree
+
+
+class ActionMap(NamedTuple):
+    """The affine map from [-1, 1]^A to a bounded box, per dimension."""
+
+    low: np.ndarray
+    high: np.ndarray
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def size(self) -> int:
+        """A, the number of action dimensions."""
+        return self.low.size
+
+    def __call__(self, action: np.ndarray) -> np.ndarray:
+        """Maps (N, A) in [-1, 1] to (N, *shape) in the environment's own units."""
+        # Centre and half-width, not low + (a + 1) / 2 · width: exact for symmetric bounds, where
+        # a small action would otherwise lose its digits to the 1.
+        center, half_width = (self.low + self.high) / 2, (self.high - self.low) / 2
+        mapped = np.clip(center + half_width * action, self.low, self.high)
+        return mapped.astype(self.dtype).reshape(len(action), *self.shape)
+
+
+def action_map(space: spaces.Space[Any]) -> ActionMap:
+    """The map from [-1, 1]^A to a bounded, floating `Box`.
+
+    Raises:
+      ValueError: any other space, or a `Box` with an infinite, half-infinite or empty range.
+    """
+    if not isinstance(space, spaces.Box):
+        raise ValueError(
+            f"action space {space} is not a Box: jaxsac learns continuous actions only; use an "
+            "algorithm for discrete actions, or an environment (or wrapper) with one Box."
+        )
+    if not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(
+            f"action space {space} has dtype {space.dtype}, not a floating type: wrap the "
+            "environment so that it takes real numbers."
+        )
+    if space.low.size < 1:
+        raise ValueError(f"action space {space} has no dimension, so there is nothing to learn.")
+    low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
+    unbounded = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
+    if unbounded.size:
+        raise ValueError(
+            f"action space {space} is unbounded in dimension(s) {unbounded.tolist()}: the policy "
+            "lives in a box, so give finite bounds, for example with "
+            "gymnasium.wrappers.TransformAction or RescaleAction."
+        )
+    empty = np.flatnonzero(low >= high)
+    if empty.size:
+        raise ValueError(
+            f"action space {space} has an empty range (low >= high) in dimension(s) "
+            f"{empty.tolist()}: remove those dimensions or widen their bounds."
+        )
+    return ActionMap(low, high, space.shape, space.dtype)
+
+
+def observation_example(space: spaces.Space[Any]) -> PyTree:
+    """The pytree of `jax.ShapeDtypeStruct`s of one observation, as it is stored and learned on.
+
+    `Dict` and `Tuple` spaces become dicts and tuples; 64-bit numbers become 32-bit ones unless
+    JAX has 64 bits enabled; every other dtype is kept.
+
+    Raises:
+      ValueError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, or a dtype that JAX
+        does not have.
+    """
+    if isinstance(space, spaces.Dict):
+        if not space.spaces:
+            raise ValueError("observation space Dict() is empty.")
+        return {name: observation_example(part) for name, part in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(observation_example(part) for part in space.spaces)
+    if not isinstance(space, spaces.Box | spaces.MultiBinary):
+        raise ValueError(
+            f"observation space {space} is not a Box, MultiBinary, Dict or Tuple: wrap the "
+            "environment, for example with gymnasium.wrappers.FlattenObservation."
+        )
+    kind = np.dtype(space.dtype).kind
+    if kind not in "fiub":
+        raise ValueError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
+    return jax.ShapeDtypeStruct(space.shape, jax.dtypes.canonicalize_dtype(space.dtype))

@@ -1,0 +1,122 @@
+"""What a run is: one validated record, written to its manifest and read back from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import Any
+
+from jaxsac.sac.state import Config, Hyperparameters
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """A training run. Counts of transitions are per seed."""
+
+    env: str
+    """Gymnasium id, or module:EnvId for one that your own module registers."""
+    seeds: int = 1
+    """Number of independent seeds trained together."""
+    seed: int = 0
+    """Number of the first seed; the group is seed, seed + 1, …"""
+    steps: int = 1_000_000
+    """Environment transitions to train for, per seed."""
+    num_envs: int = 1
+    """Environments per seed, stepped together."""
+    learning_starts: int = 10_000
+    """Transitions by uniformly random actions before the first update, per seed."""
+    utd: float = 1.0
+    """Gradient updates per environment transition; fractions are allowed."""
+    batch_size: int = 256
+    """Transitions per update."""
+    replay_capacity: int = 1_000_000
+    """Transitions that replay holds, per seed."""
+    eval_every: int = 5_000
+    """Transitions between evaluations, per seed; 0 turns them off."""
+    eval_episodes: int = 10
+    """Deterministic episodes per evaluation, per seed."""
+    log_every: int = 1_000
+    """Transitions between rows of the metrics, per seed."""
+    agent: Config = Config()
+    hyperparameters: Hyperparameters = Hyperparameters()
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "steps", "num_envs", "batch_size", "replay_capacity", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("seed", "learning_starts", "eval_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
+        if self.eval_every and self.eval_episodes < 1:
+            raise ValueError(f"eval_episodes must be at least 1, got {self.eval_episodes}.")
+        if not (math.isfinite(self.utd) and self.utd > 0):
+            raise ValueError(f"utd must be a positive number, got {self.utd}.")
+        held = min(self.learning_starts, self.replay_capacity)
+        if self.batch_size > held:
+            raise ValueError(
+                f"batch_size {self.batch_size} is more than replay holds at the first update "
+                f"({held} = the smaller of learning_starts {self.learning_starts} and "
+                f"replay_capacity {self.replay_capacity}): raise those or lower batch_size."
+            )
+        _check_hyperparameters(self.hyperparameters)
+
+    @property
+    def updates_per_transition(self) -> Fraction:
+        """`utd` as the exact ratio that the schedule counts with."""
+        return Fraction(self.utd).limit_denominator(1_000_000)
+
+    @property
+    def members(self) -> list[int]:
+        """The seed numbers of the group."""
+        return list(range(self.seed, self.seed + self.seeds))
+
+    def to_json(self) -> dict[str, Any]:
+        """A flat dictionary of JSON values.
+
+        Raises:
+          ValueError: custom network modules, which a manifest cannot describe.
+        """
+        if self.agent.actor is not None or self.agent.critic is not None:
+            raise ValueError("a run's manifest cannot hold custom network modules.")
+        fields = {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if f.name not in ("agent", "hyperparameters")
+        }
+        agent = dataclasses.asdict(self.agent)
+        del agent["actor"], agent["critic"]
+        agent["hidden_sizes"] = list(self.agent.hidden_sizes)
+        return {**fields, **agent, **dataclasses.asdict(self.hyperparameters)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> RunConfig:
+        """The inverse of `to_json`.
+
+        Raises:
+          ValueError: fields that are unknown or missing.
+        """
+        values = dict(values)
+        try:
+            values["hidden_sizes"] = tuple(values["hidden_sizes"])
+            agent = Config(**_take(values, Config, without=("actor", "critic")))
+            hyperparameters = Hyperparameters(**_take(values, Hyperparameters))
+            return cls(agent=agent, hyperparameters=hyperparameters, **values)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the configuration of a run: {error}.") from error
+
+
+def _take(values: dict[str, Any], kind: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    names = [f.name for f in dataclasses.fields(kind) if f.name not in without]
+    return {name: values.pop(name) for name in names}
+
+
+def _check_hyperparameters(values: Hyperparameters) -> None:
+    for name in ("actor_lr", "critic_lr", "alpha_lr"):
+        if not 0 <= getattr(values, name) < math.inf:
+            raise ValueError(f"{name} must be zero or a positive number, got {getattr(values, name)}.")
+    for name in ("gamma", "tau"):
+        if not 0 <= getattr(values, name) <= 1:
+            raise ValueError(f"{name} must be between 0 and 1, got {getattr(values, name)}.")
+    if not 0 < values.initial_alpha < math.inf:
+        raise ValueError(f"initial_alpha must be positive, got {values.initial_alpha}.")

@@ -1,0 +1,141 @@
+"""One step of learning, for all seeds at once: insert, sample, update, act."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsac.data import replay
+from jaxsac.data.replay import Buffer
+from jaxsac.sac import agent as sac
+from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
+from jaxsac.types import PyTree, Transition
+
+
+class Carry(NamedTuple):
+    """Everything that learning carries from step to step; every array has a leading seed axis."""
+
+    agent: State
+    buffer: Buffer
+    key: jax.Array
+    metrics: Metrics
+    """Of the latest update; zeros before the first."""
+
+
+class Work(NamedTuple):
+    """What a step has to do; the same for all seeds."""
+
+    num_updates: Any
+    """int32 scalar."""
+    uniform: Any
+    """bool scalar: act uniformly (warm-up) instead of by the policy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """When to explore and when to update, counted in transitions of one seed."""
+
+    learning_starts: int
+    """Transitions collected by uniform actions before the first update."""
+    utd: Fraction
+    """Updates per transition."""
+
+    def updates_due(self, transitions: int) -> int:
+        """Updates that have to be done once `transitions` have arrived."""
+        return int(self.utd * max(0, transitions - self.learning_starts))
+
+    def work(self, before: int, after: int) -> Work:
+        """The work of the step in which the count of transitions goes from `before` to `after`."""
+        return Work(
+            num_updates=self.updates_due(after) - self.updates_due(before),
+            uniform=after < self.learning_starts,
+        )
+
+
+def init(
+    seeds: jax.Array,
+    observation: PyTree,
+    action: Any,
+    capacity: int,
+    config: Config,
+    hyperparameters: Hyperparameters,
+) -> Carry:
+    """The carry before the first step.
+
+    Args:
+      seeds: (S,) integers; a member's keys derive from its own number alone.
+      observation: one unbatched example.
+      action: one unbatched example, (A,).
+      capacity: transitions that each seed's replay holds.
+      config: static structure.
+      hyperparameters: floats, shared by all seeds.
+    """
+    scalar = jax.ShapeDtypeStruct((), action.dtype)
+    transition = Transition(observation, action, scalar, scalar, observation)
+
+    def init_member(seed: jax.Array) -> Carry:
+        init_key, key = jax.random.split(jax.random.key(seed))
+        agent = sac.init(init_key, observation, action, config, hyperparameters)
+        metrics = Metrics(*(jnp.zeros_like(agent.log_alpha) for _ in Metrics._fields))
+        metrics = metrics._replace(skipped=agent.skipped)
+        return Carry(agent, replay.init(capacity, transition), key, metrics)
+
+    return jax.vmap(init_member)(seeds)
+
+
+def learn_step(
+    carry: Carry,
+    transition: Transition,
+    valid: jax.Array,
+    observation: PyTree,
+    work: Work,
+    *,
+    batch_size: int,
+    over_seeds: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap,
+) -> tuple[Carry, jax.Array]:
+    """Inserts what the environments delivered, updates, and chooses the next action.
+
+    The action comes from the parameters after the last update: nothing is delayed. Each update
+    draws its own batch.
+
+    Args:
+      carry: leading axis S.
+      transition: (S, E, ...) as the environments returned it.
+      valid: bool (S, E); the other rows stay out of replay.
+      observation: (S, E, ...), where the next action is taken.
+      work: how many updates, and whether to act uniformly.
+      batch_size: transitions per update.
+      over_seeds: how a function of one seed runs over the seed axis (`runner.seeds` decides).
+
+    Returns:
+      The next carry and the action (S, E, A) in [-1, 1].
+    """
+    buffer = jax.vmap(replay.add)(carry.buffer, transition, valid)
+
+    def one_update(_: Any, learner: Any) -> Any:
+        agent, key, _metrics = learner
+        key, sample_key, update_key = _split(key, 3)
+        batch = jax.vmap(replay.sample, in_axes=(0, 0, None))(buffer, sample_key, batch_size)
+        agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
+        return agent, key, metrics
+
+    agent, key, metrics = jax.lax.fori_loop(
+        0, work.num_updates, one_update, (carry.agent, carry.key, carry.metrics)
+    )
+    key, action_key, uniform_key = _split(key, 3)
+    policy_action = jax.vmap(sac.act)(agent, observation, action_key)
+    uniform_action = jax.vmap(
+        lambda k: jax.random.uniform(k, policy_action.shape[1:], policy_action.dtype, -1, 1)
+    )(uniform_key)
+    action = jnp.where(work.uniform, uniform_action, policy_action)
+    return Carry(agent, buffer, key, metrics), action
+
+
+def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:
+    """Splits the key of each seed: (S,) -> num × (S,)."""
+    return tuple(jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, num))(keys), 1, 0))

@@ -1,0 +1,101 @@
+"""A run's directory: its manifest, and what may be done with one that exists."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from jaxsac.runner.config import RunConfig
+
+VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
+
+
+class RunDirectoryError(Exception):
+    """A directory that cannot be used for the run that was asked for."""
+
+
+class RunDirectory:
+    """`manifest.json`, `metrics/`, `checkpoints/` and `report/` of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = path / "manifest.json"
+        self.metrics = path / "metrics"
+        self.checkpoints = path / "checkpoints"
+        self.report = path / "report"
+
+    def create(self, config: RunConfig) -> None:
+        """Makes the directory for a new run.
+
+        Raises:
+          RunDirectoryError: it holds something already. The message lists what differs, or how
+            far that run is.
+        """
+        if self.manifest.exists():
+            existing, wanted = self.config().to_json(), config.to_json()
+            different = [
+                f"{name}: {existing.get(name)!r} there, {wanted[name]!r} asked for"
+                for name in wanted
+                if existing.get(name) != wanted[name]
+            ]
+            if different:
+                raise RunDirectoryError(
+                    f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
+                    "Give another run directory, or move that one away."
+                )
+            raise RunDirectoryError(
+                f"{self.path} holds a run with this configuration that was stopped before its end. "
+                "Resuming is not available yet: give another run directory, or move that one away."
+            )
+        if self.path.exists() and any(self.path.iterdir()):
+            raise RunDirectoryError(f"{self.path} exists, is not empty and is not a run directory.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write({"config": config.to_json(), "versions": versions(), "finished": False})
+
+    def finish(self) -> None:
+        """Marks the run as complete."""
+        self._write({**self._read(), "finished": True})
+
+    def is_finished(self, config: RunConfig) -> bool:
+        """Whether exactly this run is complete here."""
+        if not self.manifest.exists():
+            return False
+        return bool(self._read()["finished"]) and self.config() == config
+
+    def config(self) -> RunConfig:
+        """The configuration of the run that lies here.
+
+        Raises:
+          RunDirectoryError: there is no run here, or its manifest cannot be read.
+        """
+        try:
+            return RunConfig.from_json(self._read()["config"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunDirectoryError(f"{self.manifest} cannot be read: {error}.") from error
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return json.loads(self.manifest.read_text())
+        except (OSError, ValueError) as error:
+            raise RunDirectoryError(
+                f"{self.path} is not a run directory: no readable manifest.json ({error})."
+            ) from error
+
+    def _write(self, content: dict[str, Any]) -> None:
+        temporary = self.manifest.with_suffix(".tmp")
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.replace(self.manifest)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,241 @@
+"""A training run: environments on the host, learning on the device, everything written down."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.envs import host
+from jaxsac.runner import checkpoint, loop, memory, seeds
+from jaxsac.runner.config import RunConfig
+from jaxsac.runner.evaluate import TRAINING_STREAM, Evaluation, evaluate
+from jaxsac.runner.metrics import MetricsWriter
+from jaxsac.runner.run_directory import RunDirectory
+from jaxsac.sac import agent as sac
+from jaxsac.sac.state import check_target_entropy
+from jaxsac.types import PyTree, Transition
+
+
+class Progress(NamedTuple):
+    """How far a run is."""
+
+    step: int
+    """Transitions per seed."""
+    seconds: float
+    """Since the first environment step."""
+    train_returns: list[float | None]
+    """By seed: mean of the latest training episodes (sampled policy)."""
+    eval_returns: list[float | None]
+    """By seed: mean of the latest evaluation (deterministic policy)."""
+    skipped: int
+    """Updates left out, all seeds."""
+    discarded: int
+    """Environment steps left out, all seeds."""
+
+
+class Observer(Protocol):
+    """What a display of a run has to offer."""
+
+    def message(self, text: str) -> None:
+        """Says something once."""
+
+    def progress(self, progress: Progress) -> None:
+        """Is called at every row of the metrics."""
+
+
+def train(config: RunConfig, directory: Path, observer: Observer) -> RunDirectory:
+    """Trains `config.seeds` independent seeds and leaves a run directory.
+
+    An interrupt (Ctrl-C) saves the policies trained so far before it is passed on.
+
+    Args:
+      config: the run.
+      directory: where it is written; created if need be.
+      observer: told about the start, every row of the metrics, and the end.
+
+    Returns:
+      The run directory.
+
+    Raises:
+      ValueError: an environment or value that cannot be trained on; nothing is written then.
+      MemoryError: replay does not fit; names the capacity that would.
+      RunDirectoryError: the directory belongs to another run.
+      FloatingPointError: the environment's warm-up is mostly not finite.
+    """
+    run = RunDirectory(directory)
+    if run.is_finished(config):
+        observer.message(f"{directory} holds this run, complete: nothing to do.")
+        return run
+    host.redirect_mujoco_warnings()
+    seeds.configure_host_devices(config.seeds)
+    envs = host.HostEnvs(host.make(config.env, config.seeds * config.num_envs), config.seeds)
+    check_target_entropy(config.hyperparameters.target_entropy, envs.action_map.size)
+    observer.message(memory.plan_replay(config, transition_example(envs)).describe())
+    run.create(config)
+    _Training(config, run, envs, observer).run()
+    return run
+
+
+def transition_example(envs: host.HostEnvs) -> Transition:
+    """One unbatched transition of an environment, as replay stores it."""
+    scalar = jax.ShapeDtypeStruct((), jnp.float32)
+    observation = envs.observation_example
+    return Transition(observation, action_example(envs), scalar, scalar, observation)
+
+
+def action_example(envs: host.HostEnvs) -> jax.ShapeDtypeStruct:
+    """One unbatched action."""
+    return jax.ShapeDtypeStruct((envs.action_map.size,), jnp.float32)
+
+
+class Policies:
+    """Deterministic actions of a group of seeds."""
+
+    def __init__(self, mesh: jax.sharding.Mesh) -> None:
+        self._act = seeds.compile_over_seeds(jax.vmap(sac.act), mesh)
+
+    def __call__(self, agent: sac.State, observation: PyTree) -> np.ndarray:
+        """observation (S, E, ...) -> tanh(mean), (S, E, A)."""
+        return np.asarray(self._act(agent, observation))
+
+
+class _Training:
+    """The state of `train` while it runs."""
+
+    def __init__(
+        self, config: RunConfig, run: RunDirectory, envs: host.HostEnvs, observer: Observer
+    ) -> None:
+        self.config, self.directory, self.envs, self.observer = config, run, envs, observer
+        mesh = seeds.mesh_for(config.seeds)
+        self.carry = init_carry(config, envs, mesh)
+        self.learn_step = seeds.compile_over_seeds(
+            functools.partial(
+                loop.learn_step,
+                batch_size=config.batch_size,
+                over_seeds=seeds.over_seeds(mesh),
+            ),
+            mesh,
+            num_shared=1,
+            donate=(0,),
+        )
+        self.schedule = loop.Schedule(config.learning_starts, config.updates_per_transition)
+        self.policies = Policies(mesh)
+        self.eval_envs = None
+        if config.eval_every:
+            copies = config.seeds * config.eval_episodes
+            self.eval_envs = host.HostEnvs(host.make(config.env, copies), config.seeds)
+        self.step = 0
+        self.episodes: list[host.Episode] = []
+        self.train_returns: list[float | None] = [None] * config.seeds
+        self.eval_returns: list[float | None] = [None] * config.seeds
+
+    def run(self) -> None:
+        """Steps, logs and evaluates to the end, then saves."""
+        config = self.config
+        env_seeds = [
+            number
+            for member in config.members
+            for number in host.environment_seeds(member, (TRAINING_STREAM,), config.num_envs)
+        ]
+        with MetricsWriter(self.directory.metrics, config.members) as metrics:
+            self.start_time = time.monotonic()
+            arrival, before = self.envs.reset(env_seeds), 0
+            try:
+                while True:
+                    work = self.schedule.work(before, self.step)
+                    self.carry, action = self.learn_step(self.carry, *arrival, work)
+                    evaluated = self._evaluate() if self._passed(before, config.eval_every) else None
+                    if evaluated is not None or self._passed(before, config.log_every):
+                        self._log(metrics, evaluated)
+                    if self.step >= config.steps:
+                        break
+                    before = self.step
+                    arrival, episodes = self.envs.step(np.asarray(action))
+                    self.episodes += episodes
+                    self.step += config.num_envs
+                    self._check_warm_up(before)
+            finally:
+                self._save()
+        self.directory.finish()
+
+    def _passed(self, before: int, every: int) -> bool:
+        """Whether a multiple of `every` was reached since `before`; the last step counts."""
+        if not every or self.step == before:
+            return False
+        return self.step // every > before // every or self.step >= self.config.steps
+
+    def _evaluate(self) -> Evaluation:
+        assert self.eval_envs is not None
+        act = functools.partial(self.policies, self.carry.agent)
+        return evaluate(self.eval_envs, act, self.config.members, self.step)
+
+    def _log(self, metrics: MetricsWriter, evaluated: Evaluation | None) -> None:
+        latest = jax.device_get(self.carry.metrics)
+        seconds = time.monotonic() - self.start_time
+        updates = self.schedule.updates_due(self.step)
+        for index in range(self.config.seeds):
+            row: dict[str, Any] = {"step": self.step, "updates": updates, "wall_time": seconds}
+            ended = [e for e in self.episodes if e.seed_index == index]
+            if ended:
+                self.train_returns[index] = float(np.mean([e.episode_return for e in ended]))
+                row["train_return"] = self.train_returns[index]
+                row["train_length"] = float(np.mean([e.length for e in ended]))
+            row["train_episodes"] = len(ended)
+            if evaluated is not None:
+                self.eval_returns[index] = float(np.mean(evaluated.returns[index]))
+                row["eval_return"] = self.eval_returns[index]
+                row["eval_return_std"] = float(np.std(evaluated.returns[index]))
+                row["eval_length"] = float(np.mean(evaluated.lengths[index]))
+            if updates:
+                row |= {name: float(getattr(latest, name)[index]) for name in latest._fields}
+            row["skipped"] = int(latest.skipped[index])
+            row["discarded"] = int(self.envs.discarded[index])
+            metrics.write(index, row)
+        self.episodes.clear()
+        self.observer.progress(
+            Progress(
+                self.step,
+                seconds,
+                list(self.train_returns),
+                list(self.eval_returns),
+                int(latest.skipped.sum()),
+                int(self.envs.discarded.sum()),
+            )
+        )
+
+    def _check_warm_up(self, before: int) -> None:
+        """Refuses to learn from a replay that holds less than one batch."""
+        if not before <= self.config.learning_starts < self.step:
+            return
+        stored = self.step - self.envs.discarded
+        if (stored < self.config.batch_size).any():
+            raise FloatingPointError(
+                f"of the first {self.step} transitions a seed had {self.envs.discarded.max()} with a "
+                "NaN or an infinity in observation, reward or action: too few are left for one "
+                f"batch of {self.config.batch_size}. Mend the environment {self.config.env}."
+            )
+
+    def _save(self) -> None:
+        facts = {"members": self.config.members}
+        agent = jax.device_get(self.carry.agent)
+        checkpoint.save(self.directory.checkpoints, self.step, agent, facts)
+
+
+def init_carry(config: RunConfig, envs: host.HostEnvs, mesh: jax.sharding.Mesh) -> loop.Carry:
+    """The carry of all seeds before the first step, laid out over the mesh."""
+    init = functools.partial(
+        loop.init,
+        observation=envs.observation_example,
+        action=action_example(envs),
+        capacity=config.replay_capacity,
+        config=config.agent,
+        hyperparameters=config.hyperparameters,
+    )
+    compiled = jax.jit(init, out_shardings=seeds.sharding(mesh))
+    return compiled(jnp.asarray(config.members))
