@@ -57,7 +57,9 @@ class Spec:
 
     def zeros(self, *batch_shape: int) -> PyTree:
         """A pytree of zeros with this spec and leading axes `batch_shape`."""
-        return jax.tree.map(lambda leaf: jnp.zeros((*batch_shape, *leaf.shape), leaf.dtype), self.tree)
+        return jax.tree.map(
+            lambda leaf: jnp.zeros((*batch_shape, *leaf.shape), leaf.dtype), self.tree
+        )
 
     def batch_shape(self, name: str, tree: PyTree) -> tuple[int, ...]:
         """The leading axes that all leaves of `tree` share in front of this spec's shapes.
@@ -114,6 +116,13 @@ def flatten_batch(tree: PyTree, batch_shape: tuple[int, ...]) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.reshape(leaf, (size, *jnp.shape(leaf)[rank:])), tree)
 
 
+def is_traced(value: Any) -> bool:
+    """Whether a value is known only to a transformation (`jax.jit`, `jax.vmap`, …) in progress."""
+    return isinstance(value, jax.core.Tracer)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def _struct(leaf: Any) -> jax.ShapeDtypeStruct:
-    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf))
+    dtype = jax.dtypes.canonicalize_dtype(
+        leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+    )
     return jax.ShapeDtypeStruct(jnp.shape(leaf), dtype)

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxsac.types import PyTree, Spec
+from jaxsac.types import PyTree, Spec, is_traced
 
 
 class Buffer(struct.PyTreeNode):
@@ -59,7 +59,9 @@ def plan(capacity: int, transition: PyTree) -> Plan:
     """
     if capacity < 1:
         raise ValueError(f"replay capacity must be at least 1 transition, got {capacity}.")
-    row = sum(width * jnp.dtype(dtype).itemsize for dtype, width in _widths(Spec.of(transition)).items())
+    row = sum(
+        width * jnp.dtype(dtype).itemsize for dtype, width in _widths(Spec.of(transition)).items()
+    )
     return Plan(capacity, row, capacity * row)
 
 
@@ -130,9 +132,12 @@ def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
       ValueError: more rows than the ring holds. Under `jax.jit` the fill is not known, and only
         the capacity can be checked; an empty ring then gives zeros.
     """
-    held = buffer.capacity if isinstance(buffer.size, jax.core.Tracer) else int(jnp.min(buffer.size))
+    held = buffer.capacity if is_traced(buffer.size) else int(jnp.min(buffer.size))
     if not 1 <= batch_size <= held:
-        raise ValueError(f"batch_size must be between 1 and the {held} transitions that replay holds, got {batch_size}.")
+        raise ValueError(
+            f"batch_size must be between 1 and the {held} transitions that replay holds, "
+            f"got {batch_size}."
+        )
     index = jax.random.randint(key, (batch_size,), 0, jnp.maximum(buffer.size, 1))
     return _unpack(buffer.spec, {dtype: rows[index] for dtype, rows in buffer.rows.items()})
 
@@ -153,9 +158,12 @@ def _widths(spec: Spec) -> dict[str, int]:
 
 
 def _pack(spec: Spec, transitions: PyTree) -> dict[str, jax.Array]:
-    leaves = jax.tree.leaves(transitions)
+    flat = [
+        jnp.reshape(leaf, (len(leaf), math.prod(struct.shape)))
+        for leaf, struct in zip(jax.tree.leaves(transitions), spec.leaves, strict=True)
+    ]
     return {
-        dtype: jnp.concatenate([jnp.reshape(leaves[i], (len(leaves[i]), -1)) for i in group], axis=1)
+        dtype: jnp.concatenate([flat[i] for i in group], axis=1)
         for dtype, group in _leaves_by_dtype(spec).items()
     }
 

@@ -80,7 +80,9 @@ def make(env_id: str, num_envs: int) -> VectorEnv:
 
 
 def redirect_mujoco_warnings() -> None:
-    """Sends MuJoCo's warnings to Python's `warnings`, not to a MUJOCO_LOG.TXT in the current folder.
+    """Sends MuJoCo's warnings to Python's `warnings`.
+
+    Left alone, MuJoCo writes them to a MUJOCO_LOG.TXT in the current folder.
 
     Process-wide, so it is called by runs and never on import. Without MuJoCo it does nothing.
     """
@@ -94,7 +96,7 @@ def redirect_mujoco_warnings() -> None:
         if "settotalmass" not in message:
             warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
 
-    mujoco.set_mju_user_warning(warn)
+    mujoco.set_mju_user_warning(warn)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def environment_seeds(seed: int, stream: Sequence[int], count: int) -> list[int]:
@@ -137,7 +139,7 @@ class HostEnvs:
           An arrival without valid transitions, to ask for the first action with.
         """
         count = self._envs.num_envs
-        observation, _ = self._envs.reset(seed=list(seeds))
+        observation, _ = self._envs.reset(seed=list(seeds))  # pyright: ignore[reportArgumentType]
         self._observation = self._cast(observation)
         self._resetting = np.zeros(count, bool)
         self._cut = np.zeros(count, bool)
@@ -162,12 +164,12 @@ class HostEnvs:
         finite_action = np.isfinite(action).all(axis=1)
         action = np.where(finite_action[:, None], action, np.zeros_like(action))
         raw, reward, terminated, truncated, infos = self._envs.step(self.action_map(action))
-        done = np.asarray(terminated | truncated)
+        done = np.logical_or(terminated, truncated)
         arrived = self._cast(raw)
         next_observation = self._true_next_observation(arrived, done, infos)
 
         reward = np.asarray(reward, np.float32)
-        finite = finite_action & np.isfinite(reward)
+        finite = np.logical_and(finite_action, np.isfinite(reward))
         finite &= _finite_rows(self._observation) & _finite_rows(next_observation)
         # In NEXT_STEP mode the step after a finished one is the reset: no transition.
         stepped = ~self._resetting
@@ -243,6 +245,9 @@ class HostEnvs:
 
 def _finite_rows(tree: PyTree) -> np.ndarray:
     """bool (N,): rows of a batched pytree without a NaN or an infinity."""
-    floats = [x for x in jax.tree.leaves(tree) if np.issubdtype(x.dtype, np.floating)]
-    count = len(jax.tree.leaves(tree)[0])
-    return np.array([np.isfinite(x).reshape(count, -1).all(axis=1) for x in floats]).all(axis=0) & np.ones(count, bool)
+    leaves = jax.tree.leaves(tree)
+    finite = np.ones(len(leaves[0]), bool)
+    for leaf in leaves:
+        if np.issubdtype(leaf.dtype, np.floating):
+            finite &= np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
+    return finite

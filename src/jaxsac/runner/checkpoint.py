@@ -93,7 +93,9 @@ def load(directory: Path, step: int, template: PyTree) -> PyTree:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot read the checkpoint {folder}: {error}.") from error
     if hashlib.sha256(content).hexdigest() != expected:
-        raise CheckpointError(f"{folder / 'agent.safetensors'} is damaged: its SHA-256 is not the one saved.")
+        raise CheckpointError(
+            f"{folder / 'agent.safetensors'} is damaged: its SHA-256 is not the one saved."
+        )
     try:
         tensors = deserialize(content)
     except SafetensorError as error:

@@ -7,7 +7,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from jaxsac.sac.state import Config, Hyperparameters
+from jaxsac.sac.state import Config, Hyperparameters, check_hyperparameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RunConfig:
                 f"({held} = the smaller of learning_starts {self.learning_starts} and "
                 f"replay_capacity {self.replay_capacity}): raise those or lower batch_size."
             )
-        _check_hyperparameters(self.hyperparameters)
+        check_hyperparameters(self.hyperparameters)
 
     @property
     def updates_per_transition(self) -> Fraction:
@@ -109,14 +109,3 @@ class RunConfig:
 def _take(values: dict[str, Any], kind: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
     names = [f.name for f in dataclasses.fields(kind) if f.name not in without]
     return {name: values.pop(name) for name in names}
-
-
-def _check_hyperparameters(values: Hyperparameters) -> None:
-    for name in ("actor_lr", "critic_lr", "alpha_lr"):
-        if not 0 <= getattr(values, name) < math.inf:
-            raise ValueError(f"{name} must be zero or a positive number, got {getattr(values, name)}.")
-    for name in ("gamma", "tau"):
-        if not 0 <= getattr(values, name) <= 1:
-            raise ValueError(f"{name} must be between 0 and 1, got {getattr(values, name)}.")
-    if not 0 < values.initial_alpha < math.inf:
-        raise ValueError(f"initial_alpha must be positive, got {values.initial_alpha}.")

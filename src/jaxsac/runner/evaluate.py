@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxsac.envs import host
+from jaxsac.runner import seeds
+from jaxsac.sac import agent as sac
+from jaxsac.types import PyTree
+
+# First words of the seed sequence from which a member's environments draw their start states.
+TRAINING_STREAM, EVALUATION_STREAM = 0, 1
 
 
 class Evaluation(NamedTuple):
@@ -19,7 +26,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     envs: host.HostEnvs,
-    act: Callable[[Any], np.ndarray],
+    act: Callable[[PyTree], np.ndarray],
     members: list[int],
     step: int,
 ) -> Evaluation:
@@ -33,22 +40,20 @@ def evaluate(
       act: observation (S, E, ...) -> action (S, E, A).
       members: the S seed numbers.
       step: transitions trained so far.
+
+    Raises:
+      FloatingPointError: a NaN or an infinity in an episode, whose return then has no value.
     """
-    seeds = [
-        number
-        for member in members
-        for number in host.environment_seeds(member, (EVALUATION_STREAM, step), envs.num_envs)
-    ]
-    arrival = envs.reset(seeds)
+    arrival = envs.reset(environment_seeds(members, (EVALUATION_STREAM, step), envs.num_envs))
+    already_discarded = envs.discarded.sum()
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     while np.isnan(returns).any():
-        before = envs.discarded.sum()
-        arrival, episodes = envs.step(np.asarray(act(arrival.observation)))
-        if envs.discarded.sum() > before:
+        arrival, episodes = envs.step(act(arrival.observation))
+        if envs.discarded.sum() > already_discarded:
             raise FloatingPointError(
-                "the environment returned a NaN or an infinity (or was given one) during an "
-                "evaluation, so its return has no value."
+                "an evaluation met a NaN or an infinity in observation, reward or action, so its "
+                "return has no value: mend the environment."
             )
         for episode in episodes:
             where = episode.seed_index, episode.env_index
@@ -57,4 +62,29 @@ def evaluate(
     return Evaluation(returns, lengths)
 
 
-TRAINING_STREAM, EVALUATION_STREAM = 0, 1
+class Policy:
+    """The policies of a group of seeds, compiled once for any parameters."""
+
+    def __init__(self, mesh: jax.sharding.Mesh) -> None:
+        self._mode = seeds.compile_over_seeds(jax.vmap(sac.act), mesh)
+        self._sample = seeds.compile_over_seeds(jax.vmap(sac.act), mesh)
+
+    def mode(self, agent: sac.State) -> Callable[[PyTree], np.ndarray]:
+        """The deterministic policy tanh(mean) of each seed."""
+        return lambda observation: np.asarray(self._mode(agent, observation))
+
+    def sampled(self, agent: sac.State, members: list[int]) -> Callable[[PyTree], np.ndarray]:
+        """The stochastic policy of each seed, with keys of its own."""
+        keys = jax.vmap(jax.random.key)(np.asarray(members))
+
+        def act(observation: PyTree) -> np.ndarray:
+            nonlocal keys
+            keys, now = jax.vmap(jax.random.split, out_axes=1)(keys)
+            return np.asarray(self._sample(agent, observation, now))
+
+        return act
+
+
+def environment_seeds(members: list[int], stream: tuple[int, ...], count: int) -> list[int]:
+    """Seeds for `count` environments of each member, in the order of `HostEnvs`."""
+    return [seed for member in members for seed in host.environment_seeds(member, stream, count)]

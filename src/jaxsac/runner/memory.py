@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -27,7 +27,8 @@ class ReplayPlan(NamedTuple):
         total = self.seeds * self.member.total_bytes
         return (
             f"replay: {self.seeds} × {self.member.capacity:,} transitions × "
-            f"{self.member.bytes_per_transition} B = {_human(total)} of {_human(self.available)} free"
+            f"{self.member.bytes_per_transition} B = {_human(total)}, "
+            f"{_human(self.available)} free"
         )
 
 
@@ -49,7 +50,7 @@ def plan_replay(config: RunConfig, transition: PyTree) -> ReplayPlan:
     return plan
 
 
-def available_bytes(device: jax.Device) -> int:
+def available_bytes(device: Any) -> int:
     """Free memory of a device; for a CPU the machine's, within the limit of the control group."""
     stats = None if device.platform == "cpu" else device.memory_stats()
     if stats:

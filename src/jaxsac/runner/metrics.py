@@ -42,7 +42,7 @@ class MetricsWriter:
     def __init__(self, directory: Path, members: list[int]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._files = [path(directory, member).open("w", newline="") for member in members]
-        self._writers = [csv.DictWriter(file, COLUMNS, restval="") for file in self._files]
+        self._writers: list[Any] = [csv.DictWriter(file, COLUMNS) for file in self._files]
         for writer in self._writers:
             writer.writeheader()
 

@@ -1,4 +1,4 @@
-"""Soft Actor-Critic as pure functions: `init`, `act`, `update`, and what can be asked of a state."""
+"""Soft Actor-Critic as pure functions: `init`, `act`, `update`, and questions to a state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jaxsac.sac.state import (
     Metrics,
     Scalar,
     State,
-    check_target_entropy,
+    check_hyperparameters,
 )
 from jaxsac.types import PyTree, Spec, Transition, flatten_batch
 
@@ -44,15 +44,15 @@ def init(
       A state that shares no buffer with its arguments, so it can be donated.
 
     Raises:
-      ValueError: an action that is not a floating vector, or a target entropy that no policy on
-        [-1, 1]^A can reach (above A·log 2).
+      ValueError: an action that is not a floating vector, a hyperparameter out of its range, or a
+        target entropy that no policy on [-1, 1]^A can reach (above A·log 2).
     """
     observation_spec, action_spec = Spec.of(observation), Spec.of(action)
     _check_action(action_spec)
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
     if hyperparameters.target_entropy is None:
         hyperparameters = hyperparameters.replace(target_entropy=-float(size))
-    check_target_entropy(hyperparameters.target_entropy, size)
+    check_hyperparameters(hyperparameters, size)
     hyperparameters = jax.tree.map(lambda x: jnp.array(x, dtype), hyperparameters)
     return _init(key, hyperparameters, config, observation_spec, action_spec)
 
@@ -287,7 +287,14 @@ def _check_batch(state: State, batch: Transition) -> int:
 
 def _check_action(action_spec: Spec) -> None:
     action = action_spec.tree
-    if not isinstance(action, jax.ShapeDtypeStruct) or len(action.shape) != 1 or action.shape[0] < 1:
+    if (
+        not isinstance(action, jax.ShapeDtypeStruct)
+        or len(action.shape) != 1
+        or action.shape[0] < 1
+    ):
         raise ValueError(f"the action example must be one vector (A,), got {action}.")
     if not jnp.issubdtype(action.dtype, jnp.floating):
-        raise ValueError(f"the action example must be floating, got {action.dtype}: jaxsac is for continuous actions.")
+        raise ValueError(
+            f"the action example must be floating, got {action.dtype}: jaxsac is for continuous "
+            "actions."
+        )

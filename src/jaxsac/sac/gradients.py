@@ -51,7 +51,7 @@ def minimize(
     (value, info), gradient = jax.value_and_grad(loss, has_aux=True)(params, *args)
     updates, opt_state = optimizer.update(gradient, opt_state, params)
     params = optax.apply_updates(params, updates)
-    return Step(params, opt_state, value, info, optax.global_norm(gradient))
+    return Step(params, opt_state, value, info, optax.tree.norm(gradient))
 
 
 def actor_gradient_terms(
@@ -77,7 +77,10 @@ def actor_gradient_terms(
     """
 
     def entropy_term(path: Params, density: Params) -> jax.Array:
-        sampler, evaluated = networks.policy(path, observation), networks.policy(density, observation)
+        sampler, evaluated = (
+            networks.policy(path, observation),
+            networks.policy(density, observation),
+        )
         _, log_prob = distributions.sample_and_log_prob(noise, sampler, evaluated)
         return jnp.mean(alpha * log_prob)
 

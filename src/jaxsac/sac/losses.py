@@ -93,7 +93,9 @@ def actor_loss(
     noise: jax.Array,
     actor_gradient: str = "total",
 ) -> tuple[jax.Array, ActorInfo]:
-    """Reparameterized policy objective: J(φ) = E[ α log π_φ(a|s) - min_i Q_i(s, a) ], a = f_φ(ε; s).
+    """Reparameterized policy objective.
+
+    J(φ) = E[ α log π_φ(a|s) - min_i Q_i(s, a) ], a = f_φ(ε; s)
 
     Args:
       actor_params: φ, trained here.

@@ -55,7 +55,9 @@ class MLP(nn.Module):
             if self.layer_norm:
                 x = nn.LayerNorm(param_dtype=self.param_dtype)(x)
             x = self.activation(x)
-        return nn.Dense(self.output_size, kernel_init=orthogonal_kernel, param_dtype=self.param_dtype)(x)
+        return nn.Dense(
+            self.output_size, kernel_init=orthogonal_kernel, param_dtype=self.param_dtype
+        )(x)
 
 
 class Actor(nn.Module):
@@ -107,5 +109,8 @@ class Critic(nn.Module):
 
 def flat_features(tree: PyTree, dtype: Any) -> jax.Array:
     """All leaves of a pytree with one batch axis, flattened and joined: (B, features)."""
-    leaves = [jnp.reshape(x, (x.shape[0], -1)).astype(dtype) for x in jax.tree.leaves(tree)]
+    leaves = [
+        jnp.reshape(x, (x.shape[0], math.prod(x.shape[1:]))).astype(dtype)
+        for x in jax.tree.leaves(tree)
+    ]
     return jnp.concatenate(leaves, axis=-1)

@@ -1,0 +1,54 @@
+# Set-up needs Python >= 3.11 alone: the first target that needs the environment makes it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+ENV ?= HalfCheetah-v4
+SEEDS ?= 1
+STEPS ?= 1000000
+RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install train eval test test-slow lint format clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@echo
+	@echo 'make train ENV=HalfCheetah-v4 SEEDS=4 STEPS=300000 RUN=runs/mine ARGS="--gamma 0.98"'
+
+install: $(INSTALLED) ## Make the virtual environment (other targets do it themselves).
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "jaxsac needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Give another: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[cli]' --group dev
+	@touch $@
+
+train: $(INSTALLED) ## Train: ENV= SEEDS= STEPS= RUN= (run directory) ARGS= (any other option).
+	$(BIN)/jaxsac train --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) --run-dir '$(RUN)' $(ARGS)
+
+eval: $(INSTALLED) ## Evaluate a run's policies: RUN= (run directory) ARGS=
+	$(BIN)/jaxsac eval --run-dir '$(RUN)' $(ARGS)
+
+test: $(INSTALLED) ## Run the tests (minutes).
+	$(BIN)/python -m pytest
+
+test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED) ## Check style (ruff) and types (pyright).
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(INSTALLED) ## Format the code.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the virtual environment and caches; runs stay.
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

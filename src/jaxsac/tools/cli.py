@@ -1,0 +1,31 @@
+"""The entry point `jaxsac`: says what is missing before anything heavy is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+NEEDED = ("gymnasium", "matplotlib", "psutil", "rich", "safetensors", "tyro")
+
+
+def main() -> int:
+    """Runs the command line of this process.
+
+    Returns:
+      The exit status: 0 done, 1 refused with a message, 2 unusable options, 130 stopped before
+      the end.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        print(
+            f"jaxsac: the command line needs {', '.join(missing)}: pip install 'jaxsac[cli]'",
+            file=sys.stderr,
+        )
+        return 1
+    from jaxsac.tools import commands
+
+    return commands.run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The commands `train` and `eval`, their options, and how they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxsac.runner import train as runner
+from jaxsac.runner.checkpoint import CheckpointError
+from jaxsac.runner.config import RunConfig
+from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
+from jaxsac.sac.state import Scalar
+from jaxsac.tools import report
+from jaxsac.tools.display import Display
+
+REFUSALS = (
+    ValueError,
+    ModuleNotFoundError,
+    MemoryError,
+    FloatingPointError,
+    OSError,
+    RunDirectoryError,
+    CheckpointError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train a group of independent seeds and leave a run directory."""
+
+    config: RunConfig
+    run_dir: Path | None = None
+    """Run directory to write; runs/<env> by default."""
+
+    def run(self) -> int:
+        """Trains with a display and draws the learning curve, also of a run that was stopped."""
+        directory = self.run_dir or default_directory(self.config.env)
+        with Display(self.config) as display:
+            complete = runner.train(self.config, directory, display)
+        picture = report.learning_curve(RunDirectory(directory))
+        if not complete:
+            print(
+                f"jaxsac: stopped; policies and metrics so far are in {directory}.",
+                file=sys.stderr,
+            )
+            return 130
+        print(f"run: {directory}" + (f"\nlearning curve: {picture}" if picture else ""))
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Eval:
+    """Evaluate the policies that a run saved, deterministic and sampled."""
+
+    run_dir: Path
+    """Run directory of the run."""
+    episodes: int = 10
+    """Episodes per seed and policy."""
+    step: int | None = None
+    """Which checkpoint, by its step; the latest by default."""
+
+    def run(self) -> int:
+        """Prints a table of returns."""
+        step, config, deterministic, sampled = runner.evaluate_run(
+            self.run_dir, self.step, self.episodes
+        )
+        table = Table(title=f"{config.env}, step {step:,}: return of {self.episodes} episodes")
+        for heading in ("seed", "deterministic ± std", "sampled ± std"):
+            table.add_column(heading, justify="right")
+        for index, member in enumerate(config.members):
+            returns = (deterministic.returns[index], sampled.returns[index])
+            table.add_row(str(member), *(f"{r.mean():,.1f} ± {r.std():,.1f}" for r in returns))
+        Console().print(table)
+        return 0
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command and turns a refusal into a message and an exit status."""
+    try:
+        return parse(arguments).run()
+    except REFUSALS as error:
+        print(f"jaxsac: {error}", file=sys.stderr)
+        return 1
+
+
+def parse(arguments: list[str]) -> Train | Eval:
+    """The command that the arguments ask for; exits with a message on unusable ones."""
+    registry = tyro.constructors.ConstructorRegistry()
+    registry.primitive_rule(_scalar)
+    with registry:
+        return tyro.extras.subcommand_cli_from_dict(
+            {"train": Train, "eval": Eval},
+            prog="jaxsac",
+            description="Soft Actor-Critic as pure functions in JAX.",
+            args=arguments,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed),
+        )
+
+
+def default_directory(env: str) -> Path:
+    """runs/<env>, with the module of `module:EnvId` as part of the name."""
+    return Path("runs") / env.replace(":", "-").replace("/", "-")
+
+
+def _scalar(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
+    """A hyperparameter may be an array in a program; on the command line it is a number."""
+    if info.type not in (Scalar, Scalar | None):
+        return None
+    optional = info.type != Scalar
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FLOAT|None" if optional else "FLOAT",
+        instance_from_str=lambda text: None if optional and text[0] == "None" else float(text[0]),
+        is_instance=lambda value: value is None or isinstance(value, float | int),
+        str_from_instance=lambda value: [str(value)],
+    )

@@ -1,0 +1,273 @@
+from collections import deque
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from scipy import stats
+
+from jaxsac import Transition, replay
+
+add = jax.jit(replay.add)
+sample = jax.jit(replay.sample, static_argnums=2)
+donating_add = jax.jit(replay.add, donate_argnums=0)
+
+
+@jax.jit
+def draw_one_per_key(buffer, keys):
+    return jax.vmap(lambda key: replay.sample(buffer, key, 1))(keys)
+
+
+def transitions(numbers):
+    """Transitions of mixed dtypes and shapes whose every element tells the transition's number."""
+    n = np.asarray(numbers, np.int32).reshape(-1)
+
+    def spread(dtype, *shape, offset=0):
+        column = (n + offset).reshape(-1, *(1 for _ in shape))
+        return np.broadcast_to(column, (len(n), *shape)).astype(dtype)
+
+    return Transition(
+        observation={
+            "image": spread(np.uint8, 2, 2, 1),
+            "vector": spread(np.float32, 3, offset=0.25),
+        },
+        action=spread(np.float32, 2, offset=0.5),
+        reward=spread(np.float32, offset=0.75),
+        discount=spread(np.int32),
+        next_observation={
+            "image": spread(np.uint8, 2, 2, 1, offset=1),
+            "vector": spread(np.float32, 3, offset=1.25),
+        },
+    )
+
+
+EXAMPLE = jax.tree.map(lambda x: x[0], transitions([0]))
+
+
+def row_numbers(drawn):
+    """The numbers of the drawn transitions, after a check that all their fields belong together."""
+    numbers = np.asarray(drawn.discount).reshape(-1)
+    drawn = jax.tree.map(lambda x, e: np.reshape(x, (-1, *np.shape(e))), drawn, EXAMPLE)
+    expected = transitions(numbers)
+    assert jax.tree.structure(drawn) == jax.tree.structure(expected)
+    for actual, leaf in zip(jax.tree.leaves(drawn), jax.tree.leaves(expected), strict=True):
+        assert actual.dtype == leaf.dtype
+        np.testing.assert_array_equal(actual, leaf)
+    return numbers
+
+
+class RingAgainstDeque(RuleBasedStateMachine):
+    @initialize(capacity=st.sampled_from([1, 2, 5]))
+    def start(self, capacity):
+        self.buffer = replay.init(capacity, EXAMPLE)
+        self.model = deque(maxlen=capacity)
+        # Number 0 would look like a row that was never written.
+        self.next_number = 1
+
+    def new_numbers(self, count):
+        numbers = np.arange(self.next_number, self.next_number + count)
+        self.next_number += count
+        return numbers
+
+    @rule(count=st.sampled_from([1, 3, 12]))
+    def insert(self, count):
+        numbers = self.new_numbers(count)
+        self.buffer = add(self.buffer, transitions(numbers))
+        self.model.extend(numbers)
+
+    @rule(data=st.data(), count=st.sampled_from([3, 12]))
+    def insert_masked(self, data, count):
+        mask = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+        numbers = self.new_numbers(count)
+        self.buffer = add(self.buffer, transitions(numbers), mask)
+        self.model.extend(numbers[mask])
+
+    @rule()
+    def insert_in_place(self):
+        numbers = self.new_numbers(3)
+        self.buffer = donating_add(self.buffer, transitions(numbers))
+        self.model.extend(numbers)
+
+    @invariant()
+    def holds_exactly_what_the_deque_holds(self):
+        if not hasattr(self, "model"):
+            return
+        assert int(self.buffer.size) == len(self.model)
+        assert self.buffer.capacity == self.model.maxlen
+        if self.model:
+            # Of five rows, 128 draws miss one with a probability of 2e-12.
+            drawn = draw_one_per_key(self.buffer, jax.random.split(jax.random.key(0), 128))
+            assert set(row_numbers(drawn).tolist()) == set(self.model)
+
+
+TestRingAgainstDeque = RingAgainstDeque.TestCase
+TestRingAgainstDeque.settings = settings(
+    max_examples=25, stateful_step_count=8, deadline=None, derandomize=True, database=None
+)
+
+
+def test_an_insert_of_no_transitions_changes_nothing():
+    buffer = add(replay.init(4, EXAMPLE), transitions([1, 2]))
+    same = add(buffer, transitions([]))
+    assert (int(same.size), int(same.position)) == (2, 2)
+
+
+def test_sampling_is_uniform_over_the_rows_held_and_never_reads_an_unwritten_one():
+    held, capacity, draws = 20, 50, 20_000
+    buffer = add(replay.init(capacity, EXAMPLE), transitions(range(1, held + 1)))
+    drawn = draw_one_per_key(buffer, jax.random.split(jax.random.key(1), draws))
+    counts = np.bincount(row_numbers(drawn), minlength=held + 1)
+    assert counts[0] == 0
+    assert stats.chisquare(counts[1:]).pvalue > 0.01
+
+
+def test_one_sample_is_uniform_with_replacement():
+    buffer = add(replay.init(1000, jnp.int32(0)), jnp.arange(1000))
+    counts = sum(
+        np.bincount(sample(buffer, jax.random.key(k), 1000), minlength=1000) for k in range(20)
+    )
+    assert stats.chisquare(counts).pvalue > 0.01
+    assert len(np.unique(sample(buffer, jax.random.key(0), 1000))) < 1000
+
+
+def test_sample_is_determined_by_its_key():
+    buffer = add(replay.init(8, EXAMPLE), transitions(range(8)))
+    first, again, other = (row_numbers(sample(buffer, jax.random.key(k), 8)) for k in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_add_returns_a_new_ring_and_leaves_the_old_one_alone():
+    empty = replay.init(4, EXAMPLE)
+    add(empty, transitions([1, 2]))
+    assert int(empty.size) == 0
+    assert not any(rows.any() for rows in empty.rows.values())
+
+
+def compiled_insert(capacity, seeds=None):
+    example = Transition(*(jnp.zeros(n) for n in (17, 6)), 0.0, 1.0, jnp.zeros(17))
+    if seeds is None:
+        buffer = jax.eval_shape(lambda: replay.init(capacity, example))
+        batch = jax.tree.map(lambda x: jnp.zeros((1, *jnp.shape(x))), example)
+        insert = replay.add
+    else:
+        buffer = jax.eval_shape(lambda: jax.vmap(lambda _: replay.init(capacity, example))(seeds))
+        batch = jax.tree.map(lambda x: jnp.zeros((len(seeds), 1, *jnp.shape(x))), example)
+        insert = jax.vmap(replay.add)
+    memory = jax.jit(insert, donate_argnums=0).lower(buffer, batch).compile().memory_analysis()
+    rows_bytes = sum(rows.size * rows.dtype.itemsize for rows in buffer.rows.values())
+    return memory, rows_bytes
+
+
+@pytest.mark.parametrize("seeds", [None, np.arange(3)], ids=["one ring", "a ring per seed"])
+def test_an_insert_into_a_donated_ring_is_in_place(seeds):
+    small, _ = compiled_insert(10_000, seeds)
+    large, rows_bytes = compiled_insert(1_000_000, seeds)
+    assert large.temp_size_in_bytes == small.temp_size_in_bytes < 10_000
+    assert large.alias_size_in_bytes >= rows_bytes
+    assert large.output_size_in_bytes - large.alias_size_in_bytes < 1000
+
+
+def test_inserting_and_sampling_in_a_loop_on_the_device_is_in_place():
+    capacity = 100_000
+
+    def loop(buffer, key):
+        def body(i, carry):
+            buffer, total = carry
+            buffer = replay.add(buffer, jnp.full((1, 8), i, jnp.float32))
+            drawn = replay.sample(buffer, jax.random.fold_in(key, i), 16)
+            return buffer, total + jnp.sum(drawn)
+
+        return jax.lax.fori_loop(0, 50, body, (buffer, 0.0))
+
+    buffer, key = replay.init(capacity, jnp.zeros(8)), jax.random.key(0)
+    compiled = jax.jit(loop, donate_argnums=0).lower(buffer, key).compile()
+    # Less than a tenth of the ring itself: no copy of it is ever made.
+    assert compiled.memory_analysis().temp_size_in_bytes < capacity * 8 * 4 / 10
+    buffer, _ = compiled(buffer, key)
+    assert int(buffer.size) == 50
+    held = replay.sample(buffer, key, 50)
+    assert set(np.unique(held)) <= set(range(50))
+
+
+def test_rings_with_a_leading_seed_axis_are_independent():
+    buffers = jax.vmap(lambda _: replay.init(4, EXAMPLE))(jnp.arange(3))
+    numbers = np.array([[1, 2], [11, 12], [21, 22]])
+    batches = [transitions(row) for row in numbers]
+    stacked = jax.tree.map(lambda *x: np.stack(x), *batches)
+    mask = np.array([[True, True], [False, True], [False, False]])
+    buffers = jax.jit(jax.vmap(replay.add))(buffers, stacked, mask)
+    assert buffers.size.tolist() == [2, 1, 0]
+    assert buffers.capacity == 4
+    keys = jax.random.split(jax.random.key(0), 3)
+    drawn = jax.jit(jax.vmap(lambda buffer, key: replay.sample(buffer, key, 4)))(buffers, keys)
+    for k in range(2):
+        found = set(row_numbers(jax.tree.map(lambda x, k=k: x[k], drawn)).tolist())
+        assert found <= set(numbers[k][mask[k]].tolist())
+
+
+@pytest.mark.parametrize("capacity", [0, -3])
+def test_a_capacity_below_one_is_refused(capacity):
+    for function in (replay.init, replay.plan):
+        with pytest.raises(
+            ValueError, match=f"capacity must be at least 1 transition, got {capacity}"
+        ):
+            function(capacity, EXAMPLE)
+
+
+@pytest.mark.parametrize("batch_size", [0, 3])
+def test_a_batch_size_that_replay_does_not_hold_is_refused(batch_size):
+    buffer = add(replay.init(4, EXAMPLE), transitions([1, 2]))
+    with pytest.raises(ValueError, match=rf"batch_size .* between 1 and the 2 .*got {batch_size}"):
+        replay.sample(buffer, jax.random.key(0), batch_size)
+
+
+def test_a_batch_size_over_the_capacity_is_refused_while_tracing():
+    buffer = replay.init(4, EXAMPLE)
+    with pytest.raises(ValueError, match=r"batch_size .* the 4 transitions"):
+        sample(buffer, jax.random.key(0), 5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda t: t._replace(reward=t.reward.astype(np.float16)),
+            r"transitions\.reward has dtype",
+        ),
+        (lambda t: t._replace(action=t.action[:, :1]), r"transitions\.action has shape \(2, 1\)"),
+        (lambda t: t._replace(reward=t.reward[:, None]), "leading axes disagree"),
+        (lambda t: t._replace(observation=t.reward), "transitions has the tree structure"),
+        (lambda t: jax.tree.map(lambda x: x[0], t), r"exactly one leading axis, got \(\)"),
+        (lambda t: jax.tree.map(lambda x: x[None], t), r"exactly one leading axis, got \(1, 2\)"),
+    ],
+    ids=["dtype", "shape", "reward column", "structure", "unbatched", "two axes"],
+)
+def test_malformed_transitions_are_refused(spoil, message):
+    with pytest.raises(ValueError, match=message):
+        replay.add(replay.init(4, EXAMPLE), spoil(transitions([1, 2])))
+
+
+def test_planned_bytes_are_the_allocated_bytes():
+    plan = replay.plan(1000, EXAMPLE)
+    buffer = replay.init(1000, EXAMPLE)
+    assert plan.capacity == buffer.capacity == 1000
+    assert plan.total_bytes == sum(rows.nbytes for rows in buffer.rows.values())
+    assert plan.bytes_per_transition == sum(np.asarray(x).nbytes for x in jax.tree.leaves(EXAMPLE))
+
+
+def test_a_ring_may_be_planned_and_made_from_shapes_alone():
+    structs = jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype), EXAMPLE)
+    assert replay.plan(10, structs) == replay.plan(10, EXAMPLE)
+    buffer = add(replay.init(10, structs), transitions([1]))
+    assert row_numbers(sample(buffer, jax.random.key(0), 1)).tolist() == [1]
+
+
+def test_leaves_of_one_dtype_share_one_array():
+    buffer = replay.init(10, EXAMPLE)
+    assert {name: rows.shape for name, rows in buffer.rows.items()} == {
+        "uint8": (10, 8), "float32": (10, 9), "int32": (10, 1)
+    }  # fmt: skip

@@ -1,0 +1,75 @@
+"""Small agents and batches, alike in every test so that compiled programs are shared.
+
+Arrays have the default precision: float64 inside `jax.enable_x64(True)`.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxsac
+
+OBSERVATION_SIZE, ACTION_SIZE, BATCH_SIZE = 3, 2, 8
+CONFIG = jaxsac.Config(hidden_sizes=(16, 16))
+# Large steps, so that a difference shows after one update.
+FAST = jaxsac.Hyperparameters(
+    actor_lr=0.01, critic_lr=0.02, alpha_lr=0.03, gamma=0.9, tau=0.1, initial_alpha=0.5
+)
+
+
+def make_agent(seed=0, config=CONFIG, **hyperparameters):
+    return jaxsac.init(
+        jax.random.key(seed),
+        jnp.zeros(OBSERVATION_SIZE),
+        jnp.zeros(ACTION_SIZE),
+        config,
+        FAST.replace(**hyperparameters),
+    )
+
+
+def make_batch(seed=0, size=BATCH_SIZE):
+    rng = np.random.default_rng(seed)
+    batch = jaxsac.Transition(
+        observation=rng.normal(size=(size, OBSERVATION_SIZE)),
+        action=rng.uniform(-1, 1, size=(size, ACTION_SIZE)),
+        reward=rng.normal(size=size),
+        discount=(rng.uniform(size=size) < 0.6).astype(float),
+        next_observation=rng.normal(size=(size, OBSERVATION_SIZE)),
+    )
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.zeros(()).dtype), batch)
+
+
+def noise_of(key):
+    """The noise of an update: for the next action, then for the action."""
+    shape = (BATCH_SIZE, ACTION_SIZE)
+    return [np.asarray(jax.random.normal(k, shape)) for k in jax.random.split(key)]
+
+
+def stack(trees):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def member(tree, k):
+    return jax.tree.map(lambda leaf: leaf[k], tree)
+
+
+def assert_identical(actual, expected):
+    """Bit for bit, dtypes and structure included; NaN equals NaN."""
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for (path, a), b in zip(
+        jax.tree.leaves_with_path(actual), jax.tree.leaves(expected), strict=True
+    ):
+        assert a.dtype == b.dtype, jax.tree_util.keystr(path)
+        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+
+
+def assert_close(actual, expected, rtol, atol):
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for (path, a), b in zip(
+        jax.tree.leaves_with_path(actual), jax.tree.leaves(expected), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=jax.tree_util.keystr(path))
+
+
+def is_identical(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))

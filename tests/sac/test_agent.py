@@ -1,0 +1,431 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracle
+import pytest
+from examples import (
+    ACTION_SIZE,
+    CONFIG,
+    OBSERVATION_SIZE,
+    assert_close,
+    assert_identical,
+    is_identical,
+    make_agent,
+    make_batch,
+)
+from flax import linen as nn
+
+import jaxsac
+from jaxsac.sac.networks import MLP
+from jaxsac.sac.state import ACTIVATIONS
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+KEY = jax.random.key(5)
+
+
+@pytest.fixture(scope="module")
+def agent():
+    return make_agent()
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return make_batch()
+
+
+def trained_parts(state):
+    return {
+        "actor": state.actor_params,
+        "critic": state.critic_params,
+        "target": state.target_critic_params,
+        "alpha": state.log_alpha,
+    }
+
+
+@pytest.mark.parametrize("trained", ["actor", "critic", "alpha"])
+def test_a_loss_moves_its_own_parameters_and_nothing_else(trained, batch):
+    rates = {f"{name}_lr": 0.0 for name in ("actor", "critic", "alpha")}
+    state = make_agent(**{**rates, f"{trained}_lr": 0.01}, tau=0.0)
+    after, _ = jaxsac.update(state, batch, KEY)
+    before, after = trained_parts(state), trained_parts(after)
+    assert {name for name in before if not is_identical(before[name], after[name])} == {trained}
+
+
+def test_alpha_lr_zero_keeps_the_temperature(batch):
+    state = make_agent(alpha_lr=0.0, initial_alpha=0.37)
+    for step in range(3):
+        state, metrics = jaxsac.update(state, batch, jax.random.key(step))
+        np.testing.assert_allclose(metrics.alpha, 0.37, rtol=1e-6)
+    assert state.log_alpha == jnp.log(jnp.float32(0.37))
+
+
+def test_tau_zero_keeps_the_targets_and_tau_one_copies_the_critics(batch):
+    frozen, _ = jaxsac.update(make_agent(tau=0.0), batch, KEY)
+    assert_identical(frozen.target_critic_params, make_agent().critic_params)
+    assert not is_identical(frozen.target_critic_params, frozen.critic_params)
+    copied, _ = jaxsac.update(make_agent(tau=1.0), batch, KEY)
+    assert_identical(copied.target_critic_params, copied.critic_params)
+
+
+def test_targets_approach_fixed_critics_geometrically(batch, agent):
+    state = make_agent(critic_lr=0.0, tau=0.25)
+    start = jax.tree.map(lambda x: x + 1, state.critic_params)
+    state = state.replace(target_critic_params=start)
+    for step in range(4):
+        state, _ = jaxsac.update(state, batch, jax.random.key(step))
+    expected = jax.tree.map(lambda x: x + 0.75**4, agent.critic_params)
+    assert_close(state.target_critic_params, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_order_of_transitions_does_not_matter_to_the_critics(batch):
+    # Without bootstrapping the critics' gradient has no noise that would need permuting too.
+    state = make_agent(gamma=0.0)
+    reversed_batch = jax.tree.map(lambda x: x[::-1], batch)
+    after, _ = jaxsac.update(state, batch, KEY)
+    permuted, _ = jaxsac.update(state, reversed_batch, KEY)
+    assert_close(
+        permuted.critic_opt_state[0].mu, after.critic_opt_state[0].mu, rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("field", ["observation", "action", "reward", "next_observation"])
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
+def test_a_batch_that_is_not_finite_leaves_the_state_as_it_was_and_is_counted(
+    field, value, agent, batch
+):
+    leaf = getattr(batch, field)
+    bad = batch._replace(**{field: leaf.at[(3,) + (0,) * (leaf.ndim - 1)].set(value)})
+    if field == "next_observation":
+        bad = bad._replace(discount=jnp.ones_like(bad.discount))
+    after, metrics = jaxsac.update(agent, bad, KEY)
+    assert (int(after.skipped), int(metrics.skipped), int(after.step)) == (1, 1, 0)
+    assert_identical(after.replace(skipped=agent.skipped), agent)
+    good, metrics = jaxsac.update(after, batch, KEY)
+    assert (int(good.skipped), int(metrics.skipped), int(good.step)) == (1, 1, 1)
+    assert not is_identical(good.actor_params, agent.actor_params)
+
+
+def test_same_key_same_update_and_another_key_another(agent, batch):
+    first, _ = jaxsac.update(agent, batch, KEY)
+    again, _ = jaxsac.update(agent, batch, KEY)
+    other, _ = jaxsac.update(agent, batch, jax.random.key(6))
+    assert_identical(again, first)
+    assert not is_identical(other.actor_params, first.actor_params)
+
+
+def test_update_does_not_consume_its_arguments(agent, batch):
+    copy = jax.tree.map(jnp.copy, agent)
+    jaxsac.update(agent, batch, KEY)
+    assert_identical(agent, copy)
+
+
+def test_init_depends_on_the_key_and_starts_targets_at_the_critics(agent):
+    assert_identical(make_agent(0), agent)
+    assert not is_identical(make_agent(1).actor_params, agent.actor_params)
+    assert_identical(agent.target_critic_params, agent.critic_params)
+    first, second = oracle.ensemble_from_params(agent.critic_params)
+    assert not np.array_equal(first[0], second[0]), "the critics of an ensemble start apart"
+    assert (int(agent.step), int(agent.skipped)) == (0, 0)
+
+
+def test_initial_kernels_are_orthogonal_with_gain_root_two_and_biases_zero(agent):
+    for net in (
+        oracle.from_params(agent.actor_params),
+        *oracle.ensemble_from_params(agent.critic_params),
+    ):
+        for kernel, bias in zip(net[::2], net[1::2], strict=True):
+            small = kernel if kernel.shape[0] >= kernel.shape[1] else kernel.T
+            np.testing.assert_allclose(small.T @ small, 2 * np.eye(small.shape[1]), atol=1e-5)
+            assert not bias.any()
+
+
+def test_target_entropy_defaults_to_minus_the_action_dimension(agent):
+    assert agent.hyperparameters.target_entropy == -ACTION_SIZE
+    assert make_agent(target_entropy=-0.5).hyperparameters.target_entropy == -0.5
+
+
+def test_examples_may_be_shape_dtype_structs(agent):
+    state = jaxsac.init(
+        jax.random.key(0),
+        jax.ShapeDtypeStruct((OBSERVATION_SIZE,), jnp.float32),
+        jax.ShapeDtypeStruct((ACTION_SIZE,), jnp.float32),
+        CONFIG,
+        agent.hyperparameters,
+    )
+    assert_identical(state, agent)
+
+
+def test_default_config_and_hyperparameters_are_canonical():
+    assert jaxsac.Config().hidden_sizes == (256, 256)
+    assert (jaxsac.Config().num_critics, jaxsac.Config().activation) == (2, "relu")
+    h = jaxsac.Hyperparameters()
+    assert (h.actor_lr, h.critic_lr, h.alpha_lr) == (3e-4, 3e-4, 3e-4)
+    assert (h.gamma, h.tau, h.target_entropy, h.initial_alpha) == (0.99, 0.005, None, 1.0)
+
+
+BAD_BATCHES = {
+    "a column of rewards": (
+        lambda b: b._replace(reward=b.reward[:, None]),
+        r"leading axes disagree .*batch\.reward: \(8, 1\)",
+    ),
+    "rewards for another batch size": (
+        lambda b: b._replace(reward=b.reward[:4]),
+        r"leading axes disagree .*batch\.reward: \(4,\)",
+    ),
+    "observations of another size": (
+        lambda b: b._replace(observation=b.observation[:, :2]),
+        r"batch\.observation has shape \(8, 2\), expected \(\.\.\., 3\)",
+    ),
+    "actions without their axis": (
+        lambda b: b._replace(action=b.action[:, 0]),
+        r"batch\.action has shape \(8,\), expected \(\.\.\., 2\)",
+    ),
+    "integer rewards": (
+        lambda b: b._replace(reward=b.reward.astype(int)),
+        r"batch\.reward has dtype int32, expected float32",
+    ),
+    "boolean discounts": (
+        lambda b: b._replace(discount=b.discount.astype(bool)),
+        r"batch\.discount has dtype bool, expected float32",
+    ),
+    "next observations of another dtype": (
+        lambda b: b._replace(next_observation=b.next_observation.astype(jnp.float16)),
+        r"batch\.next_observation has dtype float16, expected float32",
+    ),
+    "observations in a dict": (
+        lambda b: b._replace(observation={"x": b.observation}),
+        r"batch has the tree structure",
+    ),
+    "a plain tuple": (lambda b: tuple(b), r"batch has the tree structure"),
+    "two leading axes": (
+        lambda b: jax.tree.map(lambda x: x[None], b),
+        r"exactly one leading axis .* \(1, 8\)",
+    ),
+    "no leading axis": (
+        lambda b: jax.tree.map(lambda x: x[0], b),
+        r"exactly one leading axis .* \(\)",
+    ),
+    "no transitions": (
+        lambda b: jax.tree.map(lambda x: x[:0], b),
+        r"at least one transition.* \(0,\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("function", [jaxsac.update, jaxsac.gradient_terms])
+@pytest.mark.parametrize("name", BAD_BATCHES)
+def test_a_malformed_batch_is_refused(name, function, agent, batch):
+    spoil, message = BAD_BATCHES[name]
+    with pytest.raises(ValueError, match=message):
+        function(agent, spoil(batch), KEY)
+
+
+@pytest.mark.parametrize("target_entropy", [1.4, np.float32(2.0)])
+def test_a_target_entropy_above_that_of_the_uniform_policy_is_refused(target_entropy):
+    with pytest.raises(ValueError, match=r"target_entropy .* cannot be reached"):
+        make_agent(target_entropy=target_entropy)
+
+
+def test_a_target_entropy_just_below_that_of_the_uniform_policy_is_accepted():
+    assert make_agent(target_entropy=1.38).hyperparameters.target_entropy == jnp.float32(1.38)
+
+
+@pytest.mark.parametrize("initial_alpha", [0.0, -1.0])
+def test_an_initial_temperature_that_has_no_logarithm_is_refused(initial_alpha):
+    with pytest.raises(ValueError, match="initial_alpha"):
+        make_agent(initial_alpha=initial_alpha)
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (np.zeros(2, int), "floating"),
+        (np.zeros((2, 3), np.float32), r"one vector \(A,\)"),
+        (np.zeros((), np.float32), r"one vector \(A,\)"),
+        (np.zeros(0, np.float32), r"one vector \(A,\)"),
+        ({"x": np.zeros(2, np.float32)}, r"one vector \(A,\)"),
+    ],
+    ids=["integers", "matrix", "scalar", "empty", "dict"],
+)
+def test_an_action_example_that_is_not_a_floating_vector_is_refused(action, message):
+    with pytest.raises(ValueError, match=message):
+        jaxsac.init(KEY, np.zeros(3, np.float32), action)
+
+
+def test_an_observation_of_another_size_is_refused_by_every_query(agent):
+    wrong, key = jnp.zeros((4, OBSERVATION_SIZE + 1)), jax.random.key(0)
+    message = r"observation.* has shape \(4, 4\), expected \(\.\.\., 3\)"
+    for query in (
+        lambda: jaxsac.act(agent, wrong),
+        lambda: jaxsac.act(agent, wrong, key),
+        lambda: jaxsac.sample(agent, wrong, key),
+        lambda: jaxsac.q_values(agent, wrong, jnp.zeros((4, ACTION_SIZE))),
+    ):
+        with pytest.raises(ValueError, match=message):
+            query()
+
+
+def test_q_values_refuses_actions_for_other_observations(agent):
+    with pytest.raises(ValueError, match="leading axes disagree"):
+        jaxsac.q_values(agent, jnp.zeros((4, OBSERVATION_SIZE)), jnp.zeros((5, ACTION_SIZE)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hidden_sizes": ()}, "hidden_sizes"),
+        ({"hidden_sizes": (16, 0)}, "hidden_sizes"),
+        ({"num_critics": 0}, "num_critics"),
+        ({"activation": "sigmoid"}, "activation"),
+        ({"actor_gradient": "score"}, "actor_gradient"),
+        ({"log_std_min": 2.0}, "log_std_min"),
+    ],
+)
+def test_a_config_out_of_range_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        jaxsac.Config(**fields)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 4), (2, 3, 2), (0,)])
+def test_any_leading_axes_agree_with_the_flat_call(shape, agent):
+    observation = jax.random.normal(KEY, (*shape, OBSERVATION_SIZE))
+    action = jnp.tanh(jax.random.normal(KEY, (*shape, ACTION_SIZE)))
+    flat_observation = observation.reshape(-1, OBSERVATION_SIZE)
+    flat_action = action.reshape(-1, ACTION_SIZE)
+
+    def check(actual, flat, leading=(), event=()):
+        assert actual.shape == (*leading, *shape, *event)
+        np.testing.assert_allclose(actual, flat.reshape(actual.shape), rtol=1e-5, atol=1e-6)
+
+    event = (ACTION_SIZE,)
+    check(jaxsac.act(agent, observation), jaxsac.act(agent, flat_observation), event=event)
+    flat_sample, flat_log_prob = jaxsac.sample(agent, flat_observation, KEY)
+    sampled, log_prob = jaxsac.sample(agent, observation, KEY)
+    check(sampled, flat_sample, event=event)
+    check(log_prob, flat_log_prob)
+    check(jaxsac.act(agent, observation, KEY), flat_sample, event=event)
+    flat_q = jaxsac.q_values(agent, flat_observation, flat_action)
+    check(jaxsac.q_values(agent, observation, action), flat_q, leading=(2,))
+
+
+@pytest.mark.usefixtures("x64")
+def test_queries_agree_with_the_numpy_oracle():
+    state, batch = make_agent(), make_batch()
+    observation = np.asarray(batch.observation)
+    actor = oracle.from_params(state.actor_params)
+    mean = oracle.forward(actor, observation)[0][:, :ACTION_SIZE]
+    np.testing.assert_allclose(jaxsac.act(state, batch.observation), np.tanh(mean), rtol=1e-9)
+    noise = jax.random.normal(KEY, mean.shape)
+    action, log_prob, _ = oracle.draw(actor, observation, np.asarray(noise), (-10, 2))
+    sampled, sampled_log_prob = jaxsac.sample(state, batch.observation, KEY)
+    np.testing.assert_allclose(sampled, action, rtol=1e-9)
+    np.testing.assert_allclose(sampled_log_prob, log_prob, rtol=1e-9)
+    joint = np.concatenate([observation, batch.action], -1)
+    q = [
+        oracle.forward(c, joint)[0][:, 0] for c in oracle.ensemble_from_params(state.critic_params)
+    ]
+    np.testing.assert_allclose(
+        jaxsac.q_values(state, batch.observation, batch.action), q, rtol=1e-9
+    )
+
+
+def test_act_without_a_key_is_deterministic_and_with_one_is_not(agent, batch):
+    observation = batch.observation
+    np.testing.assert_array_equal(jaxsac.act(agent, observation), jaxsac.act(agent, observation))
+    first, second = (jaxsac.act(agent, observation, jax.random.key(k)) for k in (0, 1))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, jaxsac.act(agent, observation))
+
+
+def image_and_vector(rng, *shape):
+    return {
+        "image": jnp.asarray(rng.integers(0, 3, (*shape, 2, 2, 1)), jnp.uint8),
+        "vector": jnp.asarray(rng.normal(size=(*shape, 3)), jnp.float32),
+    }
+
+
+def test_observations_may_be_pytrees_of_several_dtypes(batch):
+    rng = np.random.default_rng(0)
+    state = jaxsac.init(KEY, image_and_vector(rng), jnp.zeros(ACTION_SIZE), CONFIG)
+    batch = batch._replace(
+        observation=image_and_vector(rng, 8), next_observation=image_and_vector(rng, 8)
+    )
+    after, metrics = jaxsac.update(state, batch, KEY)
+    assert (int(after.step), int(after.skipped)) == (1, 0)
+    assert np.isfinite(list(metrics)).all()
+    observation = batch.observation
+    assert jaxsac.act(state, observation).shape == (8, ACTION_SIZE)
+    for name in observation:
+        changed = {**observation, name: observation[name] + 1}
+        assert not is_identical(jaxsac.act(state, changed), jaxsac.act(state, observation))
+    with pytest.raises(
+        ValueError, match=r"observation\['image'\] has dtype float32, expected uint8"
+    ):
+        jaxsac.act(state, {**observation, "image": observation["image"].astype(jnp.float32)})
+
+
+class LinearActor(nn.Module):
+    action_size: int
+
+    @nn.compact
+    def __call__(self, observation):
+        mean = nn.Dense(self.action_size)(observation)
+        return mean, jnp.full_like(mean, -20.0)
+
+
+class LinearCritic(nn.Module):
+    num_critics: int
+
+    @nn.compact
+    def __call__(self, observation, action):
+        return nn.Dense(self.num_critics)(jnp.concatenate([observation, action], -1)).T
+
+
+def test_custom_linen_modules_take_the_place_of_the_networks(batch):
+    config = jaxsac.Config(actor=LinearActor(ACTION_SIZE), critic=LinearCritic(3))
+    state = make_agent(config=config)
+    dense = state.actor_params["Dense_0"]
+    expected = np.tanh(batch.observation @ dense["kernel"] + dense["bias"])
+    np.testing.assert_allclose(jaxsac.act(state, batch.observation), expected, rtol=1e-5)
+    np.testing.assert_allclose(jaxsac.act(state, batch.observation, KEY), expected, rtol=1e-5)
+    assert jaxsac.q_values(state, batch.observation, batch.action).shape == (3, 8)
+    after, metrics = jaxsac.update(state, batch, KEY)
+    assert (int(after.step), int(after.skipped)) == (1, 0)
+    assert np.isfinite(list(metrics)).all()
+    assert not is_identical(after.critic_params, state.critic_params)
+
+
+NUMPY_ACTIVATIONS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "silu": lambda x: x / (1 + np.exp(-x)),
+    "gelu": lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_the_multilayer_perceptron_agrees_with_numpy(activation, layer_norm):
+    mlp = MLP((5,), 2, ACTIVATIONS[activation], layer_norm, jnp.float32)
+    x = jax.random.normal(KEY, (4, 3))
+    params = mlp.init(KEY, x)["params"]
+    hidden = np.asarray(x) @ params["Dense_0"]["kernel"]
+    if layer_norm:
+        centered = hidden - hidden.mean(-1, keepdims=True)
+        hidden = centered / np.sqrt(hidden.var(-1, keepdims=True) + 1e-6)
+    expected = NUMPY_ACTIVATIONS[activation](hidden) @ params["Dense_1"]["kernel"]
+    np.testing.assert_allclose(mlp.apply({"params": params}, x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_config_chooses_activation_and_layer_norm():
+    shape = jax.eval_shape(lambda: make_agent(config=jaxsac.Config((16,), layer_norm=True)))
+    for params in (shape.actor_params, shape.critic_params):
+        assert "LayerNorm_0" in next(iter(params.values()))
+    observation, relu, tanh = make_batch().observation, CONFIG, jaxsac.Config((16, 16), "tanh")
+    # The same parameters: the activation alone is another.
+    state = make_agent(config=relu)
+    assert not is_identical(
+        jaxsac.act(state, observation), jaxsac.act(state.replace(config=tanh), observation)
+    )

@@ -1,0 +1,116 @@
+import math
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracle
+import pytest
+from examples import assert_close, make_agent, make_batch, noise_of
+
+import jaxsac
+from jaxsac.sac.losses import Networks, actor_loss, alpha_loss, critic_loss
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(("estimator", "num_critics"), [("total", 2), ("path", 3)])
+def test_every_state_leaf_and_metric_follows_a_float64_numpy_oracle(estimator, num_critics):
+    # A narrow range of log std, so that some of the batch is clipped and some is not.
+    config = jaxsac.Config(
+        hidden_sizes=(16, 16),
+        num_critics=num_critics,
+        actor_gradient=estimator,
+        log_std_min=-0.7,
+        log_std_max=0.4,
+    )
+    state = make_agent(config=config, target_entropy=-1.5)
+    expected = oracle.from_state(state)
+    hyper = jax.tree.map(float, state.hyperparameters)
+    for step in range(5):
+        batch, key = make_batch(step), jax.random.key(100 + step)
+        state, metrics = jaxsac.update(state, batch, key)
+        expected, expected_metrics = oracle.update(
+            expected, jax.tree.map(np.asarray, batch), *noise_of(key), hyper, (-0.7, 0.4), estimator
+        )
+        assert_close(oracle.from_state(state), expected, rtol=1e-7, atol=1e-9)
+        assert_close(metrics._asdict(), expected_metrics, rtol=1e-9, atol=1e-12)
+        assert int(state.step) == step + 1
+
+
+def constant(value):
+    """A network whose output is its parameters, whatever its input."""
+    return SimpleNamespace(apply=lambda variables, *inputs: value(variables["params"], *inputs))
+
+
+CONSTANTS = Networks(
+    actor=constant(lambda p, s: (jnp.full((len(s), 1), p[0]), jnp.full((len(s), 1), p[1]))),
+    critic=constant(lambda p, s, a: jnp.tile(p[:, None], (1, len(s)))),
+)
+MEAN, LOG_STD, ALPHA, GAMMA, REWARD = 0.3, -1.0, 0.2, 0.9, 5.0
+ACTOR_PARAMS = jnp.array([MEAN, LOG_STD])
+
+
+def log_prob_at_the_mean():
+    return -LOG_STD - math.log(2 * math.pi) / 2 - math.log(1 - math.tanh(MEAN) ** 2)
+
+
+def constant_batch(discount, size=4):
+    one = jnp.ones(size)
+    column = one[:, None]
+    return jaxsac.Transition(column, column, REWARD * one, discount * one, column)
+
+
+@pytest.mark.parametrize("discount", [0.0, 1.0, 0.81])
+def test_target_bootstraps_from_the_lowest_target_critic_as_far_as_discount_says(discount):
+    predictions, targets = jnp.array([1.0, 2.0, 4.0]), jnp.array([-3.0, 7.0, -2.0])
+    loss, info = critic_loss(
+        predictions, CONSTANTS, targets, ACTOR_PARAMS, ALPHA, GAMMA, constant_batch(discount),
+        jnp.zeros((4, 1)),
+    )  # fmt: skip
+    soft_value = -3.0 - ALPHA * log_prob_at_the_mean()
+    target = REWARD + GAMMA * discount * soft_value
+    np.testing.assert_allclose(info.target_mean, target, rtol=1e-6)
+    np.testing.assert_allclose(info.q_mean, 7 / 3, rtol=1e-6)
+    np.testing.assert_allclose(loss, 0.5 * sum((q - target) ** 2 for q in (1, 2, 4)), rtol=1e-6)
+
+
+def test_a_terminated_transition_ignores_what_follows_and_a_truncated_one_does_not():
+    state, batch = make_agent(), make_batch()
+    other = batch._replace(next_observation=batch.next_observation + 1)
+    key = jax.random.key(0)
+
+    def target_mean(batch, discount):
+        batch = batch._replace(discount=jnp.full_like(batch.discount, discount))
+        return float(jaxsac.update(state, batch, key)[1].target_mean)
+
+    assert target_mean(batch, 0) == target_mean(other, 0)
+    np.testing.assert_allclose(target_mean(batch, 0), np.mean(batch.reward), rtol=1e-6)
+    assert target_mean(batch, 1) != target_mean(other, 1)
+
+
+@pytest.mark.parametrize("estimator", ["total", "path"])
+def test_actor_loss_is_the_temperature_times_log_prob_minus_the_lowest_q(estimator):
+    loss, info = actor_loss(
+        ACTOR_PARAMS, CONSTANTS, jnp.array([3.0, 2.0]), ALPHA, jnp.ones((4, 1)),
+        jnp.zeros((4, 1)), estimator,
+    )  # fmt: skip
+    np.testing.assert_allclose(loss, ALPHA * log_prob_at_the_mean() - 2.0, rtol=1e-6)
+    np.testing.assert_allclose(info.entropy, -log_prob_at_the_mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("log_alpha", [-8.0, 0.0, 3.0])
+def test_alpha_gradient_is_the_entropy_gap_whatever_alpha_is(log_alpha):
+    gradient = jax.grad(lambda x: alpha_loss(x, jnp.float32(-1.25), jnp.float32(-2.0))[0])
+    assert gradient(log_alpha) == 0.75
+
+
+@pytest.mark.parametrize("gap", [-0.5, 0.5])
+def test_alpha_rises_below_the_target_entropy_and_falls_above_it(gap):
+    key, batch = jax.random.key(0), make_batch()
+    _, metrics = jaxsac.update(make_agent(), batch, key)
+    state = make_agent(target_entropy=float(metrics.entropy) - gap)
+    after, _ = jaxsac.update(state, batch, key)
+    # The first step of Adam has the size of the learning rate.
+    np.testing.assert_allclose(
+        after.log_alpha - state.log_alpha, -math.copysign(0.03, gap), rtol=1e-4
+    )

@@ -1,0 +1,112 @@
+"""Imports go down only: three rooms that do not know each other, a runner, tools on top."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxsac
+
+ROOT = Path(jaxsac.__file__).parent
+STDLIB = sys.stdlib_module_names
+NUMERICS = {"jax", "flax", "numpy", "chex"}
+# Parts of jaxsac that each part may import, itself aside.
+BELOW = {
+    "types": set(),
+    "sac": {"types"},
+    "data": {"types"},
+    "envs": {"types"},
+    "runner": {"types", "sac", "data", "envs"},
+    "tools": {"types", "sac", "data", "envs", "runner"},
+    "__init__": {"types", "sac", "data"},
+}
+# Outside packages that a part may import. Where none are listed, any but those refused.
+ALLOWED = {
+    "types": NUMERICS,
+    "sac": NUMERICS | {"optax"},
+    "data": NUMERICS,
+    "__init__": NUMERICS,
+}
+REFUSED = {
+    "envs": {"optax", "matplotlib", "tyro", "rich"},
+    "runner": {"matplotlib", "tyro", "rich"},
+    "tools": set(),
+}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def part_of(path):
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imported_modules(path):
+    """Dotted names of all that a file imports, at any depth of the code."""
+    package = ("jaxsac", *path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            # `from jaxsac import runner` imports a part, `from jax import numpy` is jax.
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def offences(path):
+    part = part_of(path)
+    for name in imported_modules(path):
+        top, *rest = name.split(".")
+        if top == "jaxsac":
+            # What is not a part is a name that `jaxsac` re-exports from sac and data.
+            known = rest and (rest[0] in BELOW or rest[0] == "replay")
+            target = {"replay": "data"}.get(rest[0], rest[0]) if known else "sac"
+            if target not in BELOW[part] | {part}:
+                yield name
+        elif top not in STDLIB and (
+            top not in ALLOWED[part] if part in ALLOWED else top in REFUSED[part]
+        ):
+            yield name
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
+def test_a_file_imports_only_what_lies_below_it(path):
+    assert list(offences(path)) == []
+
+
+def test_every_part_is_covered():
+    assert {part_of(path) for path in FILES} == set(BELOW)
+
+
+def test_the_rules_refuse_what_they_should(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    refused = {
+        "sac": ["import gymnasium", "from jaxsac.data import replay", "from ..runner import loop"],
+        "data": ["import optax", "from jaxsac import init", "from jaxsac.sac.losses import Params"],
+        "envs": ["from jaxsac import update", "def f():\n    import jaxsac.sac.agent"],
+        "runner": ["from jaxsac.tools import cli", "from jaxsac import tools", "import matplotlib"],
+    }
+    for part, lines in refused.items():
+        (tmp_path / part).mkdir()
+        for line in lines:
+            path = tmp_path / part / "file.py"
+            path.write_text(line)
+            assert len(list(offences(path))) == 1, (part, line)
+
+
+def test_importing_the_library_touches_no_device_and_no_optional_package():
+    code = """
+import sys
+import jaxsac
+# Not rich: Flax itself imports it where it is installed.
+optional = {"gymnasium", "mujoco", "matplotlib", "tyro", "safetensors", "psutil"}
+assert not optional & set(sys.modules), optional & set(sys.modules)
+import jax
+jax.config.update("jax_platforms", "cpu")
+# JAX refuses this once a backend exists.
+jax.config.update("jax_num_cpu_devices", 3)
+assert len(jax.devices()) == 3
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
