@@ -161,7 +161,7 @@ class HostEnvs:
         """
         count = self._envs.num_envs
         action = np.asarray(action).reshape(count, self.action_map.size)
-        finite_action = np.isfinite(action).all(axis=1)
+        finite_action = _finite_rows(action)
         action = np.where(finite_action[:, None], action, np.zeros_like(action))
         raw, reward, terminated, truncated, infos = self._envs.step(self.action_map(action))
         done = np.logical_or(terminated, truncated)
@@ -169,7 +169,7 @@ class HostEnvs:
         next_observation = self._true_next_observation(arrived, done, infos)
 
         reward = np.asarray(reward, np.float32)
-        finite = np.logical_and(finite_action, np.isfinite(reward))
+        finite = finite_action & np.isfinite(reward)
         finite &= _finite_rows(self._observation) & _finite_rows(next_observation)
         # In NEXT_STEP mode the step after a finished one is the reset: no transition.
         stepped = ~self._resetting

@@ -1,0 +1,123 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from jaxsac.envs.spaces import action_map, observation_example
+
+REFUSED_ACTIONS = {
+    "discrete": (spaces.Discrete(3), "not a Box"),
+    "multi-discrete": (spaces.MultiDiscrete([2, 3]), "not a Box"),
+    "multi-binary": (spaces.MultiBinary(2), "not a Box"),
+    "dict": (spaces.Dict({"arm": spaces.Box(-1, 1, (2,))}), "not a Box"),
+    "tuple": (spaces.Tuple([spaces.Box(-1, 1, (2,))]), "not a Box"),
+    "integer": (spaces.Box(0, 9, (2,), np.int32), "dtype int32"),
+    "unbounded": (spaces.Box(-np.inf, np.inf, (2,)), r"dimension\(s\) \[0, 1\]"),
+    "half-bounded": (
+        spaces.Box(np.float32([-1, -1]), np.float32([1, np.inf])),
+        r"unbounded in dimension\(s\) \[1\]",
+    ),
+    "empty range": (
+        spaces.Box(np.float32([-1, 2, 0]), np.float32([1, 2, 1])),
+        r"empty range .* dimension\(s\) \[1\]",
+    ),
+    "no dimension": (spaces.Box(-1, 1, (0,)), "no dimension"),
+    "no dimension in two axes": (spaces.Box(-1, 1, (2, 0)), "no dimension"),
+}
+REMEDIES = ("use", "wrap", "give", "remove", "nothing to learn")
+
+
+@pytest.mark.parametrize("name", REFUSED_ACTIONS)
+def test_an_unusable_action_space_is_refused_by_name_with_a_remedy(name):
+    space, reason = REFUSED_ACTIONS[name]
+    with pytest.raises(ValueError, match=reason) as refusal:
+        action_map(space)
+    message = str(refusal.value)
+    assert str(space) in message
+    assert any(word in message for word in REMEDIES)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_asymmetric_bounds_are_reached_exactly(dtype):
+    low = np.array([0.1, -3.7, -1e6, 1e-3, -0.3], dtype)
+    high = np.array([0.7, 11.3, 1e-3, 1e3, 0.1], dtype)
+    mapped = action_map(spaces.Box(low, high, dtype=dtype))
+    ends = mapped(np.array([[-1] * 5, [1] * 5], np.float32))
+    assert ends.dtype == dtype
+    np.testing.assert_array_equal(ends, [low, high])
+
+
+def test_the_middle_of_the_action_box_maps_to_the_middle_of_the_space():
+    mapped = action_map(spaces.Box(np.float32([-2, 0]), np.float32([6, 1])))
+    np.testing.assert_array_equal(mapped(np.zeros((1, 2), np.float32)), [[2, 0.5]])
+
+
+def test_tiny_actions_keep_all_their_digits_under_symmetric_bounds():
+    tiny = np.float32([[1.2345678e-20, -9.876543e-8]])
+    mapped = action_map(spaces.Box(-4, 4, (2,)))
+    np.testing.assert_array_equal(mapped(tiny), 4 * tiny)
+
+
+def test_no_action_leaves_the_bounds():
+    space = spaces.Box(np.float32([0.1, -0.7]), np.float32([0.3, 1e-7]))
+    rng = np.random.default_rng(0)
+    units = np.concatenate([rng.uniform(-1, 1, (1000, 2)), [[1 + 1e-6, -1 - 1e-6]]])
+    assert all(space.contains(action) for action in action_map(space)(units.astype(np.float32)))
+
+
+def test_the_map_restores_the_shape_of_the_space():
+    space = spaces.Box(np.float32([[-1, -2], [-3, -4]]), np.float32([[1, 2], [3, 4]]))
+    mapped = action_map(space)
+    assert mapped.size == 4
+    np.testing.assert_array_equal(mapped(np.ones((3, 4), np.float32)), [space.high] * 3)
+
+
+def test_observation_dtypes_are_kept_but_for_64_bits():
+    space = spaces.Dict(
+        {
+            "image": spaces.Box(0, 255, (8, 8, 3), np.uint8),
+            "joints": spaces.Box(-np.inf, np.inf, (5,), np.float64),
+            "half": spaces.Box(-1, 1, (2,), np.float16),
+            "counts": spaces.Box(0, 9, (2,), np.int64),
+            "parts": spaces.Tuple([spaces.Box(-1, 1), spaces.MultiBinary(4)]),
+        }
+    )
+    assert observation_example(space) == {
+        "image": jax.ShapeDtypeStruct((8, 8, 3), jnp.uint8),
+        "joints": jax.ShapeDtypeStruct((5,), jnp.float32),
+        "half": jax.ShapeDtypeStruct((2,), jnp.float16),
+        "counts": jax.ShapeDtypeStruct((2,), jnp.int32),
+        "parts": (jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((4,), jnp.int8)),
+    }
+
+
+def test_double_precision_is_kept_where_jax_has_it(x64):
+    space = spaces.Box(-1, 1, (3,), np.float64)
+    assert observation_example(space) == jax.ShapeDtypeStruct((3,), jnp.float64)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(4),
+        spaces.MultiDiscrete([2, 2]),
+        spaces.Text(5),
+        spaces.Dict({"room": spaces.Discrete(4), "joints": spaces.Box(-1, 1)}),
+        spaces.Tuple([spaces.Discrete(4)]),
+    ],
+)
+def test_an_unusable_observation_space_is_refused_with_a_remedy(space):
+    with pytest.raises(ValueError, match=r"is not a Box.*wrap the environment"):
+        observation_example(space)
+
+
+@pytest.mark.parametrize("space", [spaces.Dict(), spaces.Tuple([])])
+def test_an_observation_space_without_parts_is_refused(space):
+    with pytest.raises(ValueError, match="empty"):
+        observation_example(space)
+
+
+def test_an_observation_dtype_that_jax_lacks_is_refused():
+    with pytest.raises(ValueError, match="JAX lacks"):
+        observation_example(spaces.Box(-1, 1, (2,), np.longdouble))
