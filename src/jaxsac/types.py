@@ -14,6 +14,10 @@ PyTree = Any
 """Nested tuples, lists and dicts of arrays; a single array is one too."""
 
 
+Params = Any
+"""Parameters of a network: a pytree of arrays."""
+
+
 class Transition(NamedTuple):
     """One step of a Markov decision process, or a batch of them with leading axes.
 

@@ -7,7 +7,8 @@ from examples import CONFIG, assert_close, is_identical, make_agent, make_batch,
 
 import jaxsac
 from jaxsac.sac import networks
-from jaxsac.sac.losses import Networks, actor_loss
+from jaxsac.sac.losses import actor_loss
+from jaxsac.sac.networks import Networks
 
 PATH = jaxsac.Config(hidden_sizes=(16, 16), actor_gradient="path")
 pytestmark = pytest.mark.usefixtures("quick_compilation")

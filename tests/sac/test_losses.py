@@ -9,7 +9,8 @@ import pytest
 from examples import assert_close, make_agent, make_batch, noise_of
 
 import jaxsac
-from jaxsac.sac.losses import Networks, actor_loss, alpha_loss, critic_loss
+from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
+from jaxsac.sac.networks import Networks
 
 
 @pytest.mark.usefixtures("x64")

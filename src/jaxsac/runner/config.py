@@ -7,7 +7,8 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from jaxsac.sac.state import Config, Hyperparameters, check_hyperparameters
+from jaxsac.sac.checks import check_hyperparameters
+from jaxsac.sac.state import Config, Hyperparameters
 
 
 @dataclasses.dataclass(frozen=True)

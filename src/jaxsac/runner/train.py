@@ -24,7 +24,7 @@ from jaxsac.runner.evaluate import (
 from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
 from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.sac.state import check_hyperparameters
+from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.types import Transition
 
 

@@ -9,18 +9,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsac.sac import distributions, networks
+from jaxsac.sac import distributions
+from jaxsac.sac.checks import check_action, check_batch, check_hyperparameters
 from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms, minimize
-from jaxsac.sac.losses import Networks, actor_loss, alpha_loss, critic_loss
-from jaxsac.sac.state import (
-    ACTIVATIONS,
-    Config,
-    Hyperparameters,
-    Metrics,
-    Scalar,
-    State,
-    check_hyperparameters,
-)
+from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
+from jaxsac.sac.networks import make_networks
+from jaxsac.sac.state import Config, Hyperparameters, Metrics, Scalar, State
 from jaxsac.types import PyTree, Spec, Transition, flatten_batch
 
 
@@ -48,7 +42,7 @@ def init(
         target entropy that no policy on [-1, 1]^A can reach (above A·log 2).
     """
     observation_spec, action_spec = Spec.of(observation), Spec.of(action)
-    _check_action(action_spec)
+    check_action(action_spec)
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
     if hyperparameters.target_entropy is None:
         hyperparameters = hyperparameters.replace(target_entropy=-float(size))
@@ -66,7 +60,7 @@ def _init(
     action_spec: Spec,
 ) -> State:
     actor_key, critic_key = jax.random.split(key)
-    nets = _networks(config, action_spec)
+    nets = make_networks(config, action_spec)
     observation, action = observation_spec.zeros(1), action_spec.zeros(1)
     actor_params = nets.actor.init(actor_key, observation)["params"]
     critic_params = nets.critic.init(critic_key, observation, action)["params"]
@@ -122,7 +116,7 @@ def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
     """Q(s, a) of every critic, (E, ...), for observations and actions with equal leading axes."""
     spec = Spec.of((state.observation_spec.tree, state.action_spec.tree))
     batch_shape = spec.batch_shape("(observation, action)", (observation, action))
-    nets = _networks(state.config, state.action_spec)
+    nets = make_networks(state.config, state.action_spec)
     q = nets.q(
         state.critic_params,
         flatten_batch(observation, batch_shape),
@@ -150,8 +144,8 @@ def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metr
     Raises:
       ValueError: a batch of another structure, shape, rank or dtype; raised while tracing.
     """
-    batch_size = _check_batch(state, batch)
-    nets = _networks(state.config, state.action_spec)
+    batch_size = check_batch(state, batch)
+    nets = make_networks(state.config, state.action_spec)
     hyper = state.hyperparameters
     alpha = jnp.exp(state.log_alpha)
     next_action_noise, action_noise = _noise(state, batch_size, key)
@@ -223,10 +217,10 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
     Raises:
       ValueError: as `update`.
     """
-    _, action_noise = _noise(state, _check_batch(state, batch), key)
+    _, action_noise = _noise(state, check_batch(state, batch), key)
     return actor_gradient_terms(
         state.actor_params,
-        _networks(state.config, state.action_spec),
+        make_networks(state.config, state.action_spec),
         state.critic_params,
         jnp.exp(state.log_alpha),
         batch.observation,
@@ -237,21 +231,8 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
 def _policy(
     state: State, observation: PyTree, batch_shape: tuple[int, ...]
 ) -> distributions.TanhNormal:
-    nets = _networks(state.config, state.action_spec)
+    nets = make_networks(state.config, state.action_spec)
     return nets.policy(state.actor_params, flatten_batch(observation, batch_shape))
-
-
-def _networks(config: Config, action_spec: Spec) -> Networks:
-    (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
-    activation = ACTIVATIONS[config.activation]
-    actor = config.actor or networks.Actor(
-        config.hidden_sizes, size, activation, config.layer_norm,
-        config.log_std_min, config.log_std_max, dtype,
-    )  # fmt: skip
-    critic = config.critic or networks.Critic(
-        config.hidden_sizes, config.num_critics, activation, config.layer_norm, dtype
-    )
-    return Networks(actor, critic)
 
 
 def _adam(learning_rate: Scalar) -> optax.GradientTransformation:
@@ -269,32 +250,3 @@ def _noise(state: State, batch_size: int, key: jax.Array) -> tuple[jax.Array, ja
         jax.random.normal(next_action_key, shape, struct.dtype),
         jax.random.normal(action_key, shape, struct.dtype),
     )
-
-
-def _check_batch(state: State, batch: Transition) -> int:
-    """The batch size of a well-formed batch."""
-    observation, action = state.observation_spec.tree, state.action_spec.tree
-    scalar = jax.ShapeDtypeStruct((), action.dtype)
-    spec = Spec.of(Transition(observation, action, scalar, scalar, observation))
-    batch_shape = spec.batch_shape("batch", batch)
-    if len(batch_shape) != 1 or batch_shape[0] < 1:
-        raise ValueError(
-            f"batch needs exactly one leading axis of at least one transition, got the leading "
-            f"axes {batch_shape}: use jax.vmap for more axes."
-        )
-    return batch_shape[0]
-
-
-def _check_action(action_spec: Spec) -> None:
-    action = action_spec.tree
-    if (
-        not isinstance(action, jax.ShapeDtypeStruct)
-        or len(action.shape) != 1
-        or action.shape[0] < 1
-    ):
-        raise ValueError(f"the action example must be one vector (A,), got {action}.")
-    if not jnp.issubdtype(action.dtype, jnp.floating):
-        raise ValueError(
-            f"the action example must be floating, got {action.dtype}: jaxsac is for continuous "
-            "actions."
-        )

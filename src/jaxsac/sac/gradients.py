@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxsac.sac import distributions
-from jaxsac.sac.losses import Networks, Params, actor_loss
-from jaxsac.types import PyTree
+from jaxsac.sac.losses import actor_loss
+from jaxsac.sac.networks import Networks
+from jaxsac.types import Params, PyTree
 
 
 class Step(NamedTuple):

@@ -10,33 +10,14 @@ Axes: B batch, E ensemble, A action.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxsac.sac import distributions
-from jaxsac.sac.distributions import TanhNormal
-from jaxsac.types import PyTree, Transition
-
-Params = Any
-
-
-class Networks(NamedTuple):
-    """The two Linen modules of an agent."""
-
-    actor: Any
-    """apply({"params": p}, observation) -> (mean, log_std), each (B, A)."""
-    critic: Any
-    """apply({"params": p}, observation, action) -> q, (E, B)."""
-
-    def policy(self, params: Params, observation: PyTree) -> TanhNormal:
-        """π_φ(·|s) for a batch of states."""
-        return TanhNormal(*self.actor.apply({"params": params}, observation))
-
-    def q(self, params: Params, observation: PyTree, action: jax.Array) -> jax.Array:
-        """Q_θ(s, a) of every critic, (E, B)."""
-        return self.critic.apply({"params": params}, observation, action)
+from jaxsac.sac.networks import Networks
+from jaxsac.types import Params, PyTree, Transition
 
 
 class CriticInfo(NamedTuple):

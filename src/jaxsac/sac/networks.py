@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxsac.types import PyTree
+from jaxsac.sac.distributions import TanhNormal
+from jaxsac.sac.state import Config
+from jaxsac.types import Params, PyTree, Spec
 
 
 def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
@@ -105,6 +107,37 @@ class Critic(nn.Module):
             axis_size=self.num_critics,
         )(self.hidden_sizes, 1, self.activation, self.layer_norm, self.param_dtype)
         return jnp.squeeze(ensemble(observation, action), axis=-1)
+
+
+class Networks(NamedTuple):
+    """The two Linen modules of an agent."""
+
+    actor: Any
+    """apply({"params": p}, observation) -> (mean, log_std), each (B, A)."""
+    critic: Any
+    """apply({"params": p}, observation, action) -> q, (E, B)."""
+
+    def policy(self, params: Params, observation: PyTree) -> TanhNormal:
+        """π_φ(·|s) for a batch of states."""
+        return TanhNormal(*self.actor.apply({"params": params}, observation))
+
+    def q(self, params: Params, observation: PyTree, action: jax.Array) -> jax.Array:
+        """Q_θ(s, a) of every critic, (E, B)."""
+        return self.critic.apply({"params": params}, observation, action)
+
+
+def make_networks(config: Config, action_spec: Spec) -> Networks:
+    """The default networks for a configuration, or the custom ones that it names."""
+    (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
+    activation = getattr(nn, config.activation)
+    actor = config.actor or Actor(
+        config.hidden_sizes, size, activation, config.layer_norm,
+        config.log_std_min, config.log_std_max, dtype,
+    )  # fmt: skip
+    critic = config.critic or Critic(
+        config.hidden_sizes, config.num_critics, activation, config.layer_norm, dtype
+    )
+    return Networks(actor, critic)
 
 
 def flat_features(tree: PyTree, dtype: Any) -> jax.Array:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, Literal, NamedTuple
 
 import jax
-import numpy as np
 from flax import linen as nn
 from flax import struct
 
-from jaxsac.sac.losses import Params
-from jaxsac.types import Spec, is_traced
+from jaxsac.types import Params, Spec
 
 Scalar = float | jax.Array
-ACTIVATIONS = {"relu": nn.relu, "tanh": nn.tanh, "silu": nn.silu, "gelu": nn.gelu, "elu": nn.elu}
+ACTIVATIONS = ("relu", "tanh", "silu", "gelu", "elu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +45,7 @@ class Config:
         if self.num_critics < 1:
             raise ValueError(f"num_critics must be at least 1, got {self.num_critics}.")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {list(ACTIVATIONS)}, got {self.activation!r}."
-            )
+            raise ValueError(f"activation must be one of {ACTIVATIONS}, got {self.activation!r}.")
         if self.actor_gradient not in ("total", "path"):
             raise ValueError(f"actor_gradient must be total or path, got {self.actor_gradient!r}.")
         if not self.log_std_min < self.log_std_max:
@@ -117,44 +112,3 @@ class Metrics(NamedTuple):
     alpha_gradient_norm: jax.Array
     skipped: jax.Array
     """Updates left out so far because they were not finite."""
-
-
-def check_hyperparameters(values: Hyperparameters, action_size: int | None = None) -> None:
-    """Refuses values that no update can work with.
-
-    Traced values pass, and so does a target entropy of None (the default is to be used).
-
-    Args:
-      values: floats or arrays.
-      action_size: A, for the highest target entropy; unknown when None.
-
-    Raises:
-      ValueError: names the value and its range.
-    """
-    smallest, largest = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
-    for name, low, high in (
-        ("actor_lr", 0.0, largest),
-        ("critic_lr", 0.0, largest),
-        ("alpha_lr", 0.0, largest),
-        ("gamma", 0.0, 1.0),
-        ("tau", 0.0, 1.0),
-        ("initial_alpha", smallest, largest),
-    ):
-        value = getattr(values, name)
-        if not is_traced(value) and not _within(value, low, high):
-            raise ValueError(f"{name} must be between {low:.3g} and {high:.3g}, got {value}.")
-    target = values.target_entropy
-    if target is None or is_traced(target):
-        return
-    highest = math.inf if action_size is None else action_size * math.log(2)
-    if not _within(target, -math.inf, highest):
-        raise ValueError(
-            f"target_entropy {target} cannot be reached: no policy on [-1, 1]^{action_size} has "
-            f"more than {action_size}·log 2 = {highest:.3f} nats, so the temperature would grow "
-            "for ever. The usual choice is minus the action dimension."
-        )
-
-
-def _within(value: Scalar, low: float, high: float) -> bool:
-    """Whether all of `value` lies in [low, high]; NaN does not."""
-    return bool(np.all((np.asarray(value) >= low) & (np.asarray(value) <= high)))

@@ -1,0 +1,94 @@
+"""What the public functions refuse: shapes while tracing, values where they are known."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.sac.state import Hyperparameters, Scalar, State
+from jaxsac.types import Spec, Transition, is_traced
+
+
+def check_batch(state: State, batch: Transition) -> int:
+    """Refuses a batch that does not fit the examples given to `init`.
+
+    Returns:
+      The batch size B.
+
+    Raises:
+      ValueError: another structure, shape, rank or dtype; names the leaf.
+    """
+    observation, action = state.observation_spec.tree, state.action_spec.tree
+    scalar = jax.ShapeDtypeStruct((), action.dtype)
+    spec = Spec.of(Transition(observation, action, scalar, scalar, observation))
+    batch_shape = spec.batch_shape("batch", batch)
+    if len(batch_shape) != 1 or batch_shape[0] < 1:
+        raise ValueError(
+            f"batch needs exactly one leading axis of at least one transition, got the leading "
+            f"axes {batch_shape}: use jax.vmap for more axes."
+        )
+    return batch_shape[0]
+
+
+def check_action(action_spec: Spec) -> None:
+    """Refuses an action example that is not one floating vector.
+
+    Raises:
+      ValueError: names what it is.
+    """
+    action = action_spec.tree
+    if (
+        not isinstance(action, jax.ShapeDtypeStruct)
+        or len(action.shape) != 1
+        or action.shape[0] < 1
+    ):
+        raise ValueError(f"the action example must be one vector (A,), got {action}.")
+    if not jnp.issubdtype(action.dtype, jnp.floating):
+        raise ValueError(
+            f"the action example must be floating, got {action.dtype}: jaxsac is for continuous "
+            "actions."
+        )
+
+
+def check_hyperparameters(values: Hyperparameters, action_size: int | None = None) -> None:
+    """Refuses values that no update can work with.
+
+    Traced values pass, and so does a target entropy of None (the default is to be used).
+
+    Args:
+      values: floats or arrays.
+      action_size: A, for the highest target entropy; unknown when None.
+
+    Raises:
+      ValueError: names the value and its range.
+    """
+    smallest, largest = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+    for name, low, high in (
+        ("actor_lr", 0.0, largest),
+        ("critic_lr", 0.0, largest),
+        ("alpha_lr", 0.0, largest),
+        ("gamma", 0.0, 1.0),
+        ("tau", 0.0, 1.0),
+        ("initial_alpha", smallest, largest),
+    ):
+        value = getattr(values, name)
+        if not is_traced(value) and not _within(value, low, high):
+            raise ValueError(f"{name} must be between {low:.3g} and {high:.3g}, got {value}.")
+    target = values.target_entropy
+    if target is None or is_traced(target):
+        return
+    highest = math.inf if action_size is None else action_size * math.log(2)
+    if not _within(target, -math.inf, highest):
+        raise ValueError(
+            f"target_entropy {target} cannot be reached: no policy on [-1, 1]^{action_size} has "
+            f"more than {action_size}·log 2 = {highest:.3f} nats, so the temperature would grow "
+            "for ever. The usual choice is minus the action dimension."
+        )
+
+
+def _within(value: Scalar, low: float, high: float) -> bool:
+    """Whether all of `value` lies in [low, high]; NaN does not."""
+    return bool(np.all((np.asarray(value) >= low) & (np.asarray(value) <= high)))
