@@ -415,7 +415,7 @@ def test_the_multilayer_perceptron_agrees_with_numpy(activation, layer_norm):
     if layer_norm:
         centered = hidden - hidden.mean(-1, keepdims=True)
         hidden = centered / np.sqrt(hidden.var(-1, keepdims=True) + 1e-6)
-    expected = NUMPY_getattr(nn, activation)(hidden) @ params["Dense_1"]["kernel"]
+    expected = NUMPY_ACTIVATIONS[activation](hidden) @ params["Dense_1"]["kernel"]
     np.testing.assert_allclose(mlp.apply({"params": params}, x), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -195,6 +195,7 @@ class _Training:
                 row["eval_return_std"] = float(np.std(evaluated.returns[index]))
                 row["eval_length"] = float(np.mean(evaluated.lengths[index]))
             if updates:
+                row["utd"] = updates / (self.step - self.config.learning_starts)
                 row |= {name: float(getattr(latest, name)[index]) for name in latest._fields}
             row["skipped"] = int(latest.skipped[index])
             row["discarded"] = int(self.envs.discarded[index])

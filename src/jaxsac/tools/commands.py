@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -94,8 +94,9 @@ def parse(arguments: list[str]) -> Train | Eval:
     registry = tyro.constructors.ConstructorRegistry()
     registry.primitive_rule(_scalar)
     with registry:
-        return tyro.extras.subcommand_cli_from_dict(
-            {"train": Train, "eval": Eval},
+        return tyro.cli(
+            Annotated[Train, tyro.conf.subcommand("train")]  # pyright: ignore[reportArgumentType]
+            | Annotated[Eval, tyro.conf.subcommand("eval")],
             prog="jaxsac",
             description="Soft Actor-Critic as pure functions in JAX.",
             args=arguments,
