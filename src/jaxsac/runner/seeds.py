@@ -5,6 +5,7 @@ This file alone decides it; everything else sees arrays with a leading seed axis
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable
@@ -15,16 +16,19 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 SEEDS = PartitionSpec("seeds")
+UNSET = -1
 
 
 def configure_host_devices(num_seeds: int) -> None:
     """Gives JAX one CPU device per core that a group of seeds can fill.
 
-    Two seeds on two single-core devices learn faster than one after the other on both cores. Must
-    run before JAX's first computation; a process that has computed keeps the devices it has.
+    Two seeds on two single-core devices learn faster than one after the other on both cores. A
+    process that has computed already keeps the devices it has, and a number that was set before
+    is respected.
     """
-    if not jax._src.xla_bridge.backends_are_initialized():  # type: ignore[attr-defined]
-        jax.config.update("jax_num_cpu_devices", _largest_divisor(num_seeds, _num_cores()))
+    if jax.config.values["jax_num_cpu_devices"] == UNSET:
+        with contextlib.suppress(RuntimeError):  # raised once JAX has computed
+            jax.config.update("jax_num_cpu_devices", _largest_divisor(num_seeds, _num_cores()))
 
 
 def mesh_for(num_seeds: int) -> Mesh:
