@@ -38,6 +38,12 @@ class Transition(NamedTuple):
     """As `observation`."""
 
 
+def transition_of(observation: PyTree, action: jax.ShapeDtypeStruct) -> Transition:
+    """The transition of one observation and action example; scalars have the action's dtype."""
+    scalar = jax.ShapeDtypeStruct((), action.dtype)
+    return Transition(observation, action, scalar, scalar, observation)
+
+
 @dataclasses.dataclass(frozen=True)
 class Spec:
     """Structure, shapes and dtypes of one unbatched pytree.

@@ -36,29 +36,26 @@ def evaluate(
     repeated exactly, and how often it runs changes nothing else.
 
     Args:
-      envs: S seeds × one environment per episode.
+      envs: S seeds × one environment per episode, without autoreset.
       act: observation (S, E, ...) -> action (S, E, A).
       members: the S seed numbers.
       step: transitions trained so far.
 
-    Raises:
-      FloatingPointError: a NaN or an infinity in an episode, whose return then has no value.
+    Returns:
+      Returns and lengths; NaN for an episode with a NaN or an infinity in it.
     """
     arrival = envs.reset(environment_seeds(members, (EVALUATION_STREAM, step), envs.num_envs))
-    already_discarded = envs.discarded.sum()
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
-    while np.isnan(returns).any():
+    ended = np.zeros((envs.num_seeds, envs.num_envs), bool)
+    while not ended.all():
         arrival, episodes = envs.step(act(arrival.observation))
-        if envs.discarded.sum() > already_discarded:
-            raise FloatingPointError(
-                "an evaluation met a NaN or an infinity in observation, reward or action, so its "
-                "return has no value: mend the environment."
-            )
         for episode in episodes:
             where = episode.seed_index, episode.env_index
-            if np.isnan(returns[where]):
+            if not ended[where]:
                 returns[where], lengths[where] = episode.episode_return, episode.length
+                ended[where] = True
+        ended |= ~arrival.valid
     return Evaluation(returns, lengths)
 
 

@@ -14,7 +14,7 @@ from jaxsac.data import replay
 from jaxsac.data.replay import Buffer
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
-from jaxsac.types import PyTree, Transition
+from jaxsac.types import PyTree, Transition, transition_of
 
 
 class Carry(NamedTuple):
@@ -60,7 +60,7 @@ class Schedule:
 def init(
     seeds: jax.Array,
     observation: PyTree,
-    action: Any,
+    action: jax.ShapeDtypeStruct,
     capacity: int,
     config: Config,
     hyperparameters: Hyperparameters,
@@ -70,13 +70,12 @@ def init(
     Args:
       seeds: (S,) integers; a member's keys derive from its own number alone.
       observation: one unbatched example.
-      action: one unbatched example, (A,).
+      action: one unbatched action, (A,).
       capacity: transitions that each seed's replay holds.
       config: static structure.
       hyperparameters: floats, shared by all seeds.
     """
-    scalar = jax.ShapeDtypeStruct((), action.dtype)
-    transition = Transition(observation, action, scalar, scalar, observation)
+    transition = transition_of(observation, action)
 
     def init_member(seed: jax.Array) -> Carry:
         init_key, key = jax.random.split(jax.random.key(seed))

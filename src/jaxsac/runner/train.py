@@ -25,7 +25,7 @@ from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
 from jaxsac.runner.run_directory import RunDirectory
 from jaxsac.sac.checks import check_hyperparameters
-from jaxsac.types import Transition
+from jaxsac.types import transition_of
 
 
 class Progress(NamedTuple):
@@ -88,19 +88,14 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     seeds.configure_host_devices(config.seeds)
     envs = host.HostEnvs(host.make(config.env, config.seeds * config.num_envs), config.seeds)
     check_hyperparameters(config.hyperparameters, envs.action_map.size)
-    observer.message(memory.plan_replay(config, transition_example(envs)).describe())
+    transition = transition_of(envs.observation_example, action_example(envs))
+    plan = memory.plan_replay(config, transition)
+    observer.message(plan.describe())
     run.create(config)
     complete = _Training(config, run, envs, observer).run()
     if complete:
         run.finish()
     return complete
-
-
-def transition_example(envs: host.HostEnvs) -> Transition:
-    """One unbatched transition of an environment, as replay stores it."""
-    scalar = jax.ShapeDtypeStruct((), jnp.float32)
-    observation = envs.observation_example
-    return Transition(observation, action_example(envs), scalar, scalar, observation)
 
 
 def action_example(envs: host.HostEnvs) -> jax.ShapeDtypeStruct:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.sac.state import Hyperparameters, Scalar, State
-from jaxsac.types import Spec, Transition, is_traced
+from jaxsac.types import Spec, Transition, is_traced, transition_of
 
 
 def check_batch(state: State, batch: Transition) -> int:
@@ -21,9 +21,7 @@ def check_batch(state: State, batch: Transition) -> int:
     Raises:
       ValueError: another structure, shape, rank or dtype; names the leaf.
     """
-    observation, action = state.observation_spec.tree, state.action_spec.tree
-    scalar = jax.ShapeDtypeStruct((), action.dtype)
-    spec = Spec.of(Transition(observation, action, scalar, scalar, observation))
+    spec = Spec.of(transition_of(state.observation_spec.tree, state.action_spec.tree))
     batch_shape = spec.batch_shape("batch", batch)
     if len(batch_shape) != 1 or batch_shape[0] < 1:
         raise ValueError(
