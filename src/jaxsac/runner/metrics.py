@@ -32,9 +32,9 @@ COLUMNS = (
     "discarded",
 )
 """step: transitions so far. utd: updates per transition since learning started. wall_time: seconds
-of training so far. train_*: means over the episodes of the sampled policy that ended since the last row. eval_*: mean and standard deviation
-over the deterministic episodes. skipped: updates left out, discarded: environment steps left out,
-both so far. An empty cell: nothing to report."""
+of training so far. train_*: means over the episodes of the sampled policy that ended since the
+last row. eval_*: mean and standard deviation over the deterministic episodes. skipped: updates left
+out, discarded: environment steps left out, both so far. An empty cell: nothing to report."""
 
 
 class MetricsWriter:
