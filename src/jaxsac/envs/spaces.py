@@ -33,6 +33,7 @@ class ActionMap(NamedTuple):
         # a small action would otherwise lose its digits to the 1.
         center, half_width = (self.low + self.high) / 2, (self.high - self.low) / 2
         mapped = np.clip(center + half_width * action, self.low, self.high)
+        mapped = np.where(action >= 1, self.high, np.where(action <= -1, self.low, mapped))
         return mapped.astype(self.dtype).reshape(len(action), *self.shape)
 
 
@@ -81,9 +82,9 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
       ValueError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, or a dtype that JAX
         does not have.
     """
+    if isinstance(space, spaces.Dict | spaces.Tuple) and not space.spaces:
+        raise ValueError(f"observation space {space} is empty: there is nothing to observe.")
     if isinstance(space, spaces.Dict):
-        if not space.spaces:
-            raise ValueError("observation space Dict() is empty.")
         return {name: observation_example(part) for name, part in space.spaces.items()}
     if isinstance(space, spaces.Tuple):
         return tuple(observation_example(part) for part in space.spaces)
@@ -92,7 +93,7 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
             f"observation space {space} is not a Box, MultiBinary, Dict or Tuple: wrap the "
             "environment, for example with gymnasium.wrappers.FlattenObservation."
         )
-    kind = np.dtype(space.dtype).kind
-    if kind not in "fiub":
+    dtype = np.dtype(space.dtype)
+    if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise ValueError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
     return jax.ShapeDtypeStruct(space.shape, jax.dtypes.canonicalize_dtype(space.dtype))

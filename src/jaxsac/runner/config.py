@@ -10,6 +10,8 @@ from typing import Any
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.sac.state import Config, Hyperparameters
 
+SMALLEST_UTD = 1e-6
+
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
@@ -51,8 +53,10 @@ class RunConfig:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.eval_every and self.eval_episodes < 1:
             raise ValueError(f"eval_episodes must be at least 1, got {self.eval_episodes}.")
-        if not (math.isfinite(self.utd) and self.utd > 0):
-            raise ValueError(f"utd must be a positive number, got {self.utd}.")
+        if not (math.isfinite(self.utd) and self.utd >= SMALLEST_UTD):
+            raise ValueError(
+                f"utd must be a positive number from {SMALLEST_UTD} on, got {self.utd}."
+            )
         held = min(self.learning_starts, self.replay_capacity)
         if self.batch_size > held:
             raise ValueError(
@@ -65,7 +69,7 @@ class RunConfig:
     @property
     def updates_per_transition(self) -> Fraction:
         """`utd` as the exact ratio that the schedule counts with."""
-        return Fraction(self.utd).limit_denominator(1_000_000)
+        return Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
 
     @property
     def members(self) -> list[int]:

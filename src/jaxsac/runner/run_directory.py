@@ -63,7 +63,7 @@ class RunDirectory:
         """Whether exactly this run is complete here."""
         if not self.manifest.exists():
             return False
-        return bool(self._read()["finished"]) and self.config() == config
+        return self.config() == config and self._read().get("finished") is True
 
     def config(self) -> RunConfig:
         """The configuration of the run that lies here.
@@ -78,7 +78,10 @@ class RunDirectory:
 
     def _read(self) -> dict[str, Any]:
         try:
-            return json.loads(self.manifest.read_text())
+            content = json.loads(self.manifest.read_text())
+            if not isinstance(content, dict):
+                raise ValueError("not a JSON object")
+            return content
         except (OSError, ValueError) as error:
             raise RunDirectoryError(
                 f"{self.path} is not a run directory: no readable manifest.json ({error})."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 from rich.console import Console
@@ -91,16 +91,17 @@ def run(arguments: list[str]) -> int:
 
 def parse(arguments: list[str]) -> Train | Eval:
     """The command that the arguments ask for; exits with a message on unusable ones."""
+    commands: dict[str, Any] = {"train": Train, "eval": Eval}
     registry = tyro.constructors.ConstructorRegistry()
     registry.primitive_rule(_scalar)
+    options: dict[str, Any] = {"config": (tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed)}
     with registry:
-        return tyro.cli(
-            Annotated[Train, tyro.conf.subcommand("train")]  # pyright: ignore[reportArgumentType]
-            | Annotated[Eval, tyro.conf.subcommand("eval")],
-            prog="jaxsac",
-            description="Soft Actor-Critic as pure functions in JAX.",
-            args=arguments,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed),
+        if arguments and arguments[0] in commands:
+            name, *rest = arguments
+            return tyro.cli(commands[name], prog=f"jaxsac {name}", args=rest, **options)
+        description = "Soft Actor-Critic as pure functions in JAX."
+        return tyro.extras.subcommand_cli_from_dict(
+            commands, prog="jaxsac", description=description, args=arguments, **options
         )
 
 

@@ -1,0 +1,96 @@
+import json
+from fractions import Fraction
+
+import pytest
+from flax import linen as nn
+
+import jaxsac
+from jaxsac.runner.config import RunConfig
+from run_examples import small_run
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": 0}, "seeds must be at least 1"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": -5}, "steps must be at least 1"),
+        ({"num_envs": 0}, "num_envs must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"replay_capacity": 0}, "replay_capacity must be at least 1"),
+        ({"log_every": 0}, "log_every must be at least 1"),
+        ({"seed": -1}, "seed must not be negative"),
+        ({"learning_starts": -1}, "learning_starts must not be negative"),
+        ({"eval_every": -1}, "eval_every must not be negative"),
+        ({"eval_every": 10, "eval_episodes": 0}, "eval_episodes must be at least 1"),
+        ({"utd": 0.0}, "utd must be a positive number"),
+        ({"utd": -1.0}, "utd must be a positive number"),
+        ({"utd": float("nan")}, "utd must be a positive number"),
+        ({"utd": float("inf")}, "utd must be a positive number"),
+        ({"utd": 1e-9}, "utd"),
+        ({"batch_size": 21}, "batch_size 21 is more than replay holds"),
+        ({"batch_size": 8, "replay_capacity": 7}, "batch_size 8 is more than replay holds"),
+        ({"learning_starts": 0}, "more than replay holds at the first update"),
+    ],
+)
+def test_a_value_that_no_run_can_have_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        small_run(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"gamma": 1.5}, {"tau": -0.1}, {"initial_alpha": 0.0}, {"actor_lr": float("nan")}]
+)
+def test_a_hyperparameter_out_of_range_is_refused(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        small_run(hyperparameters=jaxsac.Hyperparameters(**changes))
+
+
+def test_the_limits_themselves_are_allowed():
+    small_run(batch_size=20, learning_starts=20, replay_capacity=20)
+    small_run(eval_every=0, eval_episodes=0)
+    small_run(utd=0.001)
+    small_run(seed=0)
+
+
+@pytest.mark.parametrize(
+    ("utd", "ratio"), [(1.0, "1"), (0.25, "1/4"), (0.1, "1/10"), (1 / 3, "1/3"), (20.0, "20")]
+)
+def test_the_update_ratio_is_exact(utd, ratio):
+    assert small_run(utd=utd).updates_per_transition == Fraction(ratio)
+
+
+def test_the_members_are_numbered_from_the_first_seed():
+    assert small_run(seed=7, seeds=3).members == [7, 8, 9]
+
+
+def test_a_configuration_survives_json():
+    config = small_run(
+        utd=0.25,
+        agent=jaxsac.Config(hidden_sizes=(7, 5, 3), layer_norm=True, num_critics=5),
+        hyperparameters=jaxsac.Hyperparameters(gamma=0.987654321, target_entropy=-3.5),
+    )
+    assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    plain = RunConfig(env="Pendulum-v1")
+    assert RunConfig.from_json(json.loads(json.dumps(plain.to_json()))) == plain
+
+
+def test_unknown_and_missing_fields_are_refused_by_name():
+    values = small_run().to_json()
+    with pytest.raises(ValueError, match="warp"):
+        RunConfig.from_json({**values, "warp": 9})
+    for name in ("env", "gamma", "num_critics", "hidden_sizes"):
+        with pytest.raises(ValueError, match=name):
+            RunConfig.from_json({key: values[key] for key in values if key != name})
+
+
+def test_reading_does_not_change_what_is_read():
+    values = small_run().to_json()
+    before = dict(values)
+    RunConfig.from_json(values)
+    assert values == before
+
+
+def test_custom_networks_have_no_manifest():
+    with pytest.raises(ValueError, match="custom network"):
+        small_run(agent=jaxsac.Config(actor=nn.Dense(2))).to_json()

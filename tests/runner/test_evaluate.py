@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from jaxsac.envs import host
+from jaxsac.runner import evaluate, metrics, seeds, train
+from jaxsac.runner.checkpoint import CheckpointError
+from jaxsac.runner.run_directory import RunDirectoryError
+from probe_environments import Drift, Faulty
+from run_examples import Group, Listener, agent_of, assert_identical, make_envs, small_run
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+
+@pytest.fixture(scope="module")
+def run(shared_compilation, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("run") / "run"
+    config = small_run(seed=5, eval_every=30, eval_episodes=3)
+    train.train(config, directory, Listener())
+    return directory, config
+
+
+def still(observation):
+    return np.zeros((*observation.shape[:2], 2), np.float32)
+
+
+def test_returns_and_lengths_are_those_of_the_episodes():
+    envs = make_envs(small_run(num_envs=3))
+    result = evaluate.evaluate(envs, still, [0, 1], step=40)
+    assert (result.lengths == 10).all()
+    numbers = evaluate.environment_seeds([0, 1], (evaluate.EVALUATION_STREAM, 40), 3)
+    for number, actual in zip(numbers, result.returns.ravel(), strict=True):
+        env = Drift()
+        env.reset(seed=number)
+        expected = sum(env.step(np.zeros(2, np.float32))[1] for _ in range(10))
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode), ids=[mode.name for mode in AutoresetMode])
+def test_only_the_first_episode_of_each_environment_counts(mode):
+    lengths = [2, 9]
+
+    def make(length):
+        def env():
+            env = Faulty("nowhere")
+            env.LENGTH = length
+            return env
+
+        return env
+
+    vector = SyncVectorEnv([make(length) for length in lengths], autoreset_mode=mode)
+    result = evaluate.evaluate(
+        host.HostEnvs(vector, 1), lambda _: np.zeros((1, 2, 1), np.float32), [0], step=0
+    )
+    assert result.lengths.tolist() == [lengths]
+    assert result.returns.tolist() == [[3, 45]]
+
+
+def test_an_evaluation_can_be_repeated_exactly_and_depends_on_member_and_step_alone():
+    envs = make_envs(small_run(num_envs=3))
+    first = evaluate.evaluate(envs, still, [0, 1], step=40)
+    other = evaluate.evaluate(envs, still, [0, 1], step=80)
+    again = evaluate.evaluate(envs, still, [0, 1], step=40)
+    assert_identical(again, first)
+    assert (other.returns != first.returns).all()
+    swapped = evaluate.evaluate(envs, still, [1, 0], step=40)
+    assert_identical(swapped.returns[::-1], first.returns)
+
+
+@pytest.mark.parametrize("where", ["observation", "reward"])
+def test_an_episode_that_is_not_finite_has_the_return_nan_and_spoils_no_other(where):
+    makers = [lambda: Faulty(where, episode=0), lambda: Faulty("nowhere")]
+    envs = host.HostEnvs(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.DISABLED), 1)
+    result = evaluate.evaluate(envs, lambda _: np.zeros((1, 2, 1), np.float32), [0], step=0)
+    np.testing.assert_array_equal(result.returns, [[np.nan, 21]])
+
+
+def test_a_fault_after_the_first_episode_does_not_matter():
+    def short():
+        env = Faulty("reward", episode=1, step=1)
+        env.LENGTH = 2
+        return env
+
+    makers = [short, lambda: Faulty("nowhere")]
+    envs = host.HostEnvs(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.DISABLED), 1)
+    result = evaluate.evaluate(envs, lambda _: np.zeros((1, 2, 1), np.float32), [0], step=0)
+    np.testing.assert_array_equal(result.returns, [[3, 21]])
+    assert envs.discarded > 0
+
+
+def test_the_mode_is_deterministic_and_samples_are_not():
+    agent = Group([0, 1]).carry.agent
+    policy = evaluate.Policy(seeds.mesh_for(1))
+    observation = np.ones((2, 3, 2), np.float32)
+    mode, sampled = policy.mode(agent), policy.sampled(agent, [0, 1])
+    np.testing.assert_array_equal(mode(observation), mode(observation))
+    first, second = sampled(observation), sampled(observation)
+    assert (first != second).all()
+    assert len(np.unique(first)) == first.size
+    # The same keys again, from the members' numbers.
+    np.testing.assert_array_equal(policy.sampled(agent, [0, 1])(observation), first)
+    np.testing.assert_allclose(mode(observation)[0, 0], mode(observation)[0, 1])
+
+
+def test_a_saved_policy_repeats_its_runs_own_last_evaluation(run):
+    directory, config = run
+    step, found, deterministic, sampled = train.evaluate_run(directory, None, 3)
+    assert (step, found) == (60, config)
+    for index, member in enumerate(config.members):
+        last = metrics.read(metrics.path(directory / "metrics", member))[-1]
+        returns = deterministic.returns[index]
+        assert f"{returns.mean():.6g}" == f"{last['eval_return']:.6g}"
+        assert f"{returns.std():.6g}" == f"{last['eval_return_std']:.6g}"
+    assert (sampled.returns != deterministic.returns).all()
+    assert (deterministic.lengths == 10).all()
+
+
+def test_more_episodes_begin_with_the_same_ones(run):
+    directory, _ = run
+    three, five = (train.evaluate_run(directory, 60, count)[2].returns for count in (3, 5))
+    np.testing.assert_allclose(five[:, :3], three, rtol=1e-5)
+
+
+def test_an_evaluation_of_a_run_changes_no_file(run):
+    directory, _ = run
+    before = {f: f.stat().st_mtime_ns for f in directory.rglob("*")}
+    train.evaluate_run(directory, None, 1)
+    assert {f: f.stat().st_mtime_ns for f in directory.rglob("*")} == before
+
+
+def test_what_cannot_be_evaluated_is_refused(run, tmp_path):
+    directory, _ = run
+    with pytest.raises(ValueError, match="episodes"):
+        train.evaluate_run(directory, None, 0)
+    with pytest.raises(CheckpointError, match="12"):
+        train.evaluate_run(directory, 12, 1)
+    with pytest.raises(RunDirectoryError, match="not a run directory"):
+        train.evaluate_run(tmp_path, None, 1)
+
+
+def test_a_checkpoint_of_another_group_is_refused(run, tmp_path):
+    config = run[1]
+    train.train(small_run(seed=5, seeds=1), tmp_path / "other", Listener())
+    with pytest.raises(CheckpointError, match=r"expected .*\(2,"):
+        agent_of(tmp_path / "other", config)

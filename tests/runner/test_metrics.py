@@ -1,0 +1,51 @@
+import csv
+
+import pytest
+
+from jaxsac.runner import metrics
+from jaxsac.runner.metrics import COLUMNS, MetricsWriter
+
+NAMED = {
+    "step", "updates", "utd", "wall_time", "train_return", "train_length", "train_episodes",
+    "eval_return", "eval_return_std", "eval_length", "critic_loss", "actor_loss", "alpha_loss",
+    "alpha", "entropy", "q_mean", "target_mean", "critic_gradient_norm", "actor_gradient_norm",
+    "alpha_gradient_norm", "skipped", "discarded",
+}  # fmt: skip
+
+
+def test_every_seed_has_a_file_with_the_same_columns(tmp_path):
+    with MetricsWriter(tmp_path / "metrics", [0, 12, 12345]):
+        pass
+    files = sorted(f.name for f in (tmp_path / "metrics").iterdir())
+    assert files == ["seed-0000.csv", "seed-0012.csv", "seed-12345.csv"]
+    with (tmp_path / "metrics" / "seed-0012.csv").open() as file:
+        assert set(next(csv.reader(file))) == NAMED == set(COLUMNS)
+
+
+def test_a_row_can_be_read_as_soon_as_it_is_written(tmp_path):
+    with MetricsWriter(tmp_path, [0, 1]) as writer:
+        writer.write(1, {"step": 10, "alpha": 0.5})
+        (row,) = metrics.read(metrics.path(tmp_path, 1))
+        assert row["step"] == 10
+        assert metrics.read(metrics.path(tmp_path, 0)) == []
+
+
+def test_empty_cells_are_none_and_numbers_keep_six_digits(tmp_path):
+    with MetricsWriter(tmp_path, [0]) as writer:
+        writer.write(0, {"step": 1_000_000_007, "alpha": 1.23456789e-9, "eval_return": None})
+        writer.write(0, {"step": 1, "alpha": float("nan"), "train_return": float("inf")})
+    first, second = metrics.read(metrics.path(tmp_path, 0))
+    assert first["step"] == 1_000_000_007
+    assert first["alpha"] == pytest.approx(1.23456789e-9, rel=1e-5)
+    assert first["eval_return"] is None
+    assert first["q_mean"] is None
+    assert second["alpha"] != second["alpha"]
+    assert second["train_return"] == float("inf")
+
+
+def test_an_unknown_column_is_refused(tmp_path):
+    with (
+        MetricsWriter(tmp_path, [0]) as writer,
+        pytest.raises(ValueError, match="accuracy"),
+    ):
+        writer.write(0, {"accuracy": 1})

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError, versions
+from run_examples import small_run
+
+
+def test_a_new_run_can_be_read_back_and_is_unfinished_until_it_is_finished(tmp_path):
+    config, run = small_run(seed=2), RunDirectory(tmp_path / "a" / "b")
+    run.create(config)
+    assert run.config() == config
+    assert not run.is_finished(config)
+    run.finish()
+    assert run.is_finished(config)
+    assert run.config() == config
+
+
+def test_a_finished_run_of_another_configuration_is_another_run(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    run.finish()
+    assert not run.is_finished(small_run(steps=61))
+
+
+def test_an_empty_directory_can_be_used(tmp_path):
+    RunDirectory(tmp_path).create(small_run())
+    assert [f.name for f in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_only_what_differs_is_listed(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    with pytest.raises(RunDirectoryError) as refusal:
+        run.create(small_run(seeds=3, hyperparameters=small_run().hyperparameters.replace(tau=0.2)))
+    message = str(refusal.value)
+    assert "(seeds: 2 there, 3 asked for; tau: 0.1 there, 0.2 asked for)" in message
+    assert str(tmp_path) in message
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"config": {}}', '{"finished": true}'])
+def test_an_unreadable_manifest_is_refused_by_name(tmp_path, content):
+    run = RunDirectory(tmp_path)
+    run.manifest.write_text(content)
+    for use in (run.config, lambda: run.create(small_run())):
+        with pytest.raises(RunDirectoryError, match=r"manifest\.json"):
+            use()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"config": {}}', '{"finished": true}'])
+def test_an_unreadable_manifest_is_not_taken_for_a_finished_run(tmp_path, content):
+    run = RunDirectory(tmp_path)
+    run.manifest.write_text(content)
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json"):
+        run.is_finished(small_run())
+
+
+def test_a_manifest_with_an_unknown_field_is_refused(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    content = json.loads(run.manifest.read_text())
+    content["config"]["warp"] = 9
+    run.manifest.write_text(json.dumps(content))
+    with pytest.raises(RunDirectoryError, match="warp"):
+        run.config()
+
+
+def test_versions_name_what_a_result_depends_on():
+    found = versions()
+    assert {"python", "jaxsac", "jax", "jaxlib", "flax", "optax", "numpy"} <= set(found)
+    assert all(isinstance(version, str) for version in found.values())

@@ -1,0 +1,266 @@
+import dataclasses
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+
+import jaxsac
+from jaxsac.runner.config import RunConfig
+from jaxsac.tools import cli, commands
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+CUSTOM_MODULES = {"actor", "critic"}
+FIELDS = [
+    *(f for f in dataclasses.fields(RunConfig) if f.name not in ("agent", "hyperparameters")),
+    *(f for f in dataclasses.fields(jaxsac.Config) if f.name not in CUSTOM_MODULES),
+    *dataclasses.fields(jaxsac.Hyperparameters),
+]
+SMALL = [
+    "--env", "probe_environments:Drift-v0", "--seeds", "2", "--steps", "60",
+    "--learning-starts", "20", "--batch-size", "8", "--replay-capacity", "200",
+    "--eval-every", "30", "--eval-episodes", "2", "--log-every", "20", "--hidden-sizes", "8",
+]  # fmt: skip
+
+
+def help_of(capsys, *command):
+    with pytest.raises(SystemExit) as stop:
+        commands.parse([*command, "--help"])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+def parse_train(*arguments):
+    return commands.parse(["train", "--env", "Pendulum-v1", *arguments]).config
+
+
+@pytest.fixture(scope="module")
+def finished(shared_compilation, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("run") / "run"
+    assert commands.run(["train", *SMALL, "--run-dir", str(directory)]) == 0
+    return directory
+
+
+# Options.
+
+
+def test_every_field_is_a_flag_of_the_same_name(capsys):
+    words = help_of(capsys, "train").replace(",", " ").split()
+    for field in FIELDS:
+        assert f"--{field.name.replace('_', '-')}" in words, field.name
+
+
+def test_every_flag_has_its_docstring_as_help(capsys):
+    text = " ".join(help_of(capsys, "train").replace("│", " ").split())
+    for line in (
+        "Number of independent seeds trained together.",
+        "Gradient updates per environment transition; fractions are allowed.",
+        "Adam step size of log α; 0 keeps the temperature at initial_alpha.",
+        "Size of the critic ensemble; targets and the actor use the minimum over all of it.",
+        "Entropy that α steers to, in nats, with actions in [-1, 1]; None means -dim(A).",
+        "Run directory to write; runs/<env> by default.",
+    ):
+        assert line in text, line
+
+
+def test_the_custom_networks_are_no_flags(capsys):
+    words = help_of(capsys, "train").split()
+    assert not {"--actor", "--critic", "--agent", "--hyperparameters"} & set(words)
+
+
+def test_eval_tells_its_options(capsys):
+    words = help_of(capsys, "eval").split()
+    assert {"--run-dir", "--episodes", "--step"} <= set(words)
+
+
+def test_defaults_are_those_of_the_library():
+    assert parse_train() == RunConfig(env="Pendulum-v1")
+
+
+def test_every_value_arrives():
+    values = {
+        "seeds": 3, "seed": 7, "steps": 1234, "num_envs": 5, "learning_starts": 321, "utd": 0.25,
+        "batch_size": 12, "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4,
+        "log_every": 11, "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3,
+        "layer_norm": True, "actor_gradient": "path", "log_std_min": -4.0, "log_std_max": 1.0,
+        "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
+        "target_entropy": -0.5, "initial_alpha": 0.125,
+    }  # fmt: skip
+    assert {"env", *values} == {field.name for field in FIELDS}
+    arguments = []
+    for name, value in values.items():
+        flag = f"--{name.replace('_', '-')}"
+        parts = value if isinstance(value, tuple) else (value,)
+        arguments += [flag] if value is True else [flag, *map(str, parts)]
+    parsed = parse_train(*arguments).to_json()
+    values["hidden_sizes"] = [5, 6, 7]
+    assert parsed == {"env": "Pendulum-v1", **values}
+
+
+def test_underscores_and_none_are_understood():
+    assert parse_train("--target_entropy", "None").hyperparameters.target_entropy is None
+    assert parse_train("--learning_starts", "500").learning_starts == 500
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--utd", "much"],
+        ["--activation", "step"],
+        ["--warp", "9"],
+        ["--seeds"],
+        ["--gamma", "None"],
+    ],
+)
+def test_unusable_options_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse_train(*arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err
+
+
+def test_the_environment_has_no_default(capsys):
+    with pytest.raises(SystemExit) as stop:
+        commands.parse(["train"])
+    assert stop.value.code == 2
+    assert "--env" in capsys.readouterr().err
+
+
+def test_the_default_directory_has_a_portable_name():
+    assert str(commands.default_directory("HalfCheetah-v4")) == "runs/HalfCheetah-v4"
+    assert str(commands.default_directory("mine:Farm/Robot-v0")) == "runs/mine-Farm-Robot-v0"
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--env", "NoSuchRobot-v0"], "unknown environment id 'NoSuchRobot-v0'"),
+        (["--env", "CartPole-v1"], "Discrete(2)"),
+        (["--env", "no_such_module:Robot-v0"], "no_such_module"),
+        (["--target-entropy", "9"], "target_entropy 9.0 cannot be reached"),
+        (["--replay-capacity", "1000000000000000"], "does not fit"),
+    ],
+)
+def test_a_refusal_is_one_line_and_exit_status_1(arguments, reason, tmp_path, capsys):
+    command = ["train", *SMALL, *arguments, "--run-dir", str(tmp_path / "run")]
+    assert commands.run(command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("jaxsac: ")
+    assert reason in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--seeds", "0"], "seeds must be at least 1"),
+        (["--gamma", "1.5"], "gamma must be between 0 and 1"),
+        (["--num-critics", "0"], "num_critics must be at least 1"),
+        (["--hidden-sizes", "8", "0"], "hidden_sizes must be positive"),
+        (["--batch-size", "1000"], "batch_size 1000 is more than replay holds"),
+    ],
+)
+def test_a_value_that_no_run_can_have_is_refused_in_a_persons_words(arguments, reason, capsys):
+    with pytest.raises(SystemExit) as stop:
+        sys.exit(commands.run(["train", *SMALL, *arguments]))
+    assert stop.value.code in (1, 2)
+    error = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert reason in error
+    assert "__" not in error
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert commands.run(["train", *SMALL, "--run-dir", str(tmp_path)]) == 1
+    assert "is not a run directory" in capsys.readouterr().err
+
+
+def test_eval_of_what_is_no_run_is_refused(tmp_path, capsys):
+    assert commands.run(["eval", "--run-dir", str(tmp_path)]) == 1
+    assert "is not a run directory" in capsys.readouterr().err
+
+
+def test_an_error_in_a_users_environment_keeps_its_traceback(tmp_path):
+    command = ["train", *SMALL, "--env", "probe_environments:Broken-v0"]
+    with pytest.raises(RuntimeError, match="the simulator broke"):
+        commands.run([*command, "--run-dir", str(tmp_path / "run")])
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypatch, capsys):
+    found = importlib.util.find_spec
+    missing = {"tyro", "safetensors"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else found(name)
+    )
+    assert cli.main() == 1
+    error = capsys.readouterr().err
+    assert "needs safetensors, tyro: pip install 'jaxsac[cli]'" in error
+    assert error.count("\n") == 1
+
+
+# What the commands do.
+
+
+def test_train_leaves_a_run_and_a_picture_and_says_where(tmp_path, capsys):
+    directory = tmp_path / "run"
+    assert commands.run(["train", *SMALL, "--run-dir", str(directory)]) == 0
+    printed = capsys.readouterr().out
+    assert f"run: {directory}\nlearning curve: {directory}/report/learning_curve.png" in printed
+    assert "replay: 2 × 200 transitions" in printed
+    assert printed.count("step 30/60") == 1
+    assert json.loads((directory / "manifest.json").read_text())["finished"]
+    assert (directory / "report" / "learning_curve.png").stat().st_size > 1000
+
+
+def test_train_again_is_done_at_once(finished, capsys):
+    assert commands.run(["train", *SMALL, "--run-dir", str(finished)]) == 0
+    assert "complete: nothing to do" in capsys.readouterr().out
+
+
+def test_the_default_directory_is_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert commands.run(["train", *SMALL]) == 0
+    assert (tmp_path / "runs" / "probe_environments-Drift-v0" / "manifest.json").exists()
+
+
+def test_a_stopped_run_exits_with_130_and_keeps_what_it_has(tmp_path, capsys):
+    directory = tmp_path / "run"
+    command = ["train", *SMALL, "--env", "probe_environments:Interrupted-v0", "--seeds", "1"]
+    assert commands.run([*command, "--run-dir", str(directory)]) == 130
+    assert f"policies and metrics so far are in {directory}" in capsys.readouterr().err
+    assert (directory / "checkpoints" / "30" / "agent.safetensors").exists()
+    assert (directory / "report" / "learning_curve.png").exists()
+
+
+def test_eval_prints_a_row_for_every_seed(finished, capsys):
+    assert commands.run(["eval", "--run-dir", str(finished), "--episodes", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "step 60: return of 2 episodes" in " ".join(printed.split())
+    rows = [line.replace("│", " ").split() for line in printed.splitlines() if "│" in line]
+    assert [row[0] for row in rows] == ["0", "1"]
+    for row in rows:
+        mean, plus_minus, std, *sampled = row[1:]
+        assert float(mean) < 0 <= float(std)
+        assert plus_minus == sampled[1] == "±"
+
+
+def test_eval_of_a_step_that_was_not_saved_is_refused(finished, capsys):
+    assert commands.run(["eval", "--run-dir", str(finished), "--step", "12"]) == 1
+    assert "checkpoints/12" in capsys.readouterr().err
+
+
+def test_the_module_can_be_run(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "jaxsac.tools.cli", "eval", "--run-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("jaxsac: ")
+    assert "Traceback" not in result.stderr
