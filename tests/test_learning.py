@@ -1,0 +1,39 @@
+"""Learning on real environments, from the defaults: minutes long, run by `make test-slow`."""
+
+import numpy as np
+import pytest
+
+from jaxsac.runner import train
+from jaxsac.runner.config import RunConfig
+
+pytestmark = pytest.mark.slow
+
+
+class Silent:
+    def message(self, text):
+        pass
+
+    def stepped(self, step):
+        pass
+
+    def progress(self, progress):
+        pass
+
+
+def final_returns(config, directory):
+    assert train.train(config, directory, Silent())
+    _, _, deterministic, _ = train.evaluate_run(directory, None, episodes=50)
+    return deterministic.returns.mean(axis=1)
+
+
+def test_every_seed_solves_pendulum(tmp_path):
+    config = RunConfig("Pendulum-v1", seeds=2, steps=12_000, learning_starts=1_000, eval_every=0)
+    returns = final_returns(config, tmp_path / "run")
+    assert (returns > -200).all(), returns
+
+
+def test_half_cheetah_is_under_way_at_30_000_steps(tmp_path):
+    # Ten published seeds reach about 1,900 by 30,000 steps; a broken update stays below 0.
+    config = RunConfig("HalfCheetah-v4", seeds=2, steps=30_000, eval_every=0)
+    returns = final_returns(config, tmp_path / "run")
+    assert np.mean(returns) > 500, returns
