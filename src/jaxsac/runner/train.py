@@ -159,6 +159,9 @@ class _Training:
                 # An error from an environment finds the learners whole: nothing is lost.
                 if not any(leaf.is_deleted() for leaf in jax.tree.leaves(self.carry)):
                     self._save()
+                for envs in (self.envs, self.eval_envs):
+                    if envs is not None:
+                        envs.close()
         return self.step >= config.steps
 
     def _passed(self, before: int, every: int) -> bool:
@@ -278,9 +281,7 @@ def evaluate_run(
     agent = checkpoint.load(run.checkpoints, step, template)
     agent = jax.device_put(agent, seeds.sharding(mesh))
     policy, members = Policy(mesh), config.members
-    return (
-        step,
-        config,
-        evaluate(envs, policy.mode(agent), members, step),
-        evaluate(envs, policy.sampled(agent, members), members, step),
-    )
+    deterministic = evaluate(envs, policy.mode(agent), members, step)
+    sampled = evaluate(envs, policy.sampled(agent, members), members, step)
+    envs.close()
+    return step, config, deterministic, sampled
