@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxsac
+from assertions import assert_identical as assert_identical
 from jaxsac.envs import host
 from jaxsac.runner import checkpoint, evaluate, loop, seeds, train
 from jaxsac.runner.config import RunConfig
@@ -120,16 +121,6 @@ class Group:
     def learner(self):
         """All arrays of the carry, the typed keys as numbers."""
         return self.carry._replace(key=jax.random.key_data(self.carry.key))
-
-
-def assert_identical(actual, expected):
-    """Bit for bit, dtypes and structure included; NaN equals NaN."""
-    assert jax.tree.structure(actual) == jax.tree.structure(expected)
-    for (path, a), b in zip(
-        jax.tree.leaves_with_path(actual), jax.tree.leaves(expected), strict=True
-    ):
-        assert a.dtype == b.dtype, jax.tree_util.keystr(path)
-        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
 
 
 def is_identical(a, b):

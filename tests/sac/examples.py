@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxsac
+from assertions import assert_identical as assert_identical
 
 OBSERVATION_SIZE, ACTION_SIZE, BATCH_SIZE = 3, 2, 8
 CONFIG = jaxsac.Config(hidden_sizes=(16, 16))
@@ -51,16 +52,6 @@ def stack(trees):
 
 def member(tree, k):
     return jax.tree.map(lambda leaf: leaf[k], tree)
-
-
-def assert_identical(actual, expected):
-    """Bit for bit, dtypes and structure included; NaN equals NaN."""
-    assert jax.tree.structure(actual) == jax.tree.structure(expected)
-    for (path, a), b in zip(
-        jax.tree.leaves_with_path(actual), jax.tree.leaves(expected), strict=True
-    ):
-        assert a.dtype == b.dtype, jax.tree_util.keystr(path)
-        np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
 
 
 def assert_close(actual, expected, rtol, atol):
