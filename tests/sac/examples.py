@@ -43,7 +43,7 @@ def make_batch(seed=0, size=BATCH_SIZE):
 def noise_of(key):
     """The noise of an update: for the next action, then for the action."""
     shape = (BATCH_SIZE, ACTION_SIZE)
-    return [np.asarray(jax.random.normal(k, shape)) for k in jax.random.split(key)]
+    return np.asarray(jax.random.normal(key, (2, *shape)))
 
 
 def stack(trees):

@@ -126,11 +126,11 @@ def learn_step(
     agent, key, metrics = jax.lax.fori_loop(
         0, work.num_updates, one_update, (carry.agent, carry.key, carry.metrics)
     )
-    key, action_key, uniform_key = _split(key, 3)
+    key, action_key = _split(key, 2)
     policy_action = jax.vmap(sac.act)(agent, observation, action_key)
     uniform_action = jax.vmap(
         lambda k: jax.random.uniform(k, policy_action.shape[1:], policy_action.dtype, -1, 1)
-    )(uniform_key)
+    )(action_key)
     action = jnp.where(work.uniform, uniform_action, policy_action)
     return Carry(agent, buffer, key, metrics), action
 
