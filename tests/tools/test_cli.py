@@ -1,12 +1,14 @@
 import dataclasses
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 import jaxsac
+import probe_environments
 from jaxsac.runner.config import RunConfig
 from jaxsac.tools import cli, commands
 
@@ -236,6 +238,17 @@ def test_a_stopped_run_exits_with_130_and_keeps_what_it_has(tmp_path, capsys):
     assert f"policies and metrics so far are in {directory}" in capsys.readouterr().err
     assert (directory / "checkpoints" / "30" / "agent.safetensors").exists()
     assert (directory / "report" / "learning_curve.png").exists()
+
+
+def test_compiled_programs_are_kept_for_the_next_run(tmp_path):
+    run = ["train", *SMALL, "--run-dir", str(tmp_path / "run")]
+    environment = os.environ | {
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "PYTHONPATH": os.path.dirname(probe_environments.__file__),
+    }
+    subprocess.run([sys.executable, "-m", "jaxsac.tools.cli", *run], env=environment, check=True)
+    assert list((tmp_path / "cache" / "jaxsac").glob("jit_compiled-*-cache"))
 
 
 def test_eval_prints_a_row_for_every_seed(finished, capsys):

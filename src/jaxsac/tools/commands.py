@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -83,7 +85,9 @@ class Eval:
 def run(arguments: list[str]) -> int:
     """Runs one command and turns a refusal into a message and an exit status."""
     try:
-        return parse(arguments).run()
+        command = parse(arguments)
+        keep_compiled_programs()
+        return command.run()
     except REFUSALS as error:
         print(f"jaxsac: {error}", file=sys.stderr)
         return 1
@@ -103,6 +107,16 @@ def parse(arguments: list[str]) -> Train | Eval:
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="jaxsac", description=description, args=arguments, **options
         )
+
+
+def keep_compiled_programs() -> None:
+    """Keeps compiled programs in the user's cache, so that only a first run waits for them.
+
+    A folder named by JAX_COMPILATION_CACHE_DIR, or set before, is respected.
+    """
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(cache) / "jaxsac"))
 
 
 def default_directory(env: str) -> Path:
