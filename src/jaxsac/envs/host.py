@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import gymnasium
 import jax
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from jaxsac.envs import spaces
+from jaxsac.envs.trail import Trail, follow
 from jaxsac.types import PyTree, Transition
 
 
@@ -29,6 +30,14 @@ class Episode(NamedTuple):
     """Undiscounted sum of the environment's rewards."""
     length: int
     """Steps."""
+
+
+class Snapshot(NamedTuple):
+    """Everything that brings fresh environments to where others are; N = S·E copies."""
+
+    trails: list[Trail]
+    arrays: dict[str, PyTree]
+    """What the driver itself remembers, each (N, ...)."""
 
 
 class Arrival(NamedTuple):
@@ -128,6 +137,10 @@ class HostEnvs:
         self.observation_example = spaces.observation_example(envs.single_observation_space)
         self._envs = envs
         self._mode = mode
+        self._copies: list[gymnasium.Env] = []
+        if isinstance(envs, SyncVectorEnv) and mode is AutoresetMode.DISABLED:
+            # Only copies that this process steps and resets itself can be brought back.
+            self._copies = list(envs.envs)
         self.num_seeds, self.num_envs = num_seeds, envs.num_envs // num_seeds
         self.discarded = np.zeros(num_seeds, np.int64)
         """Steps kept out of replay because of a non-finite number, by seed."""
@@ -144,6 +157,7 @@ class HostEnvs:
         self._resetting = np.zeros(count, bool)
         self._cut = np.zeros(count, bool)
         self._returns, self._lengths = np.zeros(count), np.zeros(count, np.int64)
+        self._trails = [Trail(seed) for seed in seeds] if self._copies else []
         zeros = np.zeros(count, np.float32)
         action = np.zeros((count, self.action_map.size), np.float32)
         transition = Transition(self._observation, action, zeros, zeros, self._observation)
@@ -173,10 +187,8 @@ class HostEnvs:
         finite &= _finite_rows(self._observation) & _finite_rows(next_observation)
         # In NEXT_STEP mode the step after a finished one is the reset: no transition.
         stepped = ~self._resetting
-        self._cut = (self._cut | ~finite) & stepped
-        valid = stepped & ~self._cut
-        self.discarded += (stepped & self._cut).reshape(self.num_seeds, -1).sum(axis=1)
-
+        cut = (self._cut | ~finite) & stepped
+        valid, ended = stepped & ~cut, done | cut
         transition = Transition(
             self._observation,
             action,
@@ -184,9 +196,80 @@ class HostEnvs:
             1 - np.asarray(terminated, np.float32),
             next_observation,
         )
-        episodes = self._count_episodes(reward, done, stepped)
-        self._observation = self._start_next_episodes(arrived, done)
-        return self._by_seed(Arrival(transition, valid, self._observation)), episodes
+        returns = self._returns + np.where(stepped, reward, 0)
+        lengths = self._lengths + stepped
+        episodes = [
+            Episode(*divmod(int(i), self.num_envs), float(returns[i]), int(lengths[i]))
+            for i in np.flatnonzero(done & ~cut)
+        ]
+        trails = self._next_trails(ended)
+        observation = self._start_next_episodes(arrived, ended)
+
+        # An environment that raises leaves everything as it was: nothing above has changed it.
+        self._observation, self._trails = observation, trails
+        for trail, row, over in zip(trails, action, ended, strict=False):
+            if not over:
+                trail.actions.append(row)
+        self._returns, self._lengths = np.where(ended, 0, returns), np.where(ended, 0, lengths)
+        self.discarded = self.discarded + (stepped & cut).reshape(self.num_seeds, -1).sum(axis=1)
+        if self._mode is AutoresetMode.DISABLED:
+            self._cut = np.zeros(count, bool)
+        else:
+            # A cut episode of an environment that resets itself is left out to its end.
+            self._cut = cut & ~done
+            self._resetting = done & (self._mode is AutoresetMode.NEXT_STEP)
+        return self._by_seed(Arrival(transition, valid, observation)), episodes
+
+    def snapshot(self) -> Snapshot:
+        """What `restore` needs to bring other copies to where these are.
+
+        Raises:
+          TypeError: a vector environment that steps its copies elsewhere or resets them itself.
+        """
+        if not self._copies:
+            raise TypeError(
+                f"{self._envs} cannot be saved: only a gymnasium.vector.SyncVectorEnv without "
+                "autoreset can, as `make` gives."
+            )
+        arrays = {
+            "observation": self._observation,
+            "returns": self._returns,
+            "lengths": self._lengths,
+        }
+        return Snapshot([trail.copy() for trail in self._trails], arrays)
+
+    def restore(self, snapshot: Snapshot, discarded: np.ndarray) -> list[int]:
+        """Brings these copies to where those of the snapshot were, mid-episode, bit for bit.
+
+        Args:
+          snapshot: of as many copies of the same environment.
+          discarded: steps left out so far, by seed.
+
+        Returns:
+          The copies that arrived elsewhere than those of the snapshot, because their environment
+          does not depend on its seed and actions alone. Their episode is over: they start anew.
+        """
+        astray = []
+        observation, returns, lengths = (jax.tree.map(np.copy, a) for a in snapshot.arrays.values())
+        trails = [trail.copy() for trail in snapshot.trails]
+        for i, (env, trail) in enumerate(zip(self._copies, snapshot.trails, strict=True)):
+            actions = self.action_map(np.stack(trail.actions)) if trail.actions else ()
+            arrived, episode_return, length = follow(env, trail, actions)
+            exact = (episode_return, length) == (returns[i], lengths[i])
+            if exact and _same_bits(self._cast(arrived), _row(observation, i)):
+                continue
+            astray.append(i)
+            trails[i] = Trail.next_episode(trail, env)
+            start, _ = env.reset(options={})
+            for rows, row in zip(
+                *map(jax.tree.leaves, (observation, self._cast(start))), strict=True
+            ):
+                rows[i] = row
+            returns[i], lengths[i] = 0, 0
+        self._observation, self._returns, self._lengths = observation, returns, lengths
+        self._resetting, self._cut = np.zeros(len(trails), bool), np.zeros(len(trails), bool)
+        self._trails, self.discarded = trails, discarded
+        return astray
 
     def close(self) -> None:
         """Closes the vector environment."""
@@ -205,30 +288,17 @@ class HostEnvs:
 
         return jax.tree.map(replace, arrived, final)
 
-    def _count_episodes(
-        self, reward: np.ndarray, done: np.ndarray, stepped: np.ndarray
-    ) -> list[Episode]:
-        self._returns += np.where(stepped, reward, 0)
-        self._lengths += stepped
-        ended = done | self._cut
-        episodes = [
-            Episode(*divmod(int(i), self.num_envs), float(self._returns[i]), int(self._lengths[i]))
-            for i in np.flatnonzero(done & ~self._cut)
+    def _next_trails(self, ended: np.ndarray) -> list[Trail]:
+        """The trails after the resets to come; the others are those that are."""
+        return [
+            Trail.next_episode(trail, env) if over else trail
+            for trail, env, over in zip(self._trails, self._copies, ended, strict=False)
         ]
-        self._returns[ended], self._lengths[ended] = 0, 0
-        return episodes
 
-    def _start_next_episodes(self, arrived: PyTree, done: np.ndarray) -> PyTree:
-        if self._mode is AutoresetMode.DISABLED:
-            ended = done | self._cut
-            if ended.any():
-                observation, _ = self._envs.reset(options={"reset_mask": ended})
-                arrived = self._cast(observation)
-            self._cut[:] = False
-        else:
-            # A cut episode of an environment that resets itself is left out to its end.
-            self._cut &= ~done
-            self._resetting = done & (self._mode is AutoresetMode.NEXT_STEP)
+    def _start_next_episodes(self, arrived: PyTree, ended: np.ndarray) -> PyTree:
+        if self._mode is AutoresetMode.DISABLED and ended.any():
+            observation, _ = self._envs.reset(options={"reset_mask": ended})
+            arrived = self._cast(observation)
         return arrived
 
     def _cast(self, observation: PyTree) -> PyTree:
@@ -241,6 +311,16 @@ class HostEnvs:
     def _by_seed(self, tree: Any) -> Any:
         lead = (self.num_seeds, self.num_envs)
         return jax.tree.map(lambda rows: rows.reshape(*lead, *rows.shape[1:]), tree)
+
+
+def _row(tree: PyTree, i: int) -> PyTree:
+    return jax.tree.map(lambda rows: rows[i], tree)
+
+
+def _same_bits(a: PyTree, b: PyTree) -> bool:
+    """Whether two pytrees of arrays are equal, NaN to NaN included."""
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(x.tobytes() == y.tobytes() for x, y in leaves)
 
 
 def _finite_rows(tree: PyTree) -> np.ndarray:

@@ -1,0 +1,69 @@
+"""How an environment came to where it is, and how to bring a fresh copy there.
+
+The state of a simulator cannot be saved in general: MuJoCo's pickles as a fresh one, and its own
+get and set of states lose what some observations read. What can be saved is where the episode
+started, as the state of the environment's random generator, and the actions since.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+
+@dataclasses.dataclass
+class Trail:
+    """The current episode of one environment."""
+
+    seed: int
+    """What the environment was first reset with."""
+    generator: dict[str, Any] | None = None
+    """State of `np_random` just before the episode's reset, JSON values; None in the first
+    episode, which starts from `seed`."""
+    actions: list[np.ndarray] = dataclasses.field(default_factory=list)
+    """Each (A,), in [-1, 1]."""
+
+    @classmethod
+    def next_episode(cls, trail: Trail, env: gymnasium.Env) -> Trail:
+        """The trail of the episode that the next reset of `env` starts."""
+        return cls(trail.seed, _as_json(env.unwrapped.np_random.bit_generator.state))
+
+    def copy(self) -> Trail:
+        """A trail that does not grow with this one."""
+        return dataclasses.replace(self, actions=list(self.actions))
+
+
+def follow(
+    env: gymnasium.Env, trail: Trail, actions: Iterable[np.ndarray]
+) -> tuple[Any, float, int]:
+    """Brings a fresh environment to the end of a trail.
+
+    Args:
+      env: a copy of the environment that left the trail.
+      trail: where to start.
+      actions: those of the trail, in the environment's own units.
+
+    Returns:
+      The observation there, and the return and length of the episode so far.
+    """
+    observation, _ = env.reset(seed=trail.seed)
+    if trail.generator is not None:
+        env.unwrapped.np_random.bit_generator.state = trail.generator
+        observation, _ = env.reset(options={})
+    total, length = 0.0, 0
+    for action in actions:
+        observation, reward, *_ = env.step(action)
+        total, length = total + float(np.float32(reward)), length + 1
+    return observation, total, length
+
+
+def _as_json(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {name: _as_json(value) for name, value in state.items()}
+    if isinstance(state, np.ndarray | np.generic):
+        return state.tolist()
+    return state
