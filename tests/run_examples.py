@@ -45,6 +45,9 @@ class Listener:
     def message(self, text):
         self.messages.append(text)
 
+    def started(self, step, seconds):
+        self.messages.append(f"from step {step}")
+
     def stepped(self, step):
         pass
 
@@ -60,7 +63,7 @@ def agent_of(directory, config, step=None):
     """The agent that a run saved, (S, ...)."""
     make = functools.partial(train.init_carry, config, make_envs(config), seeds.mesh_for(1))
     step = checkpoint.latest(directory / "checkpoints") if step is None else step
-    return checkpoint.load(directory / "checkpoints", step, jax.eval_shape(make).agent)
+    return checkpoint.load(directory / "checkpoints", step, "agent", jax.eval_shape(make).agent)
 
 
 def trained(config, directory):

@@ -55,8 +55,8 @@ def test_a_termination_is(tmp_path):
     agent = learn("TwoStateEnd", tmp_path / "run", steps=2000)
     expected = 1 / (1 - 0.9 * 0.75)
     # A batch seldom has exactly a quarter of them: the critic keeps moving a little.
-    np.testing.assert_allclose(q_of(agent, LATER), expected, rtol=0.1)
-    np.testing.assert_allclose(q_of(agent, START), 0.9 * expected, rtol=0.1)
+    np.testing.assert_allclose(q_of(agent, LATER), expected, rtol=0.15)
+    np.testing.assert_allclose(q_of(agent, START), 0.9 * expected, rtol=0.15)
 
 
 def test_the_best_action_is_found_with_its_value(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from jaxsac.runner import checkpoint, metrics, train
 from jaxsac.runner.interrupt import Interrupt
-from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
+from jaxsac.runner.run_directory import RunDirectoryError
 from run_examples import (
     Listener,
     agent_of,
@@ -46,10 +46,15 @@ def test_a_run_leaves_manifest_metrics_and_checkpoint(finished):
     config, directory, _ = finished
     files = {str(f.relative_to(directory)) for f in directory.rglob("*") if f.is_file()}
     assert files == {
+        ".lock",
         "manifest.json",
         "metrics/seed-0003.csv",
         "metrics/seed-0004.csv",
         "checkpoints/60/agent.safetensors",
+        "checkpoints/60/environments.safetensors",
+        "checkpoints/60/learning.safetensors",
+        "checkpoints/60/replay-0003.safetensors",
+        "checkpoints/60/replay-0004.safetensors",
         "checkpoints/60/manifest.json",
     }
     manifest = json.loads((directory / "manifest.json").read_text())
@@ -90,8 +95,10 @@ def test_the_number_of_updates_applied_is_the_one_written_down(finished):
 
 def test_the_observer_hears_of_every_row(finished):
     config, directory, listener = finished
-    assert len(listener.messages) == 1
-    assert "replay: 2 × 200 transitions" in listener.messages[0]
+    plan, start, checkpoints = listener.messages
+    assert "replay: 2 × 200 transitions" in plan
+    assert start == "from step 0"
+    assert checkpoints.startswith("checkpoints took")
     assert [progress.step for progress in listener.rows] == [20, 30, 40, 60]
     assert [progress.evaluated for progress in listener.rows] == [False, True, False, True]
     last = [rows_of(directory, member)[-1] for member in config.members]
@@ -168,13 +175,6 @@ def test_another_configuration_is_refused_with_what_differs(finished):
     assert "utd: 1.0 there, 2.0 asked for" in message
     assert "batch_size: 8 there, 9 asked for" in message
     assert "seeds" not in message
-
-
-def test_an_unfinished_run_is_refused(tmp_path):
-    config = small_run()
-    RunDirectory(tmp_path / "run").create(config)
-    with pytest.raises(RunDirectoryError, match="stopped before its end"):
-        train.train(config, tmp_path / "run", Listener())
 
 
 def test_a_directory_that_is_not_a_run_is_refused_and_left_alone(tmp_path):
@@ -280,9 +280,9 @@ def test_what_is_not_finite_never_reaches_replay_or_the_learners(tmp_path, monke
     carries = []
     save = train._Training._save
 
-    def spy(self):
+    def spy(self, metrics):
         carries.append(self.carry)
-        save(self)
+        save(self, metrics)
 
     monkeypatch.setattr(train._Training, "_save", spy)
     config = small_run(env="probe_environments:OftenFaulty-v0", steps=80)

@@ -238,6 +238,19 @@ class HostEnvs:
         }
         return Snapshot([trail.copy() for trail in self._trails], arrays)
 
+    def snapshot_arrays(self) -> dict[str, PyTree]:
+        """Structs of a snapshot's arrays, known before any step."""
+        count = self._envs.num_envs
+        observation = jax.tree.map(
+            lambda struct: jax.ShapeDtypeStruct((count, *struct.shape), struct.dtype),
+            self.observation_example,
+        )
+        return {
+            "observation": observation,
+            "returns": jax.ShapeDtypeStruct((count,), np.float64),
+            "lengths": jax.ShapeDtypeStruct((count,), np.int64),
+        }
+
     def restore(self, snapshot: Snapshot, discarded: np.ndarray) -> list[int]:
         """Brings these copies to where those of the snapshot were, mid-episode, bit for bit.
 
@@ -250,7 +263,10 @@ class HostEnvs:
           does not depend on its seed and actions alone. Their episode is over: they start anew.
         """
         astray = []
-        observation, returns, lengths = (jax.tree.map(np.copy, a) for a in snapshot.arrays.values())
+        observation, returns, lengths = (
+            jax.tree.map(np.copy, snapshot.arrays[name])
+            for name in ("observation", "returns", "lengths")
+        )
         trails = [trail.copy() for trail in snapshot.trails]
         for i, (env, trail) in enumerate(zip(self._copies, snapshot.trails, strict=True)):
             actions = self.action_map(np.stack(trail.actions)) if trail.actions else ()

@@ -41,6 +41,8 @@ class RunConfig:
     """Deterministic episodes per evaluation, per seed."""
     log_every: int = 1_000
     """Transitions between rows of the metrics, per seed."""
+    checkpoint_every: int = 50_000
+    """Transitions between checkpoints, per seed; 0 saves at the end and when stopped only."""
     agent: Config = Config()
     hyperparameters: Hyperparameters = Hyperparameters()
 
@@ -48,7 +50,7 @@ class RunConfig:
         for name in ("seeds", "steps", "num_envs", "batch_size", "replay_capacity", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("seed", "learning_starts", "eval_every"):
+        for name in ("seed", "learning_starts", "eval_every", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.eval_every and self.eval_episodes < 1:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 COLUMNS = (
     "step",
@@ -40,17 +43,46 @@ out, discarded: environment steps left out, both so far. An empty cell: nothing 
 class MetricsWriter:
     """Appends rows to `directory/seed-NNNN.csv`, one file a seed."""
 
-    def __init__(self, directory: Path, members: list[int]) -> None:
+    def __init__(
+        self, directory: Path, members: list[int], lengths: Sequence[int] | None = None
+    ) -> None:
+        """Opens the files, and cuts each to a length.
+
+        Args:
+          directory: the run's `metrics` folder; created if need be.
+          members: the seed numbers.
+          lengths: by seed, what `lengths` returned where the run goes on; nothing is kept by
+            default.
+        """
+        lengths = [0] * len(members) if lengths is None else lengths
         directory.mkdir(parents=True, exist_ok=True)
-        self._files = [path(directory, member).open("w", newline="") for member in members]
-        self._writers: list[Any] = [csv.DictWriter(file, COLUMNS) for file in self._files]
-        for writer in self._writers:
-            writer.writeheader()
+        self._files = [path(directory, member).open("a+b") for member in members]
+        self.complete = True
+        """Whether every file had all of its rows."""
+        for file, length in zip(self._files, lengths, strict=True):
+            file.seek(0)
+            rows = file.read(length)
+            self.complete &= len(rows) == length
+            # A row that was being written when its process was killed ends without a line break.
+            file.truncate(rows.rfind(b"\n") + 1)
+            if not rows:
+                self._append(file, dict(zip(COLUMNS, COLUMNS, strict=True)))
 
     def write(self, seed_index: int, row: dict[str, Any]) -> None:
         """Writes one row; columns that are left out or None become empty cells."""
-        self._writers[seed_index].writerow({k: _text(v) for k, v in row.items()})
-        self._files[seed_index].flush()
+        self._append(self._files[seed_index], {k: _text(v) for k, v in row.items()})
+
+    def lengths(self) -> list[int]:
+        """The length of each file in bytes, once it is on the disk."""
+        for file in self._files:
+            os.fsync(file.fileno())
+        return [file.seek(0, os.SEEK_END) for file in self._files]
+
+    def _append(self, file: BinaryIO, cells: dict[str, str]) -> None:
+        line = io.StringIO()
+        csv.DictWriter(line, COLUMNS).writerow(cells)
+        file.write(line.getvalue().encode())
+        file.flush()
 
     def __enter__(self) -> MetricsWriter:
         return self

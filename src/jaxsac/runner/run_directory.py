@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.metadata
 import json
+import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jaxsac.runner.config import RunConfig
 
 VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
+LOCK = ".lock"
 
 
 class RunDirectoryError(Exception):
@@ -27,33 +32,56 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.report = path / "report"
 
-    def create(self, config: RunConfig) -> None:
-        """Makes the directory for a new run.
+    def create(self, config: RunConfig) -> bool:
+        """Makes the directory for a new run, or opens the one where this run lies.
+
+        Returns:
+          Whether the run is new.
 
         Raises:
-          RunDirectoryError: it holds something already. The message lists what differs, or how
-            far that run is.
+          RunDirectoryError: it holds something else. The message lists what differs.
         """
         if self.manifest.exists():
-            existing, wanted = self.config().to_json(), config.to_json()
-            different = [
-                f"{name}: {existing.get(name)!r} there, {wanted[name]!r} asked for"
-                for name in wanted
-                if existing.get(name) != wanted[name]
-            ]
-            if different:
-                raise RunDirectoryError(
-                    f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
-                    "Give another run directory, or move that one away."
-                )
-            raise RunDirectoryError(
-                f"{self.path} holds a run with this configuration that was stopped before its end. "
-                "Resuming is not available yet: give another run directory, or move that one away."
-            )
-        if self.path.exists() and any(self.path.iterdir()):
+            self._check_same(config)
+            return False
+        if self.path.exists() and any(p.name != LOCK for p in self.path.iterdir()):
             raise RunDirectoryError(f"{self.path} exists, is not empty and is not a run directory.")
         self.path.mkdir(parents=True, exist_ok=True)
         self._write({"config": config.to_json(), "versions": versions(), "finished": False})
+        return True
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes out; the system lifts the lock however this one ends.
+
+        Raises:
+          RunDirectoryError: another process trains here.
+        """
+        with (self.path / LOCK).open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise RunDirectoryError(
+                    f"another process ({lock.read(20).strip() or 'unknown'}) trains in {self.path}."
+                ) from error
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            yield
+
+    def _check_same(self, config: RunConfig) -> None:
+        existing, wanted = self.config().to_json(), config.to_json()
+        different = [
+            f"{name}: {existing.get(name)!r} there, {wanted[name]!r} asked for"
+            for name in wanted
+            if existing.get(name) != wanted[name]
+        ]
+        if different:
+            raise RunDirectoryError(
+                f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
+                "Give another run directory, or move that one away."
+            )
 
     def finish(self) -> None:
         """Marks the run as complete."""

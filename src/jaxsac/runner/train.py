@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.envs import host
-from jaxsac.runner import checkpoint, loop, memory, seeds
+from jaxsac.runner import checkpoint, loop, memory, seeds, snapshot
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.evaluate import (
     TRAINING_STREAM,
@@ -23,7 +23,8 @@ from jaxsac.runner.evaluate import (
 )
 from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
-from jaxsac.runner.run_directory import RunDirectory
+from jaxsac.runner.run_directory import RunDirectory, versions
+from jaxsac.runner.snapshot import Snapshot
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.types import transition_of
 
@@ -53,6 +54,9 @@ class Observer(Protocol):
     def message(self, text: str) -> None:
         """Says something once."""
 
+    def started(self, step: int, seconds: float) -> None:
+        """Is told where training starts: at 0, or where it goes on."""
+
     def stepped(self, step: int) -> None:
         """Is told the transitions per seed so far, a few times a second."""
 
@@ -61,10 +65,11 @@ class Observer(Protocol):
 
 
 def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
-    """Trains `config.seeds` independent seeds and leaves a run directory.
+    """Trains `config.seeds` independent seeds, or goes on with a run that was stopped.
 
-    SIGINT (Ctrl-C) and SIGTERM end the run after the current step, with the policies saved; a
-    second one ends it at once.
+    A run that is stopped, by a signal or by a kill, and goes on ends as it would have ended
+    without, bit for bit on a CPU. SIGINT (Ctrl-C) and SIGTERM end the run after the current step,
+    with everything saved; a second one ends it at once.
 
     Args:
       config: the run.
@@ -77,7 +82,8 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     Raises:
       ValueError: an environment or value that cannot be trained on; nothing is written then.
       MemoryError: replay does not fit; names the capacity that would.
-      RunDirectoryError: the directory belongs to another run.
+      RunDirectoryError: the directory belongs to another run, or another process trains there.
+      CheckpointError: the run has checkpoints, and none of them can be used.
       FloatingPointError: the environment's warm-up is mostly not finite.
     """
     run = RunDirectory(directory)
@@ -91,10 +97,14 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     transition = transition_of(envs.observation_example, action_example(envs))
     plan = memory.plan_replay(config, transition)
     observer.message(plan.describe())
-    run.create(config)
-    complete = _Training(config, run, envs, observer).run()
-    if complete:
-        run.finish()
+    new = run.create(config)
+    with run.locked():
+        training = _Training(config, run, envs, observer)
+        if not new:
+            training.go_on()
+        complete = training.run()
+        if complete:
+            run.finish()
     return complete
 
 
@@ -110,8 +120,8 @@ class _Training:
         self, config: RunConfig, run: RunDirectory, envs: host.HostEnvs, observer: Observer
     ) -> None:
         self.config, self.directory, self.envs, self.observer = config, run, envs, observer
-        mesh = seeds.mesh_for(config.seeds)
-        self.carry = init_carry(config, envs, mesh)
+        self.mesh = mesh = seeds.mesh_for(config.seeds)
+        self.carry: Any = None
         learn_step = functools.partial(
             loop.learn_step, batch_size=config.batch_size, over_seeds=seeds.over_seeds(mesh)
         )
@@ -122,52 +132,108 @@ class _Training:
         if config.eval_every:
             copies = config.seeds * config.eval_episodes
             self.eval_envs = host.HostEnvs(host.make(config.env, copies), config.seeds)
-        self.step = 0
+        self.step = self.logged = 0
+        self.saved: int | None = None
+        self.action: jax.Array | None = None
+        self.whole = True
+        """Whether learners, environments and counters are all at the same step."""
+        self.seconds = self.saving_seconds = 0.0
         self.episodes: list[host.Episode] = []
         self.train_returns: list[float | None] = [None] * config.seeds
         self.eval_returns: list[float | None] = [None] * config.seeds
+        self.metrics_lengths = [0] * config.seeds
+
+    def go_on(self) -> None:
+        """Takes up the newest checkpoint that can be used, and says so in words.
+
+        Raises:
+          CheckpointError: there are checkpoints, and none can be used.
+        """
+        saved = checkpoint.steps(self.directory.checkpoints)
+        if not saved:
+            self.observer.message(
+                f"{self.directory.path} was stopped before its first checkpoint: starting again."
+            )
+        for step in reversed(saved):
+            try:
+                return self._restore(step)
+            except checkpoint.CheckpointError as error:
+                if step == saved[0]:
+                    raise
+                self.observer.message(f"{error} Trying the checkpoint before it.")
 
     def run(self) -> bool:
-        """Steps, logs and evaluates; saves at the end and when it is stopped.
+        """Steps, logs, evaluates and saves until the last step or a request to stop.
 
         Returns:
           Whether the run reached its last step.
         """
         config = self.config
-        with MetricsWriter(self.directory.metrics, config.members) as metrics, Interrupt() as stop:
-            self.start_time = self.last_shown = time.monotonic()
-            env_seeds = environment_seeds(config.members, (TRAINING_STREAM,), config.num_envs)
-            arrival, before = self.envs.reset(env_seeds), 0
+        metrics = MetricsWriter(self.directory.metrics, config.members, self.metrics_lengths)
+        with metrics, Interrupt() as stop:
+            if not metrics.complete:
+                self.observer.message(
+                    f"rows are missing in {self.directory.metrics}: they cannot be brought back."
+                )
+            self.observer.started(self.step, self.seconds)
+            self.start_time = self.last_shown = time.monotonic() - self.seconds
             try:
-                while True:
-                    work = self.schedule.work(before, self.step)
-                    self.carry, action = self.learn_step(self.carry, *arrival, work)
-                    evaluated = (
-                        self._evaluate() if self._passed(before, config.eval_every) else None
+                if self.action is None:
+                    self.carry = init_carry(config, self.envs, self.mesh)
+                    env_seeds = environment_seeds(
+                        config.members, (TRAINING_STREAM,), config.num_envs
                     )
-                    if evaluated is not None or self._passed(before, config.log_every):
-                        self._log(metrics, evaluated)
+                    self._learn(self.envs.reset(env_seeds), before=0)
+                while True:
+                    if self.logged < self.step:
+                        self._log_and_save(metrics)
                     if self.step >= config.steps or stop.requested:
                         break
-                    before = self.step
-                    arrival, episodes = self.envs.step(np.asarray(action))
-                    self.episodes += episodes
-                    self.step += config.num_envs
-                    self._check_warm_up(before)
+                    self._advance()
                     self._show()
             finally:
-                # An error from an environment finds the learners whole: nothing is lost.
-                if not any(leaf.is_deleted() for leaf in jax.tree.leaves(self.carry)):
-                    self._save()
+                # An error from an environment finds everything whole: nothing is lost.
+                if self.whole and self.action is not None and self.saved != self.step:
+                    self._save(metrics)
                 for envs in (self.envs, self.eval_envs):
                     if envs is not None:
                         envs.close()
+        if self.saving_seconds:
+            share = self.saving_seconds / (time.monotonic() - self.start_time - self.seconds)
+            self.observer.message(
+                f"checkpoints took {self.saving_seconds:.1f} s, {share:.1%} of the time."
+            )
         return self.step >= config.steps
 
-    def _passed(self, before: int, every: int) -> bool:
-        """Whether a multiple of `every` was reached since `before`; the last step counts."""
-        if not every or self.step == before:
+    def _advance(self) -> None:
+        """One step of all environments, and the learning that is due after it."""
+        before = self.step
+        arrival, episodes = self.envs.step(np.asarray(self.action))
+        self.whole = False
+        self.episodes += episodes
+        self.step += self.config.num_envs
+        self._check_warm_up(before)
+        self._learn(arrival, before)
+        self.whole = True
+
+    def _learn(self, arrival: host.Arrival, before: int) -> None:
+        work = self.schedule.work(before, self.step)
+        self.carry, self.action = self.learn_step(self.carry, *arrival, work)
+
+    def _log_and_save(self, metrics: MetricsWriter) -> None:
+        config = self.config
+        evaluated = self._evaluate() if self._passed(config.eval_every) else None
+        if evaluated is not None or self._passed(config.log_every):
+            self._log(metrics, evaluated)
+        self.logged = self.step
+        if self._passed(config.checkpoint_every):
+            self._save(metrics)
+
+    def _passed(self, every: int) -> bool:
+        """Whether a multiple of `every` was reached by the last step; the end of the run counts."""
+        if not every:
             return False
+        before = self.step - self.config.num_envs
         return self.step // every > before // every or self.step >= self.config.steps
 
     def _evaluate(self) -> Evaluation:
@@ -229,10 +295,63 @@ class _Training:
                 f"batch of {self.config.batch_size}. Mend the environment {self.config.env}."
             )
 
-    def _save(self) -> None:
-        agent = jax.device_get(self.carry.agent)
-        facts = {"members": self.config.members}
-        checkpoint.save(self.directory.checkpoints, self.step, agent, facts)
+    def _save(self, metrics: MetricsWriter) -> None:
+        assert self.action is not None
+        start = time.monotonic()
+        run = Snapshot(
+            step=self.step,
+            logged=self.logged,
+            seconds=start - self.start_time,
+            carry=self.carry,
+            action=self.action,
+            envs=self.envs.snapshot(),
+            discarded=self.envs.discarded,
+            episodes=self.episodes,
+            train_returns=self.train_returns,
+            eval_returns=self.eval_returns,
+            metrics_lengths=metrics.lengths(),
+        )
+        snapshot.save(self.directory.checkpoints, self.config.members, run)
+        self.saved = self.step
+        self.saving_seconds += time.monotonic() - start
+
+    def _restore(self, step: int) -> None:
+        config, mesh = self.config, self.mesh
+        action = jax.ShapeDtypeStruct(
+            (config.seeds, config.num_envs, self.envs.action_map.size), jnp.float32
+        )
+        run, written_under = snapshot.load(
+            self.directory.checkpoints, step, config.members,
+            jax.eval_shape(functools.partial(init_carry, config, self.envs, mesh)), action,
+            self.envs.snapshot_arrays(), seeds.sharding(mesh),
+        )  # fmt: skip
+        self.step = self.saved = run.step
+        self.logged, self.seconds = run.logged, run.seconds
+        self.carry, self.action, self.episodes = run.carry, run.action, run.episodes
+        self.train_returns, self.eval_returns = run.train_returns, run.eval_returns
+        self.metrics_lengths = run.metrics_lengths
+        astray = self.envs.restore(run.envs, run.discarded)
+        held = np.asarray(run.carry.buffer.size)
+        self.observer.message(
+            f"{self.directory.path} goes on at step {run.step:,}: learners, replay of "
+            f"{held.min():,} transitions per seed, environments in mid-episode, metrics."
+        )
+        if astray:
+            self.observer.message(
+                f"{len(astray)} of {config.seeds * config.num_envs} environments do not depend on "
+                "their seed and actions alone: their episodes start anew, and the run is not the "
+                "one that it would have been."
+            )
+        changed = [
+            f"{name} {written_under.get(name)} -> {now}"
+            for name, now in versions().items()
+            if written_under.get(name) != now
+        ]
+        if changed:
+            self.observer.message(
+                f"versions have changed ({', '.join(changed)}): the rest of the run may differ in "
+                "its last digits from one that was not stopped."
+            )
 
 
 def init_carry(config: RunConfig, envs: host.HostEnvs, mesh: jax.sharding.Mesh) -> loop.Carry:
@@ -278,7 +397,7 @@ def evaluate_run(
     envs = host.HostEnvs(host.make(config.env, config.seeds * episodes), config.seeds)
     mesh = seeds.mesh_for(config.seeds)
     template = jax.eval_shape(functools.partial(init_carry, config, envs, mesh)).agent
-    agent = checkpoint.load(run.checkpoints, step, template)
+    agent = checkpoint.load(run.checkpoints, step, "agent", template)
     agent = jax.device_put(agent, seeds.sharding(mesh))
     policy, members = Policy(mesh), config.members
     deterministic = evaluate(envs, policy.mode(agent), members, step)

@@ -65,6 +65,11 @@ class Display:
         """Prints a line above the display."""
         self._console.print(text, highlight=False, soft_wrap=True)
 
+    def started(self, step: int, seconds: float) -> None:
+        """Starts the bar at `step`, so that what was done before does not count as speed."""
+        self._bar.reset(self._task, completed=step)
+        self._last_line = (seconds, step)
+
     def stepped(self, step: int) -> None:
         """Moves the bar."""
         self._bar.update(self._task, completed=step)

@@ -1,0 +1,268 @@
+"""A run that was stopped, or killed, and goes on is the run that was not."""
+
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import probe_environments
+from jaxsac.runner import checkpoint, metrics, train
+from jaxsac.runner.checkpoint import CheckpointError
+from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
+from run_examples import Listener, small_run
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+
+class StopAt(Listener):
+    """Presses Ctrl-C when it hears of a step."""
+
+    def __init__(self, *steps):
+        super().__init__()
+        self.steps = steps
+
+    def progress(self, progress):
+        if progress.step in self.steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def result_of(directory):
+    """Every byte of a run that may not depend on how often it was stopped."""
+    steps = checkpoint.steps(directory / "checkpoints")
+    tensors = {
+        file.name: file.read_bytes()
+        for file in (directory / "checkpoints" / str(steps[-1])).glob("*.safetensors")
+    }
+    rows = [
+        [{**row, "wall_time": None} for row in metrics.read(file)]
+        for file in sorted((directory / "metrics").iterdir())
+    ]
+    return steps[-1], tensors, str(rows)
+
+
+def train_in_parts(config, directory, *stops):
+    for step in stops:
+        assert not train.train(config, directory, StopAt(step))
+    listener = Listener()
+    assert train.train(config, directory, listener)
+    return listener.messages
+
+
+@pytest.fixture(scope="module")
+def config():
+    return small_run(steps=84, log_every=7, eval_every=28, checkpoint_every=14)
+
+
+@pytest.fixture(scope="module")
+def straight(config, shared_compilation, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("straight") / "run"
+    assert train.train(config, directory, Listener())
+    return result_of(directory)
+
+
+@pytest.mark.parametrize("stops", [(7,), (21,), (35, 42, 77), (28, 56), (84,)])
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_path, stops):
+    ends = [step for step in stops if step < config.steps]
+    messages = train_in_parts(config, tmp_path / "run", *ends)
+    assert result_of(tmp_path / "run") == straight
+    if ends:
+        assert any(f"goes on at step {ends[-1]}:" in text for text in messages)
+        assert f"from step {ends[-1]}" in messages
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"env": "probe_environments:Scripted-v0"},
+        {"num_envs": 3, "steps": 90, "log_every": 9},
+        {"utd": 0.4, "replay_capacity": 30},
+        {"env": "Hopper-v5", "seeds": 1},
+    ],
+)
+def test_it_holds_for_every_kind_of_run(config, tmp_path, changes):
+    kind = small_run(**{"steps": 84, "log_every": 7, "checkpoint_every": 14, **changes})
+    assert train.train(kind, tmp_path / "straight", Listener())
+    every = kind.log_every
+    train_in_parts(kind, tmp_path / "parts", 3 * every, 5 * every)
+    assert result_of(tmp_path / "parts") == result_of(tmp_path / "straight")
+
+
+def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tmp_path):
+    config = small_run(env="probe_environments:OftenFaulty-v0", seeds=1, log_every=7)
+    messages = train_in_parts(config, tmp_path / "run", 35)
+    assert any("1 of 1 environments do not depend on their seed" in text for text in messages)
+
+
+def test_a_run_that_was_stopped_before_anything_was_saved_starts_again(config, straight, tmp_path):
+    RunDirectory(tmp_path / "run").create(config)
+    messages = train_in_parts(config, tmp_path / "run")
+    assert any("before its first checkpoint" in text for text in messages)
+    assert result_of(tmp_path / "run") == straight
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(config, straight, tmp_path):
+    directory = tmp_path / "run"
+    assert not train.train(config, directory, StopAt(35))
+    damaged = directory / "checkpoints" / "35" / "replay-0001.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-3] ^= 8
+    damaged.write_bytes(content)
+    messages = train_in_parts(config, directory)
+    assert any(str(damaged) in text and "damaged" in text for text in messages)
+    assert any("goes on at step 28:" in text for text in messages)
+    assert result_of(directory) == straight
+
+
+def test_without_any_good_checkpoint_nothing_is_started(config, tmp_path):
+    directory = tmp_path / "run"
+    assert not train.train(config, directory, StopAt(35))
+    for step in (28, 35):
+        (directory / "checkpoints" / str(step) / "learning.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"28/learning\.safetensors"):
+        train.train(config, directory, Listener())
+    assert checkpoint.steps(directory / "checkpoints") == [28, 35]
+
+
+def test_a_checkpoint_of_other_seeds_is_refused(config, tmp_path):
+    assert not train.train(config, tmp_path / "run", StopAt(35))
+    other = small_run(seed=9, steps=84, log_every=7, eval_every=28, checkpoint_every=14)
+    assert not train.train(other, tmp_path / "other", StopAt(35))
+    for step in (28, 35):
+        shutil.rmtree(tmp_path / "run" / "checkpoints" / str(step))
+    shutil.copytree(
+        tmp_path / "other" / "checkpoints" / "35", tmp_path / "run" / "checkpoints" / "35"
+    )
+    with pytest.raises(CheckpointError, match=r"of the seeds \[9, 10\]"):
+        train.train(config, tmp_path / "run", Listener())
+
+
+def test_torn_and_surplus_rows_of_the_metrics_are_cut(config, straight, tmp_path):
+    directory = tmp_path / "run"
+    assert not train.train(config, directory, StopAt(35))
+    with (directory / "metrics" / "seed-0000.csv").open("a") as file:
+        file.write("42,22,1.0,3.4,\r\n49,29,1")
+    train_in_parts(config, directory)
+    assert result_of(directory) == straight
+
+
+def test_missing_rows_are_said(config, tmp_path):
+    directory = tmp_path / "run"
+    assert not train.train(config, directory, StopAt(35))
+    file = directory / "metrics" / "seed-0000.csv"
+    file.write_bytes(file.read_bytes()[:-5])
+    messages = train_in_parts(config, directory)
+    assert any("rows are missing" in text for text in messages)
+    assert [row["step"] for row in metrics.read(file)] == [7, 14, 21, 28, *range(42, 85, 7)]
+
+
+def test_an_environment_that_broke_is_stepped_again(tmp_path):
+    config = small_run(env="probe_environments:Broken-v0", seeds=1, steps=45)
+    straight = small_run(env="probe_environments:Drift-v0", seeds=1, steps=45)
+    with pytest.raises(RuntimeError, match="the simulator broke"):
+        train.train(config, tmp_path / "run", Listener())
+    train_in_parts(config, tmp_path / "run")
+    assert train.train(straight, tmp_path / "straight", Listener())
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+
+
+def _hold(directory, held):
+    with RunDirectory(directory).locked():
+        held.set()
+        time.sleep(60)
+
+
+def test_a_second_process_is_kept_out_and_a_killed_one_leaves_no_lock(config, tmp_path):
+    directory = tmp_path / "run"
+    run = RunDirectory(directory)
+    run.create(config)
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    holder = context.Process(target=_hold, args=(directory, held))
+    holder.start()
+    assert held.wait(60)
+    with pytest.raises(RunDirectoryError, match=f"another process.*{holder.pid}"):
+        train.train(config, directory, Listener())
+    holder.kill()
+    holder.join()
+    with run.locked():
+        pass
+
+
+COMMAND = [
+    sys.executable, "-m", "jaxsac.tools.cli", "train", "--env", "probe_environments:Scripted-v0",
+    "--seeds", "2", "--steps", "900", "--learning-starts", "20", "--batch-size", "8",
+    "--replay-capacity", "500", "--eval-every", "300", "--eval-episodes", "2", "--log-every", "50",
+    "--hidden-sizes", "8", "--checkpoint-every", "20",
+]  # fmt: skip
+
+
+def start(directory, cache, **options):
+    environment = os.environ | {
+        "PYTHONPATH": os.path.dirname(probe_environments.__file__),
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    return subprocess.Popen(
+        [*COMMAND, "--run-dir", str(directory)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def never_killed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("never_killed")
+    process = start(folder / "run", folder / "cache")
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    return result_of(folder / "run"), folder / "cache"
+
+
+def test_a_run_killed_at_random_moments_ends_as_if_never_killed(never_killed, tmp_path):
+    expected, cache = never_killed
+    directory, moments, kills = tmp_path / "run", random.Random(0), 0
+    while True:
+        before = checkpoint.steps(directory / "checkpoints")
+        process = start(directory, cache)
+        while process.poll() is None and checkpoint.steps(directory / "checkpoints") == before:
+            time.sleep(0.01)
+        try:
+            printed, _ = process.communicate(timeout=0.8 * moments.random())
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, printed
+        break
+    assert kills > 1
+    assert result_of(directory) == expected
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it_and_a_remedy(never_killed, tmp_path):
+    expected, cache = never_killed
+    directory = tmp_path / "run"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (25_000, 25_000))
+
+    process = start(directory, cache, preexec_fn=limit)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "cannot write the checkpoint" in printed
+    assert "free disk space" in printed
+    assert "Traceback" not in printed
+    saved = checkpoint.steps(directory / "checkpoints")
+    assert saved
+    checkpoint.verify(directory / "checkpoints", saved[-1])
+    process = start(directory, cache)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert f"goes on at step {saved[-1]}" in printed
+    assert result_of(directory) == expected
