@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train eval test test-slow lint format clean
+.PHONY: help install train eval test test-slow bench lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ test: $(INSTALLED) ## Run the tests (minutes).
 test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
 	$(BIN)/python -m pytest -m slow
 
+bench: $(INSTALLED) ## Measure the speed beside other libraries (half an hour): ARGS="--only jaxsac sbx"
+	$(BIN)/python experiments/performance/bench.py $(ARGS)
+
 lint: $(INSTALLED) ## Check style (ruff) and types (pyright).
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,5 +53,5 @@ format: $(INSTALLED) ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove the virtual environment and caches; runs stay.
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+clean: ## Remove the virtual environments and caches; runs stay.
+	rm -rf $(VENV) .bench .pytest_cache .ruff_cache .hypothesis

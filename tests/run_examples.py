@@ -9,6 +9,7 @@ import numpy as np
 import jaxsac
 from assertions import assert_identical as assert_identical
 from jaxsac.envs import host
+from jaxsac.envs.make import make
 from jaxsac.runner import checkpoint, evaluate, loop, seeds, train
 from jaxsac.runner.config import RunConfig
 
@@ -56,14 +57,14 @@ class Listener:
 
 
 def make_envs(config):
-    return host.HostEnvs(host.make(config.env, config.seeds * config.num_envs), config.seeds)
+    return host.HostEnvs(make(config.env, config.seeds * config.num_envs), config.seeds)
 
 
 def agent_of(directory, config, step=None):
     """The agent that a run saved, (S, ...)."""
-    make = functools.partial(train.init_carry, config, make_envs(config), seeds.mesh_for(1))
+    init = functools.partial(train.init_carry, config, make_envs(config), seeds.mesh_for(1))
     step = checkpoint.latest(directory / "checkpoints") if step is None else step
-    return checkpoint.load(directory / "checkpoints", step, "agent", jax.eval_shape(make).agent)
+    return checkpoint.load(directory / "checkpoints", step, "agent", jax.eval_shape(init).agent)
 
 
 def trained(config, directory):
@@ -87,7 +88,7 @@ class Group:
 
     def __init__(self, members, devices=1, env="Drift", learning_starts=8, utd=1, dtype="float32"):
         count = len(members)
-        vector = host.make(f"probe_environments:{env}-v0", 2 * count)
+        vector = make(f"probe_environments:{env}-v0", 2 * count)
         self.envs, self.dtype = host.HostEnvs(vector, count), dtype
         mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("seeds",))
         vector = jax.ShapeDtypeStruct((2,), jnp.dtype(dtype))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from jaxsac.runner import saved
 from jaxsac.runner import train as runner
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory
@@ -28,7 +29,7 @@ def main() -> None:
     with Display(CONFIG, Console()) as display:
         if not runner.train(CONFIG, directory, display):
             raise SystemExit(130)
-    _, _, deterministic, _ = runner.evaluate_run(directory, None, EPISODES)
+    _, _, deterministic, _ = saved.evaluate_run(directory, None, EPISODES)
     means = deterministic.returns.mean(axis=1)
     with (RESULTS / "returns.csv").open("w", newline="") as file:
         writer = csv.writer(file)

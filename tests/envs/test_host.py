@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import probe_environments
 from jaxsac.envs import host
+from jaxsac.envs.make import make
 from jaxsac.types import Transition
 
 MODES = list(AutoresetMode)
@@ -151,7 +152,7 @@ def test_environment_seeds_depend_on_member_and_stream_alone():
 
 
 def test_made_environments_leave_the_resets_to_the_driver():
-    envs = host.make("Pendulum-v1", 3)
+    envs = make("Pendulum-v1", 3)
     assert envs.num_envs == 3
     assert envs.metadata["autoreset_mode"] is AutoresetMode.DISABLED
 
@@ -163,19 +164,19 @@ def test_an_environment_of_the_users_own_module(tmp_path, monkeypatch):
         "gymnasium.register('UsersRobot-v3', Drift, max_episode_steps=10)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    envs = host.HostEnvs(host.make("users_robot:UsersRobot-v3", 2), 1)
+    envs = host.HostEnvs(make("users_robot:UsersRobot-v3", 2), 1)
     assert envs.reset([0, 1]).observation.shape == (1, 2, 2)
 
 
 @pytest.mark.parametrize("env_id", ["NoSuchRobot-v0", "Pendulum-v77", "probe_environments:No-v0"])
 def test_an_unknown_id_is_refused_by_name(env_id):
     with pytest.raises(ValueError, match=f"unknown environment id '{env_id}'"):
-        host.make(env_id, 1)
+        make(env_id, 1)
 
 
 def test_a_missing_module_is_named():
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        host.make("no_such_module:Robot-v0", 1)
+        make("no_such_module:Robot-v0", 1)
 
 
 def test_a_missing_dependency_names_the_command_that_installs_it(monkeypatch):
@@ -184,16 +185,17 @@ def test_a_missing_dependency_names_the_command_that_installs_it(monkeypatch):
 
     monkeypatch.setattr(gymnasium, "make_vec", make_vec)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxsac\[envs\]'") as refusal:
-        host.make("HalfCheetah-v4", 1)
+        make("HalfCheetah-v4", 1)
     assert "HalfCheetah-v4" in str(refusal.value)
 
 
 def test_mujoco_writes_no_log_into_the_working_folder(tmp_path):
     code = """
 from jaxsac.envs import host
-host.redirect_mujoco_warnings()
+from jaxsac.envs.make import make, redirect_mujoco_warnings
+redirect_mujoco_warnings()
 for version in (4, 5):
-    envs = host.HostEnvs(host.make(f"HalfCheetah-v{version}", 2), 2)
+    envs = host.HostEnvs(make(f"HalfCheetah-v{version}", 2), 2)
     assert envs.reset([0, 1]).observation.shape == (2, 1, 17)
 """
     result = subprocess.run(

@@ -7,6 +7,7 @@ from gymnasium.vector import AutoresetMode
 import probe_environments  # noqa: F401  (registers)
 from assertions import assert_identical
 from jaxsac.envs import host
+from jaxsac.envs.make import make
 
 MUJOCO = [
     "Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup", "InvertedDoublePendulum",
@@ -26,13 +27,13 @@ def assert_same_step(actual, expected):
     assert episodes == expected_episodes
 
 
-def make(env_id, copies=2):
-    return host.HostEnvs(host.make(env_id, copies), 1)
+def pair(env_id):
+    return host.HostEnvs(make(env_id, 2), 1)
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_fresh_copies_go_on_where_others_stopped_bit_for_bit(env_id):
-    envs, others = make(env_id), make(env_id)
+    envs, others = pair(env_id), pair(env_id)
     actions = actions_of(envs, 160)
     envs.reset([5, 6])
     for action in actions[:90]:
@@ -44,7 +45,7 @@ def test_fresh_copies_go_on_where_others_stopped_bit_for_bit(env_id):
 
 @pytest.mark.parametrize("steps", [0, 1, 12])
 def test_the_first_episode_and_its_start_can_be_gone_to(steps):
-    envs, others = make("Pendulum-v1"), make("Pendulum-v1")
+    envs, others = pair("Pendulum-v1"), pair("Pendulum-v1")
     actions = actions_of(envs, steps + 3)
     envs.reset([1, 2])
     for action in actions[:steps]:
@@ -55,7 +56,7 @@ def test_the_first_episode_and_its_start_can_be_gone_to(steps):
 
 
 def test_a_snapshot_stays_as_it_is_while_its_environments_go_on_to_the_next_episode():
-    envs, others = make("Hopper-v5"), make("Hopper-v5")
+    envs, others = pair("Hopper-v5"), pair("Hopper-v5")
     actions = actions_of(envs, 200)
     envs.reset([1, 2])
     for action in actions[:30]:
@@ -88,7 +89,7 @@ class Unseeded(gymnasium.Env):
 
 def test_an_environment_that_its_seed_does_not_decide_starts_anew_and_is_reported():
     gymnasium.register("test_trail/Unseeded-v0", Unseeded, disable_env_checker=True)
-    envs, others = make("test_trail/Unseeded-v0"), make("test_trail/Unseeded-v0")
+    envs, others = pair("test_trail/Unseeded-v0"), pair("test_trail/Unseeded-v0")
     actions = actions_of(envs, 5)
     envs.reset([1, 2])
     for action in actions:
@@ -112,7 +113,7 @@ def test_copies_that_reset_themselves_cannot_be_saved():
 
 
 def test_an_environment_that_raises_leaves_the_driver_as_it_was():
-    envs, others = make("Pendulum-v1"), make("Pendulum-v1")
+    envs, others = pair("Pendulum-v1"), pair("Pendulum-v1")
     actions = actions_of(envs, 20)
     envs.reset([1, 2])
     for action in actions[:10]:

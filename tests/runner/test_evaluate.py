@@ -3,7 +3,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from jaxsac.envs import host
-from jaxsac.runner import evaluate, metrics, seeds, train
+from jaxsac.runner import evaluate, metrics, saved, seeds, train
 from jaxsac.runner.checkpoint import CheckpointError
 from jaxsac.runner.run_directory import RunDirectoryError
 from probe_environments import Drift, Faulty
@@ -104,7 +104,7 @@ def test_the_mode_is_deterministic_and_samples_are_not():
 
 def test_a_saved_policy_repeats_its_runs_own_last_evaluation(run):
     directory, config = run
-    step, found, deterministic, sampled = train.evaluate_run(directory, None, 3)
+    step, found, deterministic, sampled = saved.evaluate_run(directory, None, 3)
     assert (step, found) == (60, config)
     for index, member in enumerate(config.members):
         last = metrics.read(metrics.path(directory / "metrics", member))[-1]
@@ -117,25 +117,25 @@ def test_a_saved_policy_repeats_its_runs_own_last_evaluation(run):
 
 def test_more_episodes_begin_with_the_same_ones(run):
     directory, _ = run
-    three, five = (train.evaluate_run(directory, 60, count)[2].returns for count in (3, 5))
+    three, five = (saved.evaluate_run(directory, 60, count)[2].returns for count in (3, 5))
     np.testing.assert_allclose(five[:, :3], three, rtol=1e-5)
 
 
 def test_an_evaluation_of_a_run_changes_no_file(run):
     directory, _ = run
     before = {f: f.stat().st_mtime_ns for f in directory.rglob("*")}
-    train.evaluate_run(directory, None, 1)
+    saved.evaluate_run(directory, None, 1)
     assert {f: f.stat().st_mtime_ns for f in directory.rglob("*")} == before
 
 
 def test_what_cannot_be_evaluated_is_refused(run, tmp_path):
     directory, _ = run
     with pytest.raises(ValueError, match="episodes"):
-        train.evaluate_run(directory, None, 0)
+        saved.evaluate_run(directory, None, 0)
     with pytest.raises(CheckpointError, match="12"):
-        train.evaluate_run(directory, 12, 1)
+        saved.evaluate_run(directory, 12, 1)
     with pytest.raises(RunDirectoryError, match="not a run directory"):
-        train.evaluate_run(tmp_path, None, 1)
+        saved.evaluate_run(tmp_path, None, 1)
 
 
 def test_a_checkpoint_of_another_group_is_refused(run, tmp_path):

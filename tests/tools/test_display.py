@@ -3,7 +3,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from jaxsac.runner.train import Progress
+from jaxsac.runner.observer import Progress
 from jaxsac.tools.display import MAX_ROWS, Display
 from run_examples import small_run
 

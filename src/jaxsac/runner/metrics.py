@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "step",
     "updates",
     "utd",

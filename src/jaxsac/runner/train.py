@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import time
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.envs import host
+from jaxsac.envs.make import make, redirect_mujoco_warnings
 from jaxsac.runner import checkpoint, loop, memory, seeds, snapshot
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.evaluate import (
@@ -23,45 +24,11 @@ from jaxsac.runner.evaluate import (
 )
 from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
+from jaxsac.runner.observer import Observer, Progress
 from jaxsac.runner.run_directory import RunDirectory, versions
 from jaxsac.runner.snapshot import Snapshot
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.types import transition_of
-
-
-class Progress(NamedTuple):
-    """How far a run is, at a row of the metrics."""
-
-    step: int
-    """Transitions per seed."""
-    seconds: float
-    """Since the first environment step."""
-    evaluated: bool
-    """Whether `eval_returns` is of this step."""
-    train_returns: list[float | None]
-    """By seed: mean of the latest training episodes (sampled policy)."""
-    eval_returns: list[float | None]
-    """By seed: mean of the latest evaluation (deterministic policy)."""
-    skipped: int
-    """Updates left out, all seeds."""
-    discarded: int
-    """Environment steps left out, all seeds."""
-
-
-class Observer(Protocol):
-    """What a display of a run has to offer."""
-
-    def message(self, text: str) -> None:
-        """Says something once."""
-
-    def started(self, step: int, seconds: float) -> None:
-        """Is told where training starts: at 0, or where it goes on."""
-
-    def stepped(self, step: int) -> None:
-        """Is told the transitions per seed so far, a few times a second."""
-
-    def progress(self, progress: Progress) -> None:
-        """Is told of every row of the metrics."""
 
 
 def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
@@ -90,9 +57,9 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     if run.is_finished(config):
         observer.message(f"{directory} holds this run, complete: nothing to do.")
         return True
-    host.redirect_mujoco_warnings()
+    redirect_mujoco_warnings()
     seeds.configure_host_devices(config.seeds)
-    envs = host.HostEnvs(host.make(config.env, config.seeds * config.num_envs), config.seeds)
+    envs = host.HostEnvs(make(config.env, config.seeds * config.num_envs), config.seeds)
     check_hyperparameters(config.hyperparameters, envs.action_map.size)
     transition = transition_of(envs.observation_example, action_example(envs))
     plan = memory.plan_replay(config, transition)
@@ -131,7 +98,7 @@ class _Training:
         self.eval_envs = None
         if config.eval_every:
             copies = config.seeds * config.eval_episodes
-            self.eval_envs = host.HostEnvs(host.make(config.env, copies), config.seeds)
+            self.eval_envs = host.HostEnvs(make(config.env, copies), config.seeds)
         self.step = self.logged = 0
         self.saved: int | None = None
         self.action: jax.Array | None = None
@@ -366,41 +333,3 @@ def init_carry(config: RunConfig, envs: host.HostEnvs, mesh: jax.sharding.Mesh) 
     )
     compiled = jax.jit(init, out_shardings=seeds.sharding(mesh))
     return compiled(jnp.asarray(config.members))
-
-
-def evaluate_run(
-    directory: Path, step: int | None, episodes: int
-) -> tuple[int, RunConfig, Evaluation, Evaluation]:
-    """Evaluates the policies that a run saved, as a run itself does.
-
-    Args:
-      directory: a run directory.
-      step: which checkpoint; the latest by default.
-      episodes: per seed.
-
-    Returns:
-      The checkpoint's step, the run's configuration, and the evaluations of the deterministic and
-      of the sampled policy. The former starts from the same states as the run's own evaluation at
-      that step.
-
-    Raises:
-      RunDirectoryError, CheckpointError: there is no such run or checkpoint, or it is damaged.
-      ValueError: episodes below 1.
-    """
-    if episodes < 1:
-        raise ValueError(f"episodes must be at least 1, got {episodes}.")
-    run = RunDirectory(directory)
-    config = run.config()
-    step = checkpoint.latest(run.checkpoints) if step is None else step
-    host.redirect_mujoco_warnings()
-    seeds.configure_host_devices(config.seeds)
-    envs = host.HostEnvs(host.make(config.env, config.seeds * episodes), config.seeds)
-    mesh = seeds.mesh_for(config.seeds)
-    template = jax.eval_shape(functools.partial(init_carry, config, envs, mesh)).agent
-    agent = checkpoint.load(run.checkpoints, step, "agent", template)
-    agent = jax.device_put(agent, seeds.sharding(mesh))
-    policy, members = Policy(mesh), config.members
-    deterministic = evaluate(envs, policy.mode(agent), members, step)
-    sampled = evaluate(envs, policy.sampled(agent, members), members, step)
-    envs.close()
-    return step, config, deterministic, sampled

@@ -17,6 +17,7 @@ from jaxsac.runner import train as runner
 from jaxsac.runner.checkpoint import CheckpointError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
+from jaxsac.runner.saved import evaluate_run
 from jaxsac.sac.state import Scalar
 from jaxsac.tools import report
 from jaxsac.tools.display import Display
@@ -69,9 +70,7 @@ class Eval:
 
     def run(self) -> int:
         """Prints a table of returns."""
-        step, config, deterministic, sampled = runner.evaluate_run(
-            self.run_dir, self.step, self.episodes
-        )
+        step, config, deterministic, sampled = evaluate_run(self.run_dir, self.step, self.episodes)
         table = Table(title=f"{config.env}, step {step:,}: return of {self.episodes} episodes")
         for heading in ("seed", "deterministic ± std", "sampled ± std"):
             table.add_column(heading, justify="right")

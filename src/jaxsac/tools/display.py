@@ -20,8 +20,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from jaxsac.runner import train
 from jaxsac.runner.config import RunConfig
+from jaxsac.runner.observer import Progress as RunProgress
 
 MAX_ROWS = 16
 
@@ -74,7 +74,7 @@ class Display:
         """Moves the bar."""
         self._bar.update(self._task, completed=step)
 
-    def progress(self, progress: train.Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         """Moves the bar and shows the latest returns."""
         self.stepped(progress.step)
         if self._console.is_terminal:
@@ -82,7 +82,7 @@ class Display:
         elif progress.evaluated or not self._config.eval_every:
             self.message(self._line(progress))
 
-    def _returns(self, progress: train.Progress) -> Table:
+    def _returns(self, progress: RunProgress) -> Table:
         table = Table(box=None, pad_edge=False)
         table.add_column("seed", justify="right")
         table.add_column("training return (sampled)", justify="right")
@@ -97,7 +97,7 @@ class Display:
             table.caption = f"{table.caption or ''} {_faults(progress)}".strip()
         return table
 
-    def _line(self, progress: train.Progress) -> str:
+    def _line(self, progress: RunProgress) -> str:
         seconds, step = self._last_line
         rate = self._config.seeds * (progress.step - step) / max(progress.seconds - seconds, 1e-9)
         left = (self._config.steps - progress.step) * self._config.seeds / max(rate, 1e-9)
@@ -127,7 +127,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f}"
 
 
-def _faults(progress: train.Progress) -> str:
+def _faults(progress: RunProgress) -> str:
     parts = []
     if progress.skipped:
         parts.append(f"{progress.skipped} updates skipped (not finite)")
