@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train eval test test-slow bench lint format clean
+.PHONY: help install train eval test test-slow check-resume bench lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ test: $(INSTALLED) ## Run the tests (minutes).
 
 test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
 	$(BIN)/python -m pytest -m slow
+
+check-resume: $(INSTALLED) ## Kill a run at random, let it go on, compare: ENV= ARGS="--kills 10"
+	$(BIN)/python experiments/resume/check_resume.py --env '$(ENV)' $(ARGS)
 
 bench: $(INSTALLED) ## Measure the speed beside other libraries (half an hour): ARGS="--only jaxsac sbx"
 	$(BIN)/python experiments/performance/bench.py $(ARGS)

@@ -27,8 +27,8 @@ class ReplayPlan(NamedTuple):
         total = self.seeds * self.member.total_bytes
         return (
             f"replay: {self.seeds} × {self.member.capacity:,} transitions × "
-            f"{self.member.bytes_per_transition} B = {_human(total)}, "
-            f"{_human(self.available)} free"
+            f"{self.member.bytes_per_transition} B = {human(total)}, "
+            f"{human(self.available)} free"
         )
 
 
@@ -66,7 +66,8 @@ def available_bytes(device: Any) -> int:
     return min(free, limit - used)
 
 
-def _human(count: float) -> str:
+def human(count: float) -> str:
+    """A number of bytes for a person."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"

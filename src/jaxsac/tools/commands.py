@@ -1,4 +1,4 @@
-"""The commands `train` and `eval`, their options, and how they refuse."""
+"""The commands `train`, `eval` and `doctor`, their options, and how they refuse."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import jax
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from jaxsac.runner import train as runner
 from jaxsac.runner.checkpoint import CheckpointError
@@ -19,7 +20,7 @@ from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
 from jaxsac.runner.saved import evaluate_run
 from jaxsac.sac.state import Scalar
-from jaxsac.tools import report
+from jaxsac.tools import doctor, report
 from jaxsac.tools.display import Display
 
 REFUSALS = (
@@ -81,6 +82,33 @@ class Eval:
         return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Doctor:
+    """Look for what can go wrong on this machine: releases, in-place replay, memory, disk."""
+
+    env: str | None = None
+    """Environment of a planned run, to weigh its memory and disk; none by default."""
+    seeds: int = 1
+    """Number of seeds of the planned run."""
+    replay_capacity: int = 1_000_000
+    """Transitions that each of its seeds holds."""
+    run_dir: Path = Path("runs")
+    """Where runs are to be written."""
+
+    def run(self) -> int:
+        """Prints a table of findings; the exit status is 1 if one of them is bad."""
+        config = None
+        if self.env is not None:
+            config = RunConfig(self.env, seeds=self.seeds, replay_capacity=self.replay_capacity)
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        findings = doctor.examine(config, self.run_dir)
+        for finding in findings:
+            color = "green" if finding.verdict == "good" else "red"
+            table.add_row(finding.what, f"[{color}]{finding.verdict}[/]", Text(finding.detail))
+        Console().print(table)
+        return int(any(finding.verdict == "bad" for finding in findings))
+
+
 def run(arguments: list[str]) -> int:
     """Runs one command and turns a refusal into a message and an exit status."""
     try:
@@ -92,9 +120,9 @@ def run(arguments: list[str]) -> int:
         return 1
 
 
-def parse(arguments: list[str]) -> Train | Eval:
+def parse(arguments: list[str]) -> Train | Eval | Doctor:
     """The command that the arguments ask for; exits with a message on unusable ones."""
-    commands: dict[str, Any] = {"train": Train, "eval": Eval}
+    commands: dict[str, Any] = {"train": Train, "eval": Eval, "doctor": Doctor}
     registry = tyro.constructors.ConstructorRegistry()
     registry.primitive_rule(_scalar)
     options: dict[str, Any] = {"config": (tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed)}

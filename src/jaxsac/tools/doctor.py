@@ -1,0 +1,177 @@
+"""What can go wrong on a machine before any training, looked for in a few seconds."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.data import replay
+from jaxsac.envs.host import HostEnvs
+from jaxsac.envs.make import make, redirect_mujoco_warnings
+from jaxsac.runner import memory
+from jaxsac.runner.config import RunConfig
+from jaxsac.runner.run_directory import versions
+from jaxsac.runner.train import action_example
+from jaxsac.sac import agent as sac
+from jaxsac.sac.state import Config
+from jaxsac.types import Transition, transition_of
+
+KNOWN_BAD = {
+    "0.11.1": "on a CPU an insert into replay inside a loop rewrites the whole buffer "
+    "(github.com/jax-ml/jax/issues/40101): use another release",
+}
+"""By version of jaxlib."""
+SLOWDOWN = 4
+"""Of an insert into a hundredfold larger replay, from which it is not in place."""
+
+OBSERVATION = jax.ShapeDtypeStruct((17,), jnp.float32)
+ACTION = jax.ShapeDtypeStruct((6,), jnp.float32)
+SMALL = Config(hidden_sizes=(32, 32))
+
+
+class Finding(NamedTuple):
+    """The outcome of one check."""
+
+    what: str
+    verdict: Literal["good", "bad"]
+    detail: str
+
+
+def examine(config: RunConfig | None, directory: Path) -> list[Finding]:
+    """All checks.
+
+    Args:
+      config: a planned run, or None.
+      directory: where runs are to be written.
+
+    Raises:
+      ValueError, ModuleNotFoundError: the planned run's environment cannot be made.
+    """
+    findings = [check_versions(), check_devices(), check_inserts(), check_repeats(), check_guard()]
+    if config is not None:
+        findings += [check_memory(config), check_disk(config, directory)]
+    return findings
+
+
+def check_versions() -> Finding:
+    """Names the versions, and a release that is known to be bad."""
+    found = versions()
+    known = KNOWN_BAD.get(found["jaxlib"])
+    detail = ", ".join(f"{name} {version}" for name, version in found.items())
+    return _finding("versions", known is None, detail, f"jaxlib {found['jaxlib']}: {known}")
+
+
+def check_devices() -> Finding:
+    """Names the devices that seeds would be laid over."""
+    kinds = [f"{device.platform} ({device.device_kind})" for device in jax.devices()]
+    return _finding("devices", True, f"{len(kinds)} × {kinds[0]}")
+
+
+def check_inserts() -> Finding:
+    """Whether an insert costs as much in a small replay as in a large one, also in a loop."""
+    small, large = 10_000, 1_000_000
+    ratio = _insert_seconds(large) / _insert_seconds(small)
+    return _finding(
+        "replay in place",
+        ratio < SLOWDOWN,
+        f"an insert into {large:,} rows takes {ratio:.1f} × one into {small:,}",
+        f"an insert into {large:,} rows takes {ratio:.0f} × one into {small:,}: this jaxlib copies "
+        "the buffer; use another release, or a small --replay-capacity",
+    )
+
+
+def check_repeats() -> Finding:
+    """Whether the same update gives the same bits twice."""
+    state, batch, key = _learner()
+    first, again = (sac.update(state, batch, key)[0] for _ in range(2))
+    same = _same_bits(first, again)
+    return _finding(
+        "determinism",
+        same,
+        "the same update twice gives the same bits",
+        "the same update twice gives other bits: runs here cannot be repeated exactly",
+    )
+
+
+def check_guard() -> Finding:
+    """Whether a batch with a NaN leaves a learner as it was."""
+    state, batch, key = _learner()
+    after, _ = sac.update(state, batch._replace(reward=batch.reward.at[0].set(jnp.nan)), key)
+    kept = _same_bits(after.replace(skipped=state.skipped), state) and int(after.skipped) == 1
+    return _finding(
+        "guard against NaN",
+        kept,
+        "a batch with a NaN leaves the learner as it was, and is counted",
+        "a batch with a NaN changed the learner: this is a defect, please report it",
+    )
+
+
+def check_memory(config: RunConfig) -> Finding:
+    """Whether the planned run's replay fits into memory."""
+    try:
+        return _finding("memory", True, memory.plan_replay(config, _transition(config)).describe())
+    except MemoryError as error:
+        return _finding("memory", False, "", str(error))
+
+
+def check_disk(config: RunConfig, directory: Path) -> Finding:
+    """Whether the planned run's checkpoints fit on the disk."""
+    member = replay.plan(config.replay_capacity, _transition(config))
+    # Two are kept, and a third is written before the oldest goes.
+    needed = 3 * config.seeds * member.total_bytes
+    existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    detail = f"checkpoints take up to {memory.human(needed)}, {memory.human(free)} free"
+    return _finding(
+        "disk", needed < free, detail, f"{detail}: lower --replay-capacity or the number of seeds"
+    )
+
+
+def _finding(what: str, good: bool, detail: str, remedy: str = "") -> Finding:
+    return Finding(what, "good" if good else "bad", detail if good else remedy)
+
+
+def _insert_seconds(capacity: int) -> float:
+    """Of many inserts in one compiled loop, best of three."""
+    transition = transition_of(OBSERVATION, ACTION)
+    rows = jax.tree.map(lambda s: jnp.zeros((1, *s.shape), s.dtype), transition)
+
+    def insert_many(buffer: replay.Buffer) -> replay.Buffer:
+        return jax.lax.fori_loop(0, 100, lambda _, ring: replay.add(ring, rows), buffer)
+
+    buffer = replay.init(capacity, transition)
+    insert = jax.jit(insert_many, donate_argnums=0).lower(buffer).compile()
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        buffer = jax.block_until_ready(insert(buffer))
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _learner() -> tuple[sac.State, Transition, jax.Array]:
+    state = sac.init(jax.random.key(0), OBSERVATION, ACTION, SMALL)
+    batch = jax.tree.map(
+        lambda s: jax.random.normal(jax.random.key(1), (64, *s.shape), s.dtype),
+        transition_of(OBSERVATION, ACTION),
+    )
+    return state, batch, jax.random.key(2)
+
+
+def _same_bits(a: sac.State, b: sac.State) -> bool:
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in leaves)
+
+
+def _transition(config: RunConfig) -> Transition:
+    redirect_mujoco_warnings()
+    envs = HostEnvs(make(config.env, 1), 1)
+    transition = transition_of(envs.observation_example, action_example(envs))
+    envs.close()
+    return transition
