@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train eval test test-slow check-resume bench lint format clean
+.PHONY: help install train eval test test-slow check-resume bench bench-quick lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ check-resume: $(INSTALLED) ## Kill a run at random, let it go on, compare: ENV= 
 
 bench: $(INSTALLED) ## Measure the speed beside other libraries (half an hour): ARGS="--only jaxsac sbx"
 	$(BIN)/python experiments/performance/bench.py $(ARGS)
+
+bench-quick: $(INSTALLED) ## Say whether a change made updates slower (a minute).
+	$(BIN)/python experiments/performance/quick.py $(ARGS)
 
 lint: $(INSTALLED) ## Check style (ruff) and types (pyright).
 	$(BIN)/ruff check .

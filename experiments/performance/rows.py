@@ -41,7 +41,7 @@ ROWS = (
     Row(TRAINING, "SBX, blocks of 50", "sbx", "train blocked"),
     Row(TRAINING, "SB3", "sb3", "train"),
     Row(TRAINING, "CleanRL", "cleanrl", "train"),
-    Row(DEVICE, "jaxsac", "jaxsac", left_out="no environments on the device yet"),
+    Row(DEVICE, "jaxsac, Pendulum-v1", "jaxsac", "train on device"),
     Row(DEVICE, "rejax, Pendulum-v1", "rejax", "train"),
     Row(DEVICE, "Brax, inverted_pendulum", "brax", "train"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from peers import settings
 from roofline import compile_products, update_products
 
 import jaxsac
+from jaxsac.envs.pendulum import Pendulum
+from jaxsac.runner import device_loop, loop, seeds
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.observer import Progress
 from jaxsac.runner.train import train as run_training
@@ -28,9 +31,9 @@ def update(meter: Meter) -> None:
     They share a process, so a ratio between two of them is free of what differs between processes.
     """
     builders = {
-        "matrix products": _repeat_products,
-        "update": _repeat_update,
-        "update in scan": _scan_update,
+        "matrix products": repeat_products,
+        "update": repeat_update,
+        "update in scan": scan_update,
     }
     parts: dict[str, Callable[[], None]] = {}
     while True:
@@ -59,11 +62,40 @@ def train(num_seeds: int, meter: Meter) -> None:
         run_training(config, Path(directory), _MeterObserver(meter, num_seeds))
 
 
+def train_on_device(meter: Meter) -> None:
+    """Pendulum in JAX: environment and learning in one compiled program, 50 steps a dispatch."""
+    env = Pendulum()
+    schedule = loop.Schedule(settings.LEARNING_STARTS, utd=Fraction(1))
+    members = jnp.zeros(1, jnp.int32)
+    config = jaxsac.Config(hidden_sizes=settings.HIDDEN_SIZES)
+    carry = device_loop.init(
+        members, env, 1, settings.DEVICE_REPLAY_CAPACITY, config, _hyperparameters()
+    )
+    learn = jax.jit(
+        partial(
+            device_loop.learn_chunk,
+            env=env,
+            batch_size=settings.BATCH_SIZE,
+            over_seeds=seeds.over_seeds(seeds.mesh_for(1)),
+        ),
+        donate_argnums=0,
+    )
+    step = 0
+    while True:
+        before = schedule.updates_due(step)
+        carry, _ended = learn(carry, device_loop.works(schedule, step, settings.BLOCK, 1))
+        jax.block_until_ready(carry)
+        step += settings.BLOCK
+        if schedule.updates_due(step) > before:
+            meter.add(schedule.updates_due(step) - before)
+
+
 WORKLOADS = {
     "update": update,
     "train 1 seed": partial(train, 1),
     "train 4 seeds": partial(train, 4),
     "train 8 seeds": partial(train, 8),
+    "train on device": train_on_device,
 }
 
 
@@ -88,7 +120,7 @@ class _MeterObserver:
         pass
 
 
-def _repeat_update() -> Callable[[], None]:
+def repeat_update() -> Callable[[], None]:
     step = jax.jit(_step, donate_argnums=0)
     learner, batch = _learner(), _batch()
 
@@ -101,7 +133,7 @@ def _repeat_update() -> Callable[[], None]:
     return repeat
 
 
-def _scan_update() -> Callable[[], None]:
+def scan_update() -> Callable[[], None]:
     @partial(jax.jit, donate_argnums=0)
     def scan(learner: Any, batch: jaxsac.Transition) -> tuple[Any, jaxsac.Metrics]:
         return jax.lax.scan(
@@ -118,7 +150,7 @@ def _scan_update() -> Callable[[], None]:
     return repeat
 
 
-def _repeat_products() -> Callable[[], None]:
+def repeat_products() -> Callable[[], None]:
     products = update_products(OBSERVATION_SIZE, ACTION_SIZE, settings.HIDDEN_SIZES)
     compute = compile_products(products, settings.BATCH_SIZE, jax.random.key(0))
 

@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from jaxsac.envs import spaces
+from jaxsac.envs.arrival import Arrival
 from jaxsac.envs.trail import Trail, follow
 from jaxsac.types import PyTree, Transition
 
@@ -37,17 +38,6 @@ class Snapshot(NamedTuple):
     trails: list[Trail]
     arrays: dict[str, PyTree]
     """What the driver itself remembers, each (N, ...)."""
-
-
-class Arrival(NamedTuple):
-    """What one step of all environments delivered; leading axes (S seeds, E environments)."""
-
-    transition: Transition
-    valid: np.ndarray
-    """bool (S, E): rows that are transitions. Not: the step in which a NEXT_STEP environment
-    resets, and anything with a non-finite number in it."""
-    observation: PyTree
-    """Where the next action is to be taken: after a reset, not `transition.next_observation`."""
 
 
 def environment_seeds(seed: int, stream: Sequence[int], count: int) -> list[int]:

@@ -1,0 +1,64 @@
+"""Pendulum-v1 in JAX: the equations and constants of Gymnasium's."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+MAX_SPEED, MAX_TORQUE, DT, GRAVITY = 8.0, 2.0, 0.05, 10.0
+
+
+class State(struct.PyTreeNode):
+    """A pendulum of mass 1 and length 1."""
+
+    angle: jax.Array
+    """From upright, rad."""
+    speed: jax.Array
+    """rad/s."""
+    steps: jax.Array
+    """Of this episode, int32."""
+    observation: jax.Array
+    """cos θ, sin θ and the speed."""
+    reward: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+
+
+class Pendulum:
+    """Swing a pendulum up and hold it, by a torque of at most 2 N·m; episodes of 200 steps."""
+
+    observation = jax.ShapeDtypeStruct((3,), jnp.float32)
+    action = jax.ShapeDtypeStruct((1,), jnp.float32)
+
+    def __init__(self, time_limit: int = 200) -> None:
+        self.time_limit = time_limit
+
+    def reset(self, key: jax.Array) -> State:
+        """Any angle, and a speed of at most 1 rad/s."""
+        angle, speed = jax.random.uniform(key, (2,), minval=-1, maxval=1) * jnp.array([math.pi, 1])
+        return self._state(angle, speed, jnp.zeros((), jnp.int32), jnp.zeros_like(angle))
+
+    def step(self, state: State, action: jax.Array) -> State:
+        """One Euler step of 0.05 s; the cost is that of the state and torque before it."""
+        torque = MAX_TORQUE * jnp.clip(action[0], -1, 1)
+        from_upright = (state.angle + math.pi) % (2 * math.pi) - math.pi
+        cost = from_upright**2 + 0.1 * state.speed**2 + 0.001 * torque**2
+        acceleration = 1.5 * GRAVITY * jnp.sin(state.angle) + 3 * torque
+        speed = jnp.clip(state.speed + acceleration * DT, -MAX_SPEED, MAX_SPEED)
+        return self._state(state.angle + speed * DT, speed, state.steps + 1, -cost)
+
+    def _state(
+        self, angle: jax.Array, speed: jax.Array, steps: jax.Array, reward: jax.Array
+    ) -> State:
+        return State(
+            angle=angle,
+            speed=speed,
+            steps=steps,
+            observation=jnp.stack([jnp.cos(angle), jnp.sin(angle), speed]),
+            reward=reward,
+            terminated=jnp.zeros((), bool),
+            truncated=steps >= self.time_limit,
+        )

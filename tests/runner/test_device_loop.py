@@ -1,0 +1,72 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsac.envs import device
+from jaxsac.envs.pendulum import Pendulum
+from jaxsac.runner import device_loop, loop
+from run_examples import FAST, NET
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+ENV = Pendulum(time_limit=9)
+SCHEDULE = loop.Schedule(learning_starts=16, utd=1)
+NUM_ENVS, BATCH_SIZE = 2, 4
+
+
+def start(members=(3, 4)):
+    return device_loop.init(jnp.asarray(members), ENV, NUM_ENVS, 100, NET, FAST)
+
+
+def learn(carry, count, step=0, **options):
+    chunk = functools.partial(device_loop.learn_chunk, env=ENV, batch_size=BATCH_SIZE, **options)
+    return jax.jit(chunk)(carry, device_loop.works(SCHEDULE, step, count, NUM_ENVS))
+
+
+def numbers(carry):
+    """All arrays, the typed keys as numbers."""
+    return jax.tree.map(
+        lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x,
+        carry,
+    )
+
+
+def assert_close(actual, expected, atol):
+    for a, b in zip(*map(jax.tree.leaves, (numbers(actual), numbers(expected))), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=atol)
+
+
+def test_a_chunk_does_what_its_steps_do_one_by_one():
+    carry = expected = start()
+    step = jax.jit(functools.partial(loop.learn_step, batch_size=BATCH_SIZE))
+    env_step = jax.jit(jax.vmap(lambda e, a: device.step(ENV, e, a)))
+    for number in range(20):
+        now = NUM_ENVS * number
+        work = SCHEDULE.work(max(0, now - NUM_ENVS), now)
+        learning, action = step(expected.learning, *expected.arrival, work)
+        envs, arrival, _ = env_step(expected.envs, action)
+        expected = device_loop.DeviceCarry(learning, envs, arrival)
+    carry, _ = learn(carry, 20)
+    assert carry.learning.agent.step.tolist() == [22, 22]
+    assert_close(carry, expected, atol=1e-5)
+
+
+def test_two_chunks_are_one_chunk():
+    half, first = learn(start(), 10)
+    whole, second = learn(half, 10, step=10 * NUM_ENVS)
+    expected, ended = learn(start(), 20)
+    assert_close(whole, expected, atol=1e-6)
+    mask = np.concatenate([first.mask, second.mask], axis=1)
+    np.testing.assert_array_equal(mask, ended.mask)
+    # Shape (S, T, E), an episode of 9 steps after the other.
+    assert np.flatnonzero(mask[0, :, 0]).tolist() == [8, 17]
+
+
+def test_a_member_learns_beside_others_what_it_learns_alone():
+    together, _ = learn(start((3, 4)), 16)
+    alone, _ = learn(start((4,)), 16)
+    member = jax.tree.map(lambda leaf: leaf[1:], numbers(together))
+    assert_close(member, alone, atol=1e-5)
