@@ -36,6 +36,7 @@ def main(
     seconds: float = 4.0,
     cores: tuple[int, ...] = (1, 2),
     only: tuple[str, ...] = (),
+    sections: tuple[str, ...] = SECTIONS,
     results: Path = RESULTS,
 ) -> None:
     """Measures jaxsac beside other SAC libraries.
@@ -45,12 +46,13 @@ def main(
       seconds: length of a block.
       cores: numbers of cores to measure on; those that the machine lacks are skipped.
       only: peers to measure (jaxsac, sbx, sb3, cleanrl, rejax, brax); by default all.
+      sections: parts of the table to measure; by default all.
       results: folder for table.csv, machine.json and bars.png.
     """
     console = Console()
     if os.getloadavg()[0] > BUSY:
         console.print("[yellow]This machine is busy with something else: expect wide spreads.[/]")
-    rows = [row for row in ROWS if not only or row.peer in only]
+    rows = [row for row in ROWS if (not only or row.peer in only) and row.section in sections]
     pythons, errors = _install(rows, console)
     facts = machine.describe(pythons, rounds=rounds, block_seconds=seconds)
     measurements = []

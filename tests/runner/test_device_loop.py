@@ -23,7 +23,9 @@ def start(members=(3, 4)):
 
 def learn(carry, count, step=0, **options):
     chunk = functools.partial(device_loop.learn_chunk, env=ENV, batch_size=BATCH_SIZE, **options)
-    return jax.jit(chunk)(carry, device_loop.works(SCHEDULE, step, count, NUM_ENVS))
+    return jax.jit(chunk, donate_argnums=0)(
+        carry, device_loop.works(SCHEDULE, step, count, NUM_ENVS)
+    )
 
 
 def numbers(carry):

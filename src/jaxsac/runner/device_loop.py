@@ -31,7 +31,7 @@ def init(
     config: Config = Config(),
     hyperparameters: Hyperparameters = Hyperparameters(),
 ) -> DeviceCarry:
-    """Fresh learners at the start of their first episodes.
+    """Fresh learners at the start of their first episodes; the carry can be donated.
 
     Args:
       seeds: (S,) integers; a member's keys derive from its own number alone.
@@ -41,10 +41,16 @@ def init(
       config: static structure.
       hyperparameters: floats, shared by all seeds.
     """
-    learning = loop.init(seeds, env.observation, env.action, capacity, config, hyperparameters)
-    env_keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), 1))(seeds)
-    envs, arrival = jax.vmap(lambda key: device.reset(env, key, num_envs))(env_keys)
-    return DeviceCarry(learning, envs, arrival)
+
+    # Compiled, so that no two leaves share a buffer and the carry can be donated.
+    @jax.jit
+    def start(seeds: jax.Array) -> DeviceCarry:
+        learning = loop.init(seeds, env.observation, env.action, capacity, config, hyperparameters)
+        env_keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), 1))(seeds)
+        envs, arrival = jax.vmap(lambda key: device.reset(env, key, num_envs))(env_keys)
+        return DeviceCarry(learning, envs, arrival)
+
+    return start(seeds)
 
 
 def learn_chunk(
