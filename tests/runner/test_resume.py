@@ -165,8 +165,9 @@ def test_missing_rows_are_said(config, tmp_path):
 def test_an_environment_that_broke_is_stepped_again(tmp_path):
     config = small_run(env="probe_environments:Broken-v0", seeds=1, steps=45)
     straight = small_run(env="probe_environments:Drift-v0", seeds=1, steps=45)
-    with pytest.raises(RuntimeError, match="the simulator broke"):
+    with pytest.raises(RuntimeError, match="the simulator broke") as raised:
         train.train(config, tmp_path / "run", Listener())
+    assert "after 29 transitions per seed" in raised.value.__notes__[0]
     train_in_parts(config, tmp_path / "run")
     assert train.train(straight, tmp_path / "straight", Listener())
     assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")

@@ -175,7 +175,14 @@ class _Training:
     def _advance(self) -> None:
         """One step of all environments, and the learning that is due after it."""
         before = self.step
-        arrival, episodes = self.envs.step(np.asarray(self.action))
+        try:
+            arrival, episodes = self.envs.step(np.asarray(self.action))
+        except Exception as error:
+            error.add_note(
+                f"Raised by {self.config.env} after {self.step} transitions per seed. All until "
+                "then is saved: mend the environment, and the same command goes on there."
+            )
+            raise
         self.whole = False
         self.episodes += episodes
         self.step += self.config.num_envs
