@@ -143,7 +143,7 @@ def _insert_seconds(capacity: int) -> float:
     rows = jax.tree.map(lambda s: jnp.zeros((1, *s.shape), s.dtype), transition)
 
     def insert_many(buffer: replay.Buffer) -> replay.Buffer:
-        return jax.lax.fori_loop(0, 100, lambda _, ring: replay.add(ring, rows), buffer)
+        return jax.lax.fori_loop(0, 20, lambda _, ring: replay.add(ring, rows), buffer)
 
     buffer = replay.init(capacity, transition)
     insert = jax.jit(insert_many, donate_argnums=0).lower(buffer).compile()
