@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train eval test test-slow check-resume bench bench-quick lint format clean
+.PHONY: help install train eval test test-slow check-resume faults bench bench-quick lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,7 +42,10 @@ test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
 	$(BIN)/python -m pytest -m slow
 
 check-resume: $(INSTALLED) ## Kill a run at random, let it go on, compare: ENV= ARGS="--kills 10"
-	$(BIN)/python experiments/resume/check_resume.py --env '$(ENV)' $(ARGS)
+	$(BIN)/python experiments/faults/check_resume.py --env '$(ENV)' $(ARGS)
+
+faults: $(INSTALLED) ## Kill 200 runs and damage 500 checkpoints, and write down what came of it (half an hour).
+	$(BIN)/python experiments/faults/faults.py $(ARGS)
 
 bench: $(INSTALLED) ## Measure the speed beside other libraries (half an hour): ARGS="--only jaxsac sbx"
 	$(BIN)/python experiments/performance/bench.py $(ARGS)

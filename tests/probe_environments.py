@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import gymnasium
 import numpy as np
@@ -54,15 +55,16 @@ class Aim(gymnasium.Env):
 class Drift(gymnasium.Env):
     """x' = 0.9 x + 0.1 u in two dimensions, u being the action in units of [-1, 1].
 
-    With `grid` the unit action is rounded to multiples of 1 / grid, so that it does not depend on
-    the bounds it came through. `event` happens in step number `at` of an environment's life.
+    It pays 1e30 where x is less than `jackpot` in its first dimension. With `grid` the unit action
+    is rounded to multiples of 1 / grid, so that it does not depend on the bounds it came through.
+    `event` happens in step number `at` of an environment's life.
     """
 
-    def __init__(self, low=-1.0, high=1.0, grid=None, event=None, at=0):
+    def __init__(self, low=-1.0, high=1.0, grid=None, event=None, at=0, jackpot=0):
         self.observation_space = spaces.Box(-10, 10, (2,), np.float64)
         self.action_space = spaces.Box(low, high, (2,))
         self.low, self.high, self.grid = low, high, grid
-        self.event, self.at, self.life = event, at, 0
+        self.event, self.at, self.life, self.jackpot = event, at, 0, jackpot
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -77,13 +79,17 @@ class Drift(gymnasium.Env):
         if self.grid:
             unit = np.round(unit * self.grid) / self.grid
         self.position = 0.9 * self.position + 0.1 * unit
-        return self.position.copy(), -float(self.position @ self.position), False, False, {}
+        hit = abs(self.position[0]) < self.jackpot
+        reward = 1e30 if hit else -float(self.position @ self.position)
+        return self.position.copy(), reward, False, False, {}
 
     def _happen(self):
         if self.event == "interrupt":
             os.kill(os.getpid(), signal.SIGINT)
         elif self.event == "raise":
             raise RuntimeError("the simulator broke")
+        elif self.event == "hang":
+            time.sleep(60)
 
 
 class Scripted(gymnasium.Env):
@@ -170,6 +176,8 @@ register("DriftOnGrid", Drift, 10, grid=64)
 register("DriftOnGridAsymmetric", Drift, 10, low=-1.0, high=7.0 / 3, grid=64)
 register("Interrupted", Drift, 10, event="interrupt", at=30)
 register("Broken", Drift, 10, event="raise", at=30)
+register("Hanging", Drift, 10, event="hang", at=30)
+register("Huge", Drift, 10, jackpot=0.1)
 register("Scripted", Scripted, 7)
 register("AllFaulty", Faulty, where="reward", episode=None, step=1)
 register("OftenFaulty", Faulty, where="observation", value=np.inf, episode=None, step=3)

@@ -10,8 +10,8 @@ import jaxsac
 from assertions import assert_identical as assert_identical
 from jaxsac.envs import host
 from jaxsac.envs.make import make
-from jaxsac.runner import checkpoint, evaluate, loop, seeds, train
-from jaxsac.runner.config import RunConfig
+from jaxsac.runner import checkpoint, evaluate, host_driver, loop, seeds, train
+from jaxsac.runner.config import TRAINING_STREAM, RunConfig
 
 NET = jaxsac.Config(hidden_sizes=(8,))
 # Large steps, so that a difference shows after few updates.
@@ -57,14 +57,15 @@ class Listener:
 
 
 def make_envs(config):
-    return host.HostEnvs(make(config.env, config.seeds * config.num_envs), config.seeds)
+    return host_driver.make_envs(config, config.num_envs)
 
 
 def agent_of(directory, config, step=None):
     """The agent that a run saved, (S, ...)."""
-    init = functools.partial(train.init_carry, config, make_envs(config), seeds.mesh_for(1))
+    mesh = seeds.mesh_for(1)
+    structs = train.learning_structs(config, train.make_driver(config, mesh), mesh)
     step = checkpoint.latest(directory / "checkpoints") if step is None else step
-    return checkpoint.load(directory / "checkpoints", step, "agent", jax.eval_shape(init).agent)
+    return checkpoint.load(directory / "checkpoints", step, "agent", structs.agent)
 
 
 def trained(config, directory):
@@ -99,6 +100,7 @@ class Group:
             capacity=200,
             config=NET,
             hyperparameters=FAST,
+            batch_size=4,
         )
         self.carry = jax.jit(init, out_shardings=seeds.sharding(mesh))(jnp.asarray(members))
         self.learn_step = seeds.compile_over_seeds(
@@ -107,7 +109,7 @@ class Group:
             num_shared=1,
         )
         self.schedule = loop.Schedule(learning_starts, utd)
-        env_seeds = evaluate.environment_seeds(list(members), (evaluate.TRAINING_STREAM,), 2)
+        env_seeds = evaluate.environment_seeds(list(members), (TRAINING_STREAM,), 2)
         self.arrival, self.steps, self.actions = self.envs.reset(env_seeds), 0, []
 
     def learn(self, steps):
@@ -124,7 +126,14 @@ class Group:
     @property
     def learner(self):
         """All arrays of the carry, the typed keys as numbers."""
-        return self.carry._replace(key=jax.random.key_data(self.carry.key))
+        return self.carry._replace(
+            key=jax.random.key_data(self.carry.key),
+            failure=numbers_of(self.carry.failure),
+        )
+
+
+def numbers_of(failure):
+    return failure._replace(key=jax.random.key_data(failure.key))
 
 
 def is_identical(a, b):

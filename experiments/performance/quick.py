@@ -23,8 +23,9 @@ import tyro
 from paths import RESULTS
 from peers import run_jaxsac, settings
 
-import jaxsac
 from jaxsac.runner import loop, seeds
+from jaxsac.runner.config import RunConfig
+from jaxsac.runner.driver import init_learning
 from jaxsac.types import transition_of
 
 REFERENCE = RESULTS / "quick.json"
@@ -83,10 +84,7 @@ def _repeat_learn_step() -> Callable[[], None]:
     observation = jax.ShapeDtypeStruct((run_jaxsac.OBSERVATION_SIZE,), jnp.float32)
     action = jax.ShapeDtypeStruct((run_jaxsac.ACTION_SIZE,), jnp.float32)
     mesh = seeds.mesh_for(1)
-    carry = loop.init(
-        jnp.zeros(1, jnp.int32), observation, action, 1_000_000, jaxsac.Config(),
-        jaxsac.Hyperparameters(),
-    )  # fmt: skip
+    carry = init_learning(RunConfig("any"), observation, action, mesh)
     rows = jax.tree.map(
         lambda struct: np.ones((1, 1, *struct.shape), struct.dtype),
         transition_of(observation, action),

@@ -180,10 +180,10 @@ def test_a_missing_module_is_named():
 
 
 def test_a_missing_dependency_names_the_command_that_installs_it(monkeypatch):
-    def make_vec(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise gymnasium.error.DependencyNotInstalled("No module named 'mujoco'")
 
-    monkeypatch.setattr(gymnasium, "make_vec", make_vec)
+    monkeypatch.setattr(gymnasium, "make", fail)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxsac\[envs\]'") as refusal:
         make("HalfCheetah-v4", 1)
     assert "HalfCheetah-v4" in str(refusal.value)

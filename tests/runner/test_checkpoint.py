@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import load, save
 
 import jaxsac
-from jaxsac.runner import checkpoint
-from jaxsac.runner.checkpoint import CheckpointError
+from jaxsac.runner import bundle, checkpoint
+from jaxsac.runner.bundle import BundleError
 from run_examples import NET, assert_identical
 
 
@@ -39,7 +39,7 @@ def forge(folder, content):
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["checksum"]
     manifest["sha256"]["agent.safetensors"] = hashlib.sha256(content).hexdigest()
-    manifest["checksum"] = checkpoint._checksum(manifest)
+    manifest["checksum"] = bundle._checksum(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -60,11 +60,11 @@ def test_odd_numbers_survive(tmp_path):
     }
 
 
-def test_the_manifest_tells_step_members_and_checksum(saved):
+def test_the_manifest_tells_name_members_and_checksum(saved):
     manifest = json.loads((saved / "40" / "manifest.json").read_text())
-    assert manifest["step"] == 40
+    assert manifest["name"] == "40"
     assert manifest["members"] == [3, 4]
-    assert manifest["schema"] == checkpoint.SCHEMA
+    assert manifest["schema"] == bundle.SCHEMA
     assert len(manifest["sha256"]["agent.safetensors"]) == 64
 
 
@@ -88,7 +88,7 @@ def test_a_save_that_fails_leaves_the_checkpoint_before_it(agent, saved, monkeyp
     def fail(path):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoint, "_sync", fail)
+    monkeypatch.setattr(bundle, "_sync", fail)
     with pytest.raises(OSError, match="no space"):
         checkpoint.save(saved, 40, [("agent", jax.tree.map(np.zeros_like, agent))], {})
     assert_identical(checkpoint.load(saved, 40, "agent", template_of(agent)), agent)
@@ -111,7 +111,7 @@ def test_any_change_to_a_manifest_is_noticed(agent, saved):
         file.write_bytes(changed)
         try:
             manifest = checkpoint.verify(saved, 40)
-        except CheckpointError:
+        except BundleError:
             continue
         assert manifest == json.loads(content), "only white space may differ"
 
@@ -121,9 +121,9 @@ def test_a_manifest_cannot_name_files_elsewhere(agent, saved):
     manifest = json.loads((saved / "40" / "manifest.json").read_text())
     del manifest["checksum"]
     manifest["sha256"]["../secret"] = hashlib.sha256(b"").hexdigest()
-    manifest["checksum"] = checkpoint._checksum(manifest)
+    manifest["checksum"] = bundle._checksum(manifest)
     (saved / "40" / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(CheckpointError, match="outside its folder"):
+    with pytest.raises(BundleError, match="outside its folder"):
         checkpoint.verify(saved, 40)
 
 
@@ -136,19 +136,19 @@ def test_the_latest_checkpoint_is_by_number_not_by_name(agent, saved):
 @pytest.mark.parametrize("exists", [True, False])
 def test_no_checkpoint_at_all_is_said(tmp_path, exists):
     folder = tmp_path if exists else tmp_path / "none"
-    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+    with pytest.raises(BundleError, match="holds no checkpoint"):
         checkpoint.latest(folder)
 
 
 @pytest.mark.parametrize("name", ["agent.safetensors", "manifest.json"])
 def test_a_missing_file_is_named(agent, saved, name):
     (saved / "40" / name).unlink()
-    with pytest.raises(CheckpointError, match=name):
+    with pytest.raises(BundleError, match=name):
         checkpoint.load(saved, 40, "agent", template_of(agent))
 
 
 def test_a_missing_step_is_named(agent, saved):
-    with pytest.raises(CheckpointError, match="41"):
+    with pytest.raises(BundleError, match="41"):
         checkpoint.load(saved, 41, "agent", template_of(agent))
 
 
@@ -157,7 +157,7 @@ def test_a_missing_step_is_named(agent, saved):
 def test_a_truncated_file_is_noticed(agent, saved, name, length):
     file = saved / "40" / name
     file.write_bytes(file.read_bytes()[:length])
-    with pytest.raises(CheckpointError, match=str(saved / "40")):
+    with pytest.raises(BundleError, match=str(saved / "40")):
         checkpoint.load(saved, 40, "agent", template_of(agent))
 
 
@@ -167,14 +167,14 @@ def test_a_flipped_bit_is_noticed(agent, saved, place):
     content = bytearray(file.read_bytes())
     content[int(place * len(content))] ^= 1
     file.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"agent\.safetensors is damaged"):
+    with pytest.raises(BundleError, match=r"agent\.safetensors is damaged"):
         checkpoint.load(saved, 40, "agent", template_of(agent))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 64, b"\x80\x04K\x01."])
 def test_what_is_not_safetensors_is_refused_even_with_a_matching_checksum(agent, saved, content):
     forge(saved / "40", content)
-    with pytest.raises(CheckpointError, match=r"agent\.safetensors is damaged"):
+    with pytest.raises(BundleError, match=r"agent\.safetensors is damaged"):
         checkpoint.load(saved, 40, "agent", template_of(agent))
 
 
@@ -183,7 +183,7 @@ def test_what_is_not_safetensors_is_refused_even_with_a_matching_checksum(agent,
 )
 def test_a_manifest_of_another_kind_is_refused(agent, saved, manifest):
     (saved / "40" / "manifest.json").write_text(manifest)
-    with pytest.raises(CheckpointError, match="40"):
+    with pytest.raises(BundleError, match="40"):
         checkpoint.load(saved, 40, "agent", template_of(agent))
 
 
@@ -193,7 +193,7 @@ def test_a_manifest_of_another_kind_is_refused(agent, saved, manifest):
 def test_a_leaf_of_another_shape_or_dtype_is_named(agent, saved, change):
     tensors = load((saved / "40" / "agent.safetensors").read_bytes())
     forge(saved / "40", save({**tensors, "log_alpha": change(tensors["log_alpha"])}))
-    with pytest.raises(CheckpointError, match="log_alpha is"):
+    with pytest.raises(BundleError, match="log_alpha is"):
         checkpoint.load(saved, 40, "agent", template_of(agent))
 
 
@@ -202,5 +202,5 @@ def test_leaves_of_another_agent_are_named(agent, saved):
     alpha = tensors.pop("log_alpha")
     for content, name in ((tensors, "log_alpha"), ({**tensors, "log_beta": alpha}, "log_beta")):
         forge(saved / "40", save(content))
-        with pytest.raises(CheckpointError, match=name):
+        with pytest.raises(BundleError, match=name):
             checkpoint.load(saved, 40, "agent", template_of(agent))

@@ -57,7 +57,7 @@ def test_the_limits_themselves_are_allowed():
     ("utd", "ratio"), [(1.0, "1"), (0.25, "1/4"), (0.1, "1/10"), (1 / 3, "1/3"), (20.0, "20")]
 )
 def test_the_update_ratio_is_exact(utd, ratio):
-    assert small_run(utd=utd).updates_per_transition == Fraction(ratio)
+    assert small_run(utd=utd).schedule.utd == Fraction(ratio)
 
 
 def test_the_members_are_numbered_from_the_first_seed():

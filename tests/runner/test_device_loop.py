@@ -8,7 +8,7 @@ import pytest
 from jaxsac.envs import device
 from jaxsac.envs.pendulum import Pendulum
 from jaxsac.runner import device_loop, loop
-from run_examples import FAST, NET
+from run_examples import FAST, NET, assert_identical
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -18,13 +18,15 @@ NUM_ENVS, BATCH_SIZE = 2, 4
 
 
 def start(members=(3, 4)):
-    return device_loop.init(jnp.asarray(members), ENV, NUM_ENVS, 100, NET, FAST)
+    init = functools.partial(device_loop.init, env=ENV, num_envs=NUM_ENVS, capacity=100,
+        batch_size=BATCH_SIZE, config=NET, hyperparameters=FAST)  # fmt: skip
+    return jax.jit(init)(jnp.asarray(members))
 
 
 def learn(carry, count, step=0, **options):
     chunk = functools.partial(device_loop.learn_chunk, env=ENV, batch_size=BATCH_SIZE, **options)
     return jax.jit(chunk, donate_argnums=0)(
-        carry, device_loop.works(SCHEDULE, step, count, NUM_ENVS)
+        carry, device_loop.works(SCHEDULE, step, 30, NUM_ENVS), count
     )
 
 
@@ -56,15 +58,20 @@ def test_a_chunk_does_what_its_steps_do_one_by_one():
     assert_close(carry, expected, atol=1e-5)
 
 
-def test_two_chunks_are_one_chunk():
+def test_two_chunks_are_one_chunk_bit_for_bit():
     half, first = learn(start(), 10)
     whole, second = learn(half, 10, step=10 * NUM_ENVS)
-    expected, ended = learn(start(), 20)
-    assert_close(whole, expected, atol=1e-6)
-    mask = np.concatenate([first.mask, second.mask], axis=1)
-    np.testing.assert_array_equal(mask, ended.mask)
-    # Shape (S, T, E), an episode of 9 steps after the other.
-    assert np.flatnonzero(mask[0, :, 0]).tolist() == [8, 17]
+    expected, finished = learn(start(), 20)
+    assert_identical(numbers(whole), numbers(expected))
+    # An episode of 9 steps after the other, in each copy.
+    assert [each.episodes.tolist() for each in (first, second, finished)] == [
+        [2, 2],
+        [2, 2],
+        [4, 4],
+    ]
+    np.testing.assert_allclose(first.returns + second.returns, finished.returns, rtol=1e-6)
+    np.testing.assert_array_equal(finished.lengths, [36, 36])
+    np.testing.assert_array_equal(finished.discarded, [0, 0])
 
 
 def test_a_member_learns_beside_others_what_it_learns_alone():

@@ -4,7 +4,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from jaxsac.envs import host
 from jaxsac.runner import evaluate, metrics, saved, seeds, train
-from jaxsac.runner.checkpoint import CheckpointError
+from jaxsac.runner.bundle import BundleError
+from jaxsac.runner.config import EVALUATION_STREAM
 from jaxsac.runner.run_directory import RunDirectoryError
 from probe_environments import Drift, Faulty
 from run_examples import Group, Listener, agent_of, assert_identical, make_envs, small_run
@@ -28,7 +29,7 @@ def test_returns_and_lengths_are_those_of_the_episodes():
     envs = make_envs(small_run(num_envs=3))
     result = evaluate.evaluate(envs, still, [0, 1], step=40)
     assert (result.lengths == 10).all()
-    numbers = evaluate.environment_seeds([0, 1], (evaluate.EVALUATION_STREAM, 40), 3)
+    numbers = evaluate.environment_seeds([0, 1], (EVALUATION_STREAM, 40), 3)
     for number, actual in zip(numbers, result.returns.ravel(), strict=True):
         env = Drift()
         env.reset(seed=number)
@@ -132,7 +133,7 @@ def test_what_cannot_be_evaluated_is_refused(run, tmp_path):
     directory, _ = run
     with pytest.raises(ValueError, match="episodes"):
         saved.evaluate_run(directory, None, 0)
-    with pytest.raises(CheckpointError, match="12"):
+    with pytest.raises(BundleError, match="12"):
         saved.evaluate_run(directory, 12, 1)
     with pytest.raises(RunDirectoryError, match="not a run directory"):
         saved.evaluate_run(tmp_path, None, 1)
@@ -141,5 +142,5 @@ def test_what_cannot_be_evaluated_is_refused(run, tmp_path):
 def test_a_checkpoint_of_another_group_is_refused(run, tmp_path):
     config = run[1]
     train.train(small_run(seed=5, seeds=1), tmp_path / "other", Listener())
-    with pytest.raises(CheckpointError, match=r"expected .*\(2,"):
+    with pytest.raises(BundleError, match=r"expected .*\(2,"):
         agent_of(tmp_path / "other", config)

@@ -21,8 +21,9 @@ learn_step = jax.jit(functools.partial(loop.learn_step, batch_size=4))
 
 
 def make_carry(seeds=(0, 1), agent=NET, hyperparameters=FAST):
-    return jax.jit(functools.partial(loop.init, observation=VECTOR, action=VECTOR, capacity=200,
-        config=agent, hyperparameters=hyperparameters))(jnp.asarray(seeds))  # fmt: skip
+    init = functools.partial(loop.init, observation=VECTOR, action=VECTOR, capacity=200,
+        config=agent, hyperparameters=hyperparameters, batch_size=4)  # fmt: skip
+    return jax.jit(init)(jnp.asarray(seeds))
 
 
 def make_arrival():

@@ -14,7 +14,7 @@ import pytest
 
 import probe_environments
 from jaxsac.runner import checkpoint, metrics, train
-from jaxsac.runner.checkpoint import CheckpointError
+from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
 from run_examples import Listener, small_run
 
@@ -125,7 +125,7 @@ def test_without_any_good_checkpoint_nothing_is_started(config, tmp_path):
     assert not train.train(config, directory, StopAt(35))
     for step in (28, 35):
         (directory / "checkpoints" / str(step) / "learning.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"28/learning\.safetensors"):
+    with pytest.raises(BundleError, match=r"28/learning\.safetensors"):
         train.train(config, directory, Listener())
     assert checkpoint.steps(directory / "checkpoints") == [28, 35]
 
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_other_seeds_is_refused(config, tmp_path):
     shutil.copytree(
         tmp_path / "other" / "checkpoints" / "35", tmp_path / "run" / "checkpoints" / "35"
     )
-    with pytest.raises(CheckpointError, match=r"of the seeds \[9, 10\]"):
+    with pytest.raises(BundleError, match=r"of the seeds \[9, 10\]"):
         train.train(config, tmp_path / "run", Listener())
 
 
@@ -162,12 +162,21 @@ def test_missing_rows_are_said(config, tmp_path):
     assert [row["step"] for row in metrics.read(file)] == [7, 14, 21, 28, *range(42, 85, 7)]
 
 
-def test_an_environment_that_broke_is_stepped_again(tmp_path):
-    config = small_run(env="probe_environments:Broken-v0", seeds=1, steps=45)
-    straight = small_run(env="probe_environments:Drift-v0", seeds=1, steps=45)
-    with pytest.raises(RuntimeError, match="the simulator broke") as raised:
+@pytest.mark.parametrize(
+    ("env", "fault", "said"),
+    [
+        ("Broken", RuntimeError, "the simulator broke"),
+        ("Hanging", TimeoutError, "no answer within 1 seconds"),
+    ],
+)
+def test_an_environment_that_broke_is_named_and_stepped_again(tmp_path, env, fault, said):
+    config = small_run(env=f"probe_environments:{env}-v0", seeds=1, seed=3, steps=45, env_timeout=1)
+    straight = small_run(env="probe_environments:Drift-v0", seeds=1, seed=3, steps=45)
+    with pytest.raises(fault, match=said) as raised:
         train.train(config, tmp_path / "run", Listener())
-    assert "after 29 transitions per seed" in raised.value.__notes__[0]
+    where, saved = raised.value.__notes__
+    assert where == f"In step 10 of an episode of {config.env}, seed 3."
+    assert "29 transitions per seed, is saved" in saved
     train_in_parts(config, tmp_path / "run")
     assert train.train(straight, tmp_path / "straight", Listener())
     assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
@@ -256,7 +265,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it_and_a_remedy(never_killed, 
     process = start(directory, cache, preexec_fn=limit)
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1
-    assert "cannot write the checkpoint" in printed
+    assert "cannot write" in printed
     assert "free disk space" in printed
     assert "Traceback" not in printed
     saved = checkpoint.steps(directory / "checkpoints")

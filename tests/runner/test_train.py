@@ -52,6 +52,7 @@ def test_a_run_leaves_manifest_metrics_and_checkpoint(finished):
         "metrics/seed-0004.csv",
         "checkpoints/60/agent.safetensors",
         "checkpoints/60/environments.safetensors",
+        "checkpoints/60/failure.safetensors",
         "checkpoints/60/learning.safetensors",
         "checkpoints/60/replay-0003.safetensors",
         "checkpoints/60/replay-0004.safetensors",
@@ -281,7 +282,7 @@ def test_what_is_not_finite_never_reaches_replay_or_the_learners(tmp_path, monke
     save = train._Training._save
 
     def spy(self, metrics):
-        carries.append(self.carry)
+        carries.append(self.driver.learning)
         save(self, metrics)
 
     monkeypatch.setattr(train._Training, "_save", spy)

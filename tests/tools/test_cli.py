@@ -85,9 +85,9 @@ def test_every_value_arrives():
     values = {
         "seeds": 3, "seed": 7, "steps": 1234, "num_envs": 5, "learning_starts": 321, "utd": 0.25,
         "batch_size": 12, "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4,
-        "log_every": 11, "checkpoint_every": 55, "hidden_sizes": (5, 6, 7), "activation": "gelu",
-        "num_critics": 3,
-        "layer_norm": True, "actor_gradient": "path", "log_std_min": -4.0, "log_std_max": 1.0,
+        "log_every": 11, "checkpoint_every": 55, "env_timeout": 8.5, "hidden_sizes": (5, 6, 7),
+        "activation": "gelu", "num_critics": 3, "layer_norm": True,
+        "actor_gradient": "path", "log_std_min": -4.0, "log_std_max": 1.0,
         "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
         "target_entropy": -0.5, "initial_alpha": 0.125,
     }  # fmt: skip
@@ -182,6 +182,19 @@ def test_a_directory_of_something_else_is_refused(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("years of work")
     assert commands.run(["train", *SMALL, "--run-dir", str(tmp_path)]) == 1
     assert "is not a run directory" in capsys.readouterr().err
+
+
+def test_a_failed_update_is_replayed_from_what_the_run_said(tmp_path, capsys):
+    directory = tmp_path / "run"
+    huge = ["--env", "probe_environments:Huge-v0", "--num-envs", "2"]
+    assert commands.run(["train", *SMALL, *huge, "--run-dir", str(directory)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    folder = next((directory / "failures").iterdir())
+    assert "an update was not finite and has been left out" in said
+    assert commands.run(["replay-failure", str(folder)]) == 0
+    assert "first term that is not finite: critic_loss" in capsys.readouterr().out
+    assert commands.run(["replay-failure", str(folder.with_name("seed-0099"))]) == 1
+    assert "seed-0099" in capsys.readouterr().err
 
 
 def test_eval_of_what_is_no_run_is_refused(tmp_path, capsys):

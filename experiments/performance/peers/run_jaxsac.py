@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from peers import settings
 from roofline import compile_products, update_products
 
 import jaxsac
-from jaxsac.envs.pendulum import Pendulum
-from jaxsac.runner import device_loop, loop, seeds
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.observer import Progress
 from jaxsac.runner.train import train as run_training
@@ -43,15 +40,15 @@ def update(meter: Meter) -> None:
         meter.add(settings.BLOCK)
 
 
-def train(num_seeds: int, meter: Meter) -> None:
+def train(env: str, num_seeds: int, replay_capacity: int, meter: Meter) -> None:
     """The trainer, as `jaxsac train` runs it, without evaluation."""
     config = RunConfig(
-        settings.ENV,
+        env,
         seeds=num_seeds,
         steps=settings.FOREVER,
         learning_starts=settings.LEARNING_STARTS,
         batch_size=settings.BATCH_SIZE,
-        replay_capacity=settings.REPLAY_CAPACITY,
+        replay_capacity=replay_capacity,
         eval_every=0,
         log_every=settings.FOREVER,
         checkpoint_every=0,
@@ -62,40 +59,16 @@ def train(num_seeds: int, meter: Meter) -> None:
         run_training(config, Path(directory), _MeterObserver(meter, num_seeds))
 
 
-def train_on_device(meter: Meter) -> None:
-    """Pendulum in JAX: environment and learning in one compiled program, 50 steps a dispatch."""
-    env = Pendulum()
-    schedule = loop.Schedule(settings.LEARNING_STARTS, utd=Fraction(1))
-    members = jnp.zeros(1, jnp.int32)
-    config = jaxsac.Config(hidden_sizes=settings.HIDDEN_SIZES)
-    carry = device_loop.init(
-        members, env, 1, settings.DEVICE_REPLAY_CAPACITY, config, _hyperparameters()
-    )
-    learn = jax.jit(
-        partial(
-            device_loop.learn_chunk,
-            env=env,
-            batch_size=settings.BATCH_SIZE,
-            over_seeds=seeds.over_seeds(seeds.mesh_for(1)),
-        ),
-        donate_argnums=0,
-    )
-    step = 0
-    while True:
-        before = schedule.updates_due(step)
-        carry, _ended = learn(carry, device_loop.works(schedule, step, settings.BLOCK, 1))
-        jax.block_until_ready(carry)
-        step += settings.BLOCK
-        if schedule.updates_due(step) > before:
-            meter.add(schedule.updates_due(step) - before)
-
+on_host = partial(train, settings.ENV, replay_capacity=settings.REPLAY_CAPACITY)
 
 WORKLOADS = {
     "update": update,
-    "train 1 seed": partial(train, 1),
-    "train 4 seeds": partial(train, 4),
-    "train 8 seeds": partial(train, 8),
-    "train on device": train_on_device,
+    "train 1 seed": lambda meter: on_host(num_seeds=1, meter=meter),
+    "train 4 seeds": lambda meter: on_host(num_seeds=4, meter=meter),
+    "train 8 seeds": lambda meter: on_host(num_seeds=8, meter=meter),
+    "train on device": lambda meter: train(
+        "jaxsac:Pendulum-v1", 1, settings.DEVICE_REPLAY_CAPACITY, meter
+    ),
 }
 
 

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import gymnasium
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from jaxsac.envs.watch import Watched
 
 
-def make(env_id: str, num_envs: int) -> VectorEnv:
+def make(
+    env_id: str,
+    num_envs: int,
+    name: Callable[[int], str] = "copy {}".format,
+    timeout: float = 0,
+) -> VectorEnv:
     """Makes `num_envs` copies of a registered environment, stepped in turn, without autoreset.
 
     Args:
       env_id: a Gymnasium id, or `module:EnvId` to import the module that registers it.
       num_envs: number of copies.
+      name: what to call a copy in an error, by its index.
+      timeout: seconds that a reset or a step of a copy may take; 0 for no limit.
 
     Raises:
-      ValueError: an id that is not registered.
+      ValueError: an id that is not registered, or a space that cannot be learned on.
       ModuleNotFoundError: the environment needs a package that is not installed; names the
         command that installs it.
     """
     try:
-        return gymnasium.make_vec(
-            env_id,
-            num_envs=num_envs,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.DISABLED},
-        )
+        first = gymnasium.make(env_id)
+        assert first.spec is not None
+        others = [gymnasium.make(first.spec) for _ in range(num_envs - 1)]  # no second warning
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
         raise ValueError(
             f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
@@ -43,6 +50,12 @@ def make(env_id: str, num_envs: int) -> VectorEnv:
             "importable from here.",
             name=error.name,
         ) from error
+
+    def copy(index: int, env: gymnasium.Env) -> Callable[[], gymnasium.Env]:
+        return lambda: Watched(env, f"{env_id}, {name(index)}", timeout)
+
+    copies = [copy(index, env) for index, env in enumerate([first, *others])]
+    return SyncVectorEnv(copies, autoreset_mode=AutoresetMode.DISABLED)
 
 
 def redirect_mujoco_warnings() -> None:

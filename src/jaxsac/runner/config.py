@@ -7,10 +7,15 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from jaxsac.runner.loop import Schedule
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.sac.state import Config, Hyperparameters
 
+# First words of the seeds from which a member's environments draw their start states.
+TRAINING_STREAM, EVALUATION_STREAM = 0, 1
 SMALLEST_UTD = 1e-6
+WITHOUT_EFFECT = ("checkpoint_every", "env_timeout")
+"""Fields that change nothing in what a run learns: it may go on with other values."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +48,19 @@ class RunConfig:
     """Transitions between rows of the metrics, per seed."""
     checkpoint_every: int = 50_000
     """Transitions between checkpoints, per seed; 0 saves at the end and when stopped only."""
+    env_timeout: float = 300.0
+    """Seconds that one reset or step of one environment may take; the run is saved and stopped
+    when it takes longer. 0: no limit."""
     agent: Config = Config()
     hyperparameters: Hyperparameters = Hyperparameters()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.env, str):
+            raise ValueError(f"env must be the id of an environment, got {self.env!r}.")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and (isinstance(value, bool) or not isinstance(value, int)):
+                raise ValueError(f"{field.name} must be a whole number, got {value!r}.")
         for name in ("seeds", "steps", "num_envs", "batch_size", "replay_capacity", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
@@ -55,6 +69,10 @@ class RunConfig:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.eval_every and self.eval_episodes < 1:
             raise ValueError(f"eval_episodes must be at least 1, got {self.eval_episodes}.")
+        if not 0 <= self.env_timeout < math.inf:
+            raise ValueError(
+                f"env_timeout must be 0 or a positive number of seconds, got {self.env_timeout}."
+            )
         if not (math.isfinite(self.utd) and self.utd >= SMALLEST_UTD):
             raise ValueError(
                 f"utd must be a positive number from {SMALLEST_UTD} on, got {self.utd}."
@@ -69,9 +87,10 @@ class RunConfig:
         check_hyperparameters(self.hyperparameters)
 
     @property
-    def updates_per_transition(self) -> Fraction:
-        """`utd` as the exact ratio that the schedule counts with."""
-        return Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
+    def schedule(self) -> Schedule:
+        """When the run explores and when it updates."""
+        utd = Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
+        return Schedule(self.learning_starts, utd)
 
     @property
     def members(self) -> list[int]:
@@ -109,7 +128,7 @@ class RunConfig:
             agent = Config(**_take(values, Config, without=("actor", "critic")))
             hyperparameters = Hyperparameters(**_take(values, Hyperparameters))
             return cls(agent=agent, hyperparameters=hyperparameters, **values)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not the configuration of a run: {error}.") from error
 
 

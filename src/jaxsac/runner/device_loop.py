@@ -11,7 +11,19 @@ import jax.numpy as jnp
 from jaxsac.envs import device
 from jaxsac.envs.arrival import Arrival
 from jaxsac.runner import loop
-from jaxsac.sac.state import Config, Hyperparameters
+from jaxsac.runner.config import TRAINING_STREAM
+from jaxsac.sac import agent as sac
+from jaxsac.sac.state import Config, Hyperparameters, State
+
+
+class Finished(NamedTuple):
+    """What came to an end in a chunk, summed by seed; each (S,)."""
+
+    episodes: jax.Array
+    returns: jax.Array
+    lengths: jax.Array
+    discarded: jax.Array
+    """Steps that are no transitions because of a non-finite number."""
 
 
 class DeviceCarry(NamedTuple):
@@ -28,61 +40,81 @@ def init(
     env: device.Environment,
     num_envs: int,
     capacity: int,
+    batch_size: int,
     config: Config = Config(),
     hyperparameters: Hyperparameters = Hyperparameters(),
 ) -> DeviceCarry:
-    """Fresh learners at the start of their first episodes; the carry can be donated.
+    """Fresh learners at the start of their first episodes.
 
     Args:
       seeds: (S,) integers; a member's keys derive from its own number alone.
       env: the environment.
       num_envs: E, copies of each seed.
       capacity: transitions that each seed's replay holds.
+      batch_size: transitions per update.
       config: static structure.
       hyperparameters: floats, shared by all seeds.
     """
+    learning = loop.init(
+        seeds, env.observation, env.action, capacity, config, hyperparameters, batch_size
+    )
 
-    # Compiled, so that no two leaves share a buffer and the carry can be donated.
-    @jax.jit
-    def start(seeds: jax.Array) -> DeviceCarry:
-        learning = loop.init(seeds, env.observation, env.action, capacity, config, hyperparameters)
-        env_keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), 1))(seeds)
-        envs, arrival = jax.vmap(lambda key: device.reset(env, key, num_envs))(env_keys)
-        return DeviceCarry(learning, envs, arrival)
+    def start(seed: jax.Array) -> tuple[device.Envs, Arrival]:
+        return device.reset(env, stream_key(seed, TRAINING_STREAM), num_envs)
 
-    return start(seeds)
+    return DeviceCarry(learning, *jax.vmap(start)(seeds))
+
+
+def stream_key(seed: jax.Array, stream: int) -> jax.Array:
+    """The key of a member's environments, apart from that of its learner."""
+    return jax.random.fold_in(jax.random.key(seed), 1 + stream)
 
 
 def learn_chunk(
     carry: DeviceCarry,
     works: loop.Work,
+    count: jax.Array,
     *,
     env: device.Environment,
     batch_size: int,
     over_seeds: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap,
-) -> tuple[DeviceCarry, device.Ended]:
-    """A scan over `learn_step` and the environments' step.
+) -> tuple[DeviceCarry, Finished]:
+    """`count` times `learn_step` and the environments' step.
 
     Args:
       carry: leading axis S.
       works: what each step has to do, leading axis T.
+      count: steps to take, at most T; a new value does not compile a new program.
       env: the environment.
       batch_size: transitions per update.
       over_seeds: as in `learn_step`.
 
     Returns:
-      The carry, and the episodes that ended, (S, T, E).
+      The carry, and what came to an end.
     """
 
-    def one_step(carry: DeviceCarry, work: loop.Work) -> tuple[DeviceCarry, device.Ended]:
+    def one_step(
+        number: jax.Array, value: tuple[DeviceCarry, Finished]
+    ) -> tuple[DeviceCarry, Finished]:
+        carry, finished = value
+        work = jax.tree.map(lambda each: each[number], works)
         learning, action = loop.learn_step(
             carry.learning, *carry.arrival, work, batch_size=batch_size, over_seeds=over_seeds
         )
         envs, arrival, ended = jax.vmap(lambda e, a: device.step(env, e, a))(carry.envs, action)
-        return DeviceCarry(learning, envs, arrival), ended
+        now = Finished(
+            ended.mask,
+            jnp.where(ended.mask, ended.episode_return, 0),
+            jnp.where(ended.mask, ended.episode_length, 0),
+            ~arrival.valid,
+        )
+        finished = jax.tree.map(lambda total, each: total + each.sum(axis=1), finished, now)
+        return DeviceCarry(learning, envs, arrival), finished
 
-    carry, ended = jax.lax.scan(one_step, carry, works)
-    return carry, jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), ended)
+    num_seeds = len(carry.arrival.valid)
+    none = jnp.zeros(num_seeds, jnp.int32)
+    nothing = Finished(none, none.astype(carry.envs.episode_return.dtype), none, none)
+    return jax.lax.fori_loop(0, count, one_step, (carry, nothing))
 
 
 def works(schedule: loop.Schedule, step: int, count: int, num_envs: int) -> loop.Work:
@@ -93,3 +125,48 @@ def works(schedule: loop.Schedule, step: int, count: int, num_envs: int) -> loop
         jnp.array([w.num_updates for w in each], jnp.int32),
         jnp.array([w.uniform for w in each], bool),
     )
+
+
+def evaluate(
+    agent: State,
+    key: jax.Array,
+    *,
+    env: device.Environment,
+    episodes: int,
+    sampled: bool,
+) -> tuple[jax.Array, jax.Array]:
+    """One episode of one seed in each of as many copies.
+
+    Args:
+      agent: of one seed.
+      key: for the start states, and for the actions if they are sampled.
+      env: the environment.
+      episodes: how many.
+      sampled: draw the actions instead of taking the mode.
+
+    Returns:
+      Returns and lengths, (episodes,); NaN for an episode with a NaN or an infinity in it.
+    """
+    reset_key, key = jax.random.split(key)
+    envs, arrival = device.reset(env, reset_key, episodes)
+    dtype = envs.episode_return.dtype
+
+    def not_ended(value: Any) -> jax.Array:
+        return ~value[-1].all()
+
+    def one_step(value: Any) -> Any:
+        envs, observation, key, returns, lengths, ended = value
+        key, action_key = jax.random.split(key)
+        action = sac.act(agent, observation, action_key if sampled else None)
+        envs, arrival, now = device.step(env, envs, action)
+        first = now.mask & ~ended
+        returns = jnp.where(first, now.episode_return, returns)
+        lengths = jnp.where(first, now.episode_length, lengths)
+        return envs, arrival.observation, key, returns, lengths, ended | now.mask | ~arrival.valid
+
+    start = (
+        envs, arrival.observation, key, jnp.full(episodes, jnp.nan, dtype),
+        jnp.zeros(episodes, jnp.int32), jnp.zeros(episodes, bool),
+    )  # fmt: skip
+    *_, returns, lengths, _ = jax.lax.while_loop(not_ended, one_step, start)
+    return returns, lengths

@@ -1,27 +1,18 @@
-"""Evaluation on environments and keys of its own: it never touches training."""
+"""Evaluation on the host, on environments and keys of its own: it never touches training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from jaxsac.envs import host
 from jaxsac.runner import seeds
+from jaxsac.runner.config import EVALUATION_STREAM
+from jaxsac.runner.returns import Evaluation
 from jaxsac.sac import agent as sac
 from jaxsac.types import PyTree
-
-# First words of the seed sequence from which a member's environments draw their start states.
-TRAINING_STREAM, EVALUATION_STREAM = 0, 1
-
-
-class Evaluation(NamedTuple):
-    """Undiscounted returns and lengths, each (S, episodes)."""
-
-    returns: np.ndarray
-    lengths: np.ndarray
 
 
 def evaluate(

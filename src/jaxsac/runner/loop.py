@@ -17,6 +17,15 @@ from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
 from jaxsac.types import PyTree, Transition, transition_of
 
 
+class Failure(NamedTuple):
+    """The first update of a learner that was not finite: all that is needed to repeat it."""
+
+    agent: State
+    """As before the update, which left it as it was."""
+    batch: Transition
+    key: jax.Array
+
+
 class Carry(NamedTuple):
     """Everything that learning carries from step to step; every array has a leading seed axis."""
 
@@ -25,6 +34,8 @@ class Carry(NamedTuple):
     key: jax.Array
     metrics: Metrics
     """Of the latest update; zeros before the first."""
+    failure: Failure
+    """Of use once `agent.skipped` is not 0."""
 
 
 class Work(NamedTuple):
@@ -64,6 +75,7 @@ def init(
     capacity: int,
     config: Config,
     hyperparameters: Hyperparameters,
+    batch_size: int,
 ) -> Carry:
     """The carry before the first step.
 
@@ -74,6 +86,7 @@ def init(
       capacity: transitions that each seed's replay holds.
       config: static structure.
       hyperparameters: floats, shared by all seeds.
+      batch_size: transitions per update.
     """
     transition = transition_of(observation, action)
 
@@ -82,7 +95,9 @@ def init(
         agent = sac.init(init_key, observation, action, config, hyperparameters)
         metrics = Metrics(*(jnp.zeros_like(agent.log_alpha) for _ in Metrics._fields))
         metrics = metrics._replace(skipped=agent.skipped)
-        return Carry(agent, replay.init(capacity, transition), key, metrics)
+        batch = jax.tree.map(lambda s: jnp.zeros((batch_size, *s.shape), s.dtype), transition)
+        failure = Failure(jax.tree.map(jnp.copy, agent), batch, key)
+        return Carry(agent, replay.init(capacity, transition), key, metrics, failure)
 
     return jax.vmap(init_member)(seeds)
 
@@ -117,22 +132,33 @@ def learn_step(
     buffer = jax.vmap(replay.add)(carry.buffer, transition, valid)
 
     def one_update(_: Any, learner: Any) -> Any:
-        agent, key, _metrics = learner
+        agent, key, _metrics, failure = learner
+        failed_before = agent.skipped > 0
         key, sample_key, update_key = _split(key, 3)
         batch = jax.vmap(replay.sample, in_axes=(0, 0, None))(buffer, sample_key, batch_size)
         agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
-        return agent, key, metrics
+        first_failure = (agent.skipped > 0) & ~failed_before
+        failure = _where(first_failure, Failure(agent, batch, update_key), failure)
+        return agent, key, metrics, failure
 
-    agent, key, metrics = jax.lax.fori_loop(
-        0, work.num_updates, one_update, (carry.agent, carry.key, carry.metrics)
-    )
+    learner = (carry.agent, carry.key, carry.metrics, carry.failure)
+    agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
     key, action_key = _split(key, 2)
     policy_action = jax.vmap(sac.act)(agent, observation, action_key)
     uniform_action = jax.vmap(
         lambda k: jax.random.uniform(k, policy_action.shape[1:], policy_action.dtype, -1, 1)
     )(action_key)
     action = jnp.where(work.uniform, uniform_action, policy_action)
-    return Carry(agent, buffer, key, metrics), action
+    return Carry(agent, buffer, key, metrics, failure), action
+
+
+def _where(rows: jax.Array, new: PyTree, old: PyTree) -> PyTree:
+    """The rows of `new` that are marked, of `old` elsewhere; costs nothing when none is."""
+
+    def select(x: jax.Array, y: jax.Array) -> jax.Array:
+        return jnp.where(jnp.reshape(rows, (-1,) + (1,) * (x.ndim - 1)), x, y)
+
+    return jax.lax.cond(jnp.any(rows), lambda: jax.tree.map(select, new, old), lambda: old)
 
 
 def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:

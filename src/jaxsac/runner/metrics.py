@@ -103,12 +103,22 @@ def path(directory: Path, member: int) -> Path:
 
 
 def read(file: Path) -> list[dict[str, float | None]]:
-    """The rows of one seed; an empty cell becomes None."""
-    with file.open(newline="") as lines:
-        return [
-            {name: float(cell) if cell else None for name, cell in row.items()}
-            for row in csv.DictReader(lines)
-        ]
+    """The rows of one seed; an empty cell becomes None.
+
+    Raises:
+      ValueError: it is no table of metrics; names the file.
+    """
+    try:
+        with file.open(newline="") as lines:
+            reader = csv.DictReader(lines)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError("its columns are others")
+            return [
+                {name: float(cell) if cell else None for name, cell in row.items()}
+                for row in reader
+            ]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{file} is not a table of metrics: {error}.") from error
 
 
 def _text(value: Any) -> str:

@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runner.config import RunConfig
+from jaxsac.runner import bundle
+from jaxsac.runner.config import WITHOUT_EFFECT, RunConfig
 
 VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
 LOCK = ".lock"
+LONGEST_MANIFEST = 2**20
+"""Bytes; a longer one is not ours."""
 
 
 class RunDirectoryError(Exception):
@@ -23,13 +26,14 @@ class RunDirectoryError(Exception):
 
 
 class RunDirectory:
-    """`manifest.json`, `metrics/`, `checkpoints/` and `report/` of one run."""
+    """`manifest.json`, `metrics/`, `checkpoints/`, `failures/` and `report/` of one run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest = path / "manifest.json"
         self.metrics = path / "metrics"
         self.checkpoints = path / "checkpoints"
+        self.failures = path / "failures"
         self.report = path / "report"
 
     def create(self, config: RunConfig) -> bool:
@@ -71,17 +75,20 @@ class RunDirectory:
             yield
 
     def _check_same(self, config: RunConfig) -> None:
-        existing, wanted = self.config().to_json(), config.to_json()
-        different = [
-            f"{name}: {existing.get(name)!r} there, {wanted[name]!r} asked for"
-            for name in wanted
-            if existing.get(name) != wanted[name]
-        ]
+        different = self._differences(config)
         if different:
             raise RunDirectoryError(
                 f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
                 "Give another run directory, or move that one away."
             )
+
+    def _differences(self, config: RunConfig) -> list[str]:
+        existing, wanted = self.config().to_json(), config.to_json()
+        return [
+            f"{name}: {existing[name]!r} there, {wanted[name]!r} asked for"
+            for name in wanted
+            if existing[name] != wanted[name] and name not in WITHOUT_EFFECT
+        ]
 
     def finish(self) -> None:
         """Marks the run as complete."""
@@ -91,7 +98,7 @@ class RunDirectory:
         """Whether exactly this run is complete here."""
         if not self.manifest.exists():
             return False
-        return self.config() == config and self._read().get("finished") is True
+        return not self._differences(config) and self._read().get("finished") is True
 
     def config(self) -> RunConfig:
         """The configuration of the run that lies here.
@@ -106,11 +113,11 @@ class RunDirectory:
 
     def _read(self) -> dict[str, Any]:
         try:
-            content = json.loads(self.manifest.read_text())
+            content = json.loads(bundle.read_text(self.manifest, LONGEST_MANIFEST))
             if not isinstance(content, dict):
                 raise ValueError("not a JSON object")
             return content
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunDirectoryError(
                 f"{self.path} is not a run directory: no readable manifest.json ({error})."
             ) from error

@@ -1,19 +1,17 @@
-"""The policies that a run saved, evaluated anew."""
+"""What a run saved, looked at anew: its policies, and its updates that failed."""
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import jax
 
-from jaxsac.envs import host
-from jaxsac.envs.make import make, redirect_mujoco_warnings
-from jaxsac.runner import checkpoint, seeds
+from jaxsac.runner import checkpoint, failures, seeds
 from jaxsac.runner.config import RunConfig
-from jaxsac.runner.evaluate import Evaluation, Policy, evaluate
+from jaxsac.runner.returns import Evaluation
 from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.runner.train import init_carry
+from jaxsac.runner.train import learning_structs, make_driver
+from jaxsac.sac.diagnosis import explain
 
 
 def evaluate_run(
@@ -32,7 +30,7 @@ def evaluate_run(
       that step.
 
     Raises:
-      RunDirectoryError, CheckpointError: there is no such run or checkpoint, or it is damaged.
+      RunDirectoryError, BundleError: there is no such run or checkpoint, or it is damaged.
       ValueError: episodes below 1.
     """
     if episodes < 1:
@@ -40,15 +38,34 @@ def evaluate_run(
     run = RunDirectory(directory)
     config = run.config()
     step = checkpoint.latest(run.checkpoints) if step is None else step
-    redirect_mujoco_warnings()
     seeds.configure_host_devices(config.seeds)
-    envs = host.HostEnvs(make(config.env, config.seeds * episodes), config.seeds)
     mesh = seeds.mesh_for(config.seeds)
-    template = jax.eval_shape(functools.partial(init_carry, config, envs, mesh)).agent
-    agent = checkpoint.load(run.checkpoints, step, "agent", template)
+    driver = make_driver(config, mesh)
+    structs = learning_structs(config, driver, mesh).agent
+    agent = checkpoint.load(run.checkpoints, step, "agent", structs)
     agent = jax.device_put(agent, seeds.sharding(mesh))
-    policy, members = Policy(mesh), config.members
-    deterministic = evaluate(envs, policy.mode(agent), members, step)
-    sampled = evaluate(envs, policy.sampled(agent, members), members, step)
-    envs.close()
+    deterministic = driver.evaluate(agent, step, episodes, sampled=False)
+    sampled = driver.evaluate(agent, step, episodes, sampled=True)
+    driver.close()
     return step, config, deterministic, sampled
+
+
+def explain_failure(folder: Path) -> list[str]:
+    """Repeats the update of a seed that was not finite, and says what was not.
+
+    Args:
+      folder: `failures/seed-NNNN` of a run directory.
+
+    Returns:
+      As `sac.diagnosis.explain`.
+
+    Raises:
+      RunDirectoryError, BundleError: there is no such run or failure, or it is damaged.
+    """
+    config = RunDirectory(folder.absolute().parents[1]).config()
+    mesh = seeds.mesh_for(1)
+    driver = make_driver(config, mesh)
+    driver.close()
+    members = learning_structs(config, driver, mesh).failure
+    one = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape[1:], s.dtype), members)
+    return explain(*failures.load(folder, one))

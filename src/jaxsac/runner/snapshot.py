@@ -10,105 +10,85 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsac.envs import host
-from jaxsac.envs.trail import Trail
 from jaxsac.runner import checkpoint, loop
-from jaxsac.runner.checkpoint import CheckpointError
+from jaxsac.runner.bundle import BundleError
+from jaxsac.runner.driver import Driver
+from jaxsac.runner.returns import Totals
 from jaxsac.runner.run_directory import versions
-from jaxsac.sac.state import Metrics
 from jaxsac.types import PyTree
 
 _member = jax.jit(lambda rows, index: rows[index])
 
 
 class Snapshot(NamedTuple):
-    """A run between two environment steps."""
+    """A run between two steps, but for what its driver holds."""
 
-    step: int
-    """Transitions per seed."""
     logged: int
     """The last step that has been evaluated, logged and saved as far as it was due."""
     seconds: float
     """Of training so far."""
-    carry: loop.Carry
-    action: jax.Array
-    """To be taken next, (S, E, A)."""
-    envs: host.Snapshot
-    discarded: np.ndarray
-    """Environment steps left out so far, by seed."""
-    episodes: list[host.Episode]
-    """Ended since the last row of the metrics."""
+    totals: Totals
+    """Of the episodes that have ended since the last row of the metrics."""
     train_returns: list[float | None]
     eval_returns: list[float | None]
     metrics_lengths: list[int]
     """Bytes of each metrics file."""
 
 
-def save(directory: Path, members: list[int], run: Snapshot) -> None:
+def save(directory: Path, members: list[int], driver: Driver, run: Snapshot) -> None:
     """Writes a checkpoint.
 
     Raises:
       OSError: it could not be written; the checkpoints from before are untouched.
     """
-    sizes = np.asarray(run.carry.buffer.size)
+    carry: loop.Carry = driver.learning
+    sizes = np.asarray(carry.buffer.size)
+    environments, facts = driver.snapshot()
     facts = {
+        **run._asdict(),
+        "totals": [each.tolist() for each in run.totals],
         "members": members,
         "versions": versions(),
-        "logged": run.logged,
-        "seconds": run.seconds,
         "replay_sizes": sizes.tolist(),
-        "trails": [
-            {"seed": t.seed, "generator": t.generator, "length": len(t.actions)}
-            for t in run.envs.trails
-        ],
-        "episodes": [list(episode) for episode in run.episodes],
-        "train_returns": run.train_returns,
-        "eval_returns": run.eval_returns,
-        "metrics_lengths": run.metrics_lengths,
+        "environments": facts,
     }
 
     def parts() -> Iterator[tuple[str, PyTree]]:
-        yield "agent", jax.device_get(run.carry.agent)
-        yield "learning", jax.device_get(_learning(run.carry, run.action))
-        width = run.action.shape[-1]
-        actions = [row for trail in run.envs.trails for row in trail.actions]
-        environments = {
-            **run.envs.arrays,
-            "actions": np.stack(actions) if actions else np.zeros((0, width), run.action.dtype),
-            "discarded": run.discarded,
-        }
+        yield "agent", carry.agent
+        yield "failure", carry.failure
+        yield "learning", _learning(carry)
         yield "environments", environments
         # One seed at a time, its filled rows only: a copy of all replay might not fit.
-        for member, size, rows in zip(members, sizes, _replay(run.carry.buffer.rows), strict=True):
+        for member, size, rows in zip(members, sizes, _replay(carry.buffer.rows), strict=True):
             yield _replay_part(member), {dtype: array[:size] for dtype, array in rows.items()}
 
-    checkpoint.save(directory, run.step, parts(), facts)
+    checkpoint.save(directory, driver.step, parts(), facts)
 
 
 def load(
     directory: Path,
     step: int,
     members: list[int],
+    driver: Driver,
     carry: loop.Carry,
-    action: jax.ShapeDtypeStruct,
-    environments: dict[str, PyTree],
     sharding: jax.sharding.Sharding,
-) -> tuple[Snapshot, dict[str, str]]:
-    """Reads a checkpoint.
+) -> tuple[Snapshot, int, dict[str, str]]:
+    """Reads a checkpoint and brings the driver to where it was taken.
 
     Args:
       directory: the run's `checkpoints` folder.
       step: which one.
       members: the seed numbers.
-      carry, action: structs of what the loop carries, with a leading seed axis.
-      environments: structs of a host snapshot's arrays.
+      driver: not started.
+      carry: structs of the learners, with a leading seed axis.
       sharding: of the seed axis.
 
     Returns:
-      The snapshot, and the versions that it was written under.
+      The snapshot, the number of environments that could not be brought back, and the versions
+      that it was written under.
 
     Raises:
-      CheckpointError: it is missing, damaged or of another run.
+      BundleError: it is missing, damaged or of another run.
     """
     read = functools.partial(checkpoint.load, directory, step)
     place = functools.partial(jax.device_put, device=sharding)
@@ -116,20 +96,12 @@ def load(
     try:
         if manifest["members"] != members:
             raise ValueError(f"it is of the seeds {manifest['members']}")
-        trails = [Trail(int(t["seed"]), t["generator"]) for t in manifest["trails"]]
-        lengths = [int(t["length"]) for t in manifest["trails"]]
         sizes = {m: int(n) for m, n in zip(members, manifest["replay_sizes"], strict=True)}
-        if min(lengths + list(sizes.values())) < 0:
-            raise ValueError("a negative length")
-
-        learning = place(read("learning", jax.eval_shape(_learning, carry, action)))
-        actions = jax.ShapeDtypeStruct((sum(lengths), action.shape[-1]), action.dtype)
-        discarded = jax.ShapeDtypeStruct((len(members),), np.int64)
-        arrays = read("environments", {**environments, "actions": actions, "discarded": discarded})
-        pieces = np.split(arrays.pop("actions"), np.cumsum(lengths)[:-1])
-        trails = [
-            Trail(t.seed, t.generator, list(rows)) for t, rows in zip(trails, pieces, strict=True)
-        ]
+        if min(sizes.values()) < 0:
+            raise ValueError("a negative size of replay")
+        environments = manifest["environments"]
+        arrays = read("environments", driver.snapshot_structs(environments))
+        learning = place(read("learning", jax.eval_shape(_learning, carry)))
 
         def rows_of(dtype: str) -> jax.Array:
             struct = carry.buffer.rows[dtype]
@@ -152,35 +124,33 @@ def load(
             position=learning["position"],
             size=learning["size"],
         )
-        snapshot = Snapshot(
-            step=step,
+        restored = loop.Carry(
+            agent=place(read("agent", carry.agent)),
+            buffer=buffer,
+            key=learning["key"],
+            metrics=learning["metrics"],
+            failure=place(read("failure", carry.failure)),
+        )
+        run = Snapshot(
             logged=int(manifest["logged"]),
             seconds=float(manifest["seconds"]),
-            carry=loop.Carry(
-                agent=place(read("agent", carry.agent)),
-                buffer=buffer,
-                key=jax.random.wrap_key_data(learning["key"]),
-                metrics=Metrics(*learning["metrics"]),
-            ),
-            action=learning["action"],
-            discarded=arrays.pop("discarded"),
-            envs=host.Snapshot(trails, arrays),
-            episodes=[host.Episode(*episode) for episode in manifest["episodes"]],
+            totals=Totals(*np.array(manifest["totals"], np.float64).reshape(3, len(members))),
             train_returns=list(manifest["train_returns"]),
             eval_returns=list(manifest["eval_returns"]),
             metrics_lengths=[int(n) for n in manifest["metrics_lengths"]],
         )
-        return snapshot, dict(manifest["versions"])
+        written_under = dict(manifest["versions"])
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise CheckpointError(f"{directory / str(step)} is not of this run: {error!r}.") from error
+        where = checkpoint.folder(directory, step)
+        raise BundleError(f"{where} is not of this run: {error!r}.") from error
+    return run, driver.restore(step, restored, arrays, environments), written_under
 
 
-def _learning(carry: loop.Carry, action: jax.Array) -> dict[str, Any]:
-    """What the loop carries beside agent and replay rows, without key types."""
+def _learning(carry: loop.Carry) -> dict[str, Any]:
+    """What the learners carry beside agent, failure and the rows of replay."""
     return {
-        "key": jax.random.key_data(carry.key),
-        "metrics": tuple(carry.metrics),
-        "action": action,
+        "key": carry.key,
+        "metrics": carry.metrics,
         "position": carry.buffer.position,
         "size": carry.buffer.size,
     }

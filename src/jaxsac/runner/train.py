@@ -1,4 +1,4 @@
-"""A training run: environments on the host, learning on the device, everything written down."""
+"""A training run: a driver advances, and everything worth keeping is written down."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxsac.envs import host
-from jaxsac.envs.make import make, redirect_mujoco_warnings
-from jaxsac.runner import checkpoint, loop, memory, seeds, snapshot
+from jaxsac.envs.families import make_in_jax
+from jaxsac.runner import checkpoint, failures, memory, seeds, snapshot
+from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
-from jaxsac.runner.evaluate import (
-    TRAINING_STREAM,
-    Evaluation,
-    Policy,
-    environment_seeds,
-    evaluate,
-)
+from jaxsac.runner.device_driver import DeviceDriver
+from jaxsac.runner.driver import Driver, init_learning
+from jaxsac.runner.host_driver import HostDriver
 from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
 from jaxsac.runner.observer import Observer, Progress
+from jaxsac.runner.returns import Evaluation, Totals
 from jaxsac.runner.run_directory import RunDirectory, versions
 from jaxsac.runner.snapshot import Snapshot
 from jaxsac.sac.checks import check_hyperparameters
@@ -50,23 +46,22 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
       ValueError: an environment or value that cannot be trained on; nothing is written then.
       MemoryError: replay does not fit; names the capacity that would.
       RunDirectoryError: the directory belongs to another run, or another process trains there.
-      CheckpointError: the run has checkpoints, and none of them can be used.
+      BundleError: the run has checkpoints, and none of them can be used.
       FloatingPointError: the environment's warm-up is mostly not finite.
     """
     run = RunDirectory(directory)
     if run.is_finished(config):
         observer.message(f"{directory} holds this run, complete: nothing to do.")
         return True
-    redirect_mujoco_warnings()
     seeds.configure_host_devices(config.seeds)
-    envs = host.HostEnvs(make(config.env, config.seeds * config.num_envs), config.seeds)
-    check_hyperparameters(config.hyperparameters, envs.action_map.size)
-    transition = transition_of(envs.observation_example, action_example(envs))
-    plan = memory.plan_replay(config, transition)
+    mesh = seeds.mesh_for(config.seeds)
+    driver = make_driver(config, mesh)
+    check_hyperparameters(config.hyperparameters, driver.action.shape[0])
+    plan = memory.plan_replay(config, transition_of(driver.observation, driver.action))
     observer.message(plan.describe())
     new = run.create(config)
     with run.locked():
-        training = _Training(config, run, envs, observer)
+        training = _Training(config, run, driver, mesh, observer)
         if not new:
             training.go_on()
         complete = training.run()
@@ -75,37 +70,39 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     return complete
 
 
-def action_example(envs: host.HostEnvs) -> jax.ShapeDtypeStruct:
-    """One unbatched action."""
-    return jax.ShapeDtypeStruct((envs.action_map.size,), jnp.float32)
+def make_driver(config: RunConfig, mesh: jax.sharding.Mesh) -> Driver:
+    """The driver for the run's environment, on the host or in JAX.
+
+    Raises:
+      ValueError, ModuleNotFoundError: the environment cannot be made or learned on.
+    """
+    env = make_in_jax(config.env)
+    return HostDriver(config, mesh) if env is None else DeviceDriver(config, env, mesh)
+
+
+def learning_structs(config: RunConfig, driver: Driver, mesh: jax.sharding.Mesh) -> Any:
+    """Structs of the learners of a run, a `loop.Carry` with a leading seed axis."""
+    init = functools.partial(init_learning, config, driver.observation, driver.action, mesh)
+    return jax.eval_shape(init)
 
 
 class _Training:
     """The state of `train` while it runs."""
 
     def __init__(
-        self, config: RunConfig, run: RunDirectory, envs: host.HostEnvs, observer: Observer
+        self,
+        config: RunConfig,
+        run: RunDirectory,
+        driver: Driver,
+        mesh: jax.sharding.Mesh,
+        observer: Observer,
     ) -> None:
-        self.config, self.directory, self.envs, self.observer = config, run, envs, observer
-        self.mesh = mesh = seeds.mesh_for(config.seeds)
-        self.carry: Any = None
-        learn_step = functools.partial(
-            loop.learn_step, batch_size=config.batch_size, over_seeds=seeds.over_seeds(mesh)
-        )
-        self.learn_step = seeds.compile_over_seeds(learn_step, mesh, num_shared=1, donate=(0,))
-        self.schedule = loop.Schedule(config.learning_starts, config.updates_per_transition)
-        self.policy = Policy(mesh)
-        self.eval_envs = None
-        if config.eval_every:
-            copies = config.seeds * config.eval_episodes
-            self.eval_envs = host.HostEnvs(make(config.env, copies), config.seeds)
-        self.step = self.logged = 0
+        self.config, self.directory, self.driver = config, run, driver
+        self.mesh, self.observer = mesh, observer
+        self.logged = 0
         self.saved: int | None = None
-        self.action: jax.Array | None = None
-        self.whole = True
-        """Whether learners, environments and counters are all at the same step."""
         self.seconds = self.saving_seconds = 0.0
-        self.episodes: list[host.Episode] = []
+        self.totals = Totals.none(config.seeds)
         self.train_returns: list[float | None] = [None] * config.seeds
         self.eval_returns: list[float | None] = [None] * config.seeds
         self.metrics_lengths = [0] * config.seeds
@@ -114,7 +111,7 @@ class _Training:
         """Takes up the newest checkpoint that can be used, and says so in words.
 
         Raises:
-          CheckpointError: there are checkpoints, and none can be used.
+          BundleError: there are checkpoints, and none can be used.
         """
         saved = checkpoint.steps(self.directory.checkpoints)
         if not saved:
@@ -124,7 +121,7 @@ class _Training:
         for step in reversed(saved):
             try:
                 return self._restore(step)
-            except checkpoint.CheckpointError as error:
+            except BundleError as error:
                 if step == saved[0]:
                     raise
                 self.observer.message(f"{error} Trying the checkpoint before it.")
@@ -135,184 +132,180 @@ class _Training:
         Returns:
           Whether the run reached its last step.
         """
-        config = self.config
+        config, driver = self.config, self.driver
         metrics = MetricsWriter(self.directory.metrics, config.members, self.metrics_lengths)
         with metrics, Interrupt() as stop:
             if not metrics.complete:
                 self.observer.message(
                     f"rows are missing in {self.directory.metrics}: they cannot be brought back."
                 )
-            self.observer.started(self.step, self.seconds)
+            self.observer.started(driver.step, self.seconds)
             self.start_time = self.last_shown = time.monotonic() - self.seconds
             try:
-                if self.action is None:
-                    self.carry = init_carry(config, self.envs, self.mesh)
-                    env_seeds = environment_seeds(
-                        config.members, (TRAINING_STREAM,), config.num_envs
-                    )
-                    self._learn(self.envs.reset(env_seeds), before=0)
+                if not driver.whole:
+                    driver.start()
                 while True:
-                    if self.logged < self.step:
+                    if self.logged < driver.step:
                         self._log_and_save(metrics)
-                    if self.step >= config.steps or stop.requested:
+                    if driver.step >= config.steps or stop.requested:
                         break
                     self._advance()
                     self._show()
             finally:
                 # An error from an environment finds everything whole: nothing is lost.
-                if self.whole and self.action is not None and self.saved != self.step:
+                if driver.whole and self.saved != driver.step:
                     self._save(metrics)
-                for envs in (self.envs, self.eval_envs):
-                    if envs is not None:
-                        envs.close()
+                driver.close()
         if self.saving_seconds:
             share = self.saving_seconds / (time.monotonic() - self.start_time - self.seconds)
             self.observer.message(
                 f"checkpoints took {self.saving_seconds:.1f} s, {share:.1%} of the time."
             )
-        return self.step >= config.steps
+        return driver.step >= config.steps
 
     def _advance(self) -> None:
-        """One step of all environments, and the learning that is due after it."""
-        before = self.step
+        """Advances, not past what has to be done after a certain step."""
+        config, step = self.config, self.driver.step
+        every = (config.log_every, config.eval_every, config.checkpoint_every)
+        stops = [config.steps, *(step - step % each + each for each in every if each)]
+        if step < config.learning_starts:
+            stops.append(config.learning_starts)
         try:
-            arrival, episodes = self.envs.step(np.asarray(self.action))
+            self.totals += self.driver.advance(min(stops))
         except Exception as error:
-            error.add_note(
-                f"Raised by {self.config.env} after {self.step} transitions per seed. All until "
-                "then is saved: mend the environment, and the same command goes on there."
-            )
+            if self.driver.whole:
+                error.add_note(
+                    f"All until then, {step:,} transitions per seed, is saved: mend the "
+                    "environment, and the same command goes on there."
+                )
             raise
-        self.whole = False
-        self.episodes += episodes
-        self.step += self.config.num_envs
-        self._check_warm_up(before)
-        self._learn(arrival, before)
-        self.whole = True
+        if step < config.learning_starts <= self.driver.step:
+            self._check_warm_up()
 
-    def _learn(self, arrival: host.Arrival, before: int) -> None:
-        work = self.schedule.work(before, self.step)
-        self.carry, self.action = self.learn_step(self.carry, *arrival, work)
+    def _check_warm_up(self) -> None:
+        """Refuses to learn from a replay that holds less than one batch."""
+        step, discarded = self.driver.step, self.driver.discarded.max()
+        if step - discarded < self.config.batch_size:
+            self.driver.whole = False  # nothing here is worth a checkpoint
+            raise FloatingPointError(
+                f"of its first {step} transitions a seed had {discarded} with a NaN or an infinity "
+                "in observation, reward or action: too few are left for a batch of "
+                f"{self.config.batch_size}. Mend the environment {self.config.env}."
+            )
 
     def _log_and_save(self, metrics: MetricsWriter) -> None:
         config = self.config
         evaluated = self._evaluate() if self._passed(config.eval_every) else None
         if evaluated is not None or self._passed(config.log_every):
             self._log(metrics, evaluated)
-        self.logged = self.step
-        if self._passed(config.checkpoint_every):
+        save = self._passed(config.checkpoint_every)
+        self.logged = self.driver.step
+        if save:
             self._save(metrics)
 
     def _passed(self, every: int) -> bool:
-        """Whether a multiple of `every` was reached by the last step; the end of the run counts."""
+        """Whether a multiple of `every` has been reached since; the end of the run counts."""
         if not every:
             return False
-        before = self.step - self.config.num_envs
-        return self.step // every > before // every or self.step >= self.config.steps
+        step = self.driver.step
+        return step // every > self.logged // every or step >= self.config.steps
 
     def _evaluate(self) -> Evaluation:
-        assert self.eval_envs is not None
-        act = self.policy.mode(self.carry.agent)
-        return evaluate(self.eval_envs, act, self.config.members, self.step)
+        driver = self.driver
+        return driver.evaluate(
+            driver.learning.agent, driver.step, self.config.eval_episodes, sampled=False
+        )
+
+    def _record_failures(self) -> None:
+        """Keeps each seed's first update that was not finite, before anything else is saved."""
+        driver = self.driver
+        written = failures.record(
+            self.directory.failures, self.config.members, driver.step, driver.learning
+        )
+        for folder in written:
+            self.observer.message(
+                f"an update was not finite and has been left out: `jaxsac replay-failure {folder}` "
+                "says why."
+            )
 
     def _log(self, metrics: MetricsWriter, evaluated: Evaluation | None) -> None:
-        latest = jax.device_get(self.carry.metrics)
+        self._record_failures()
+        config, driver, totals = self.config, self.driver, self.totals
+        latest = jax.device_get(driver.learning.metrics)
         seconds = time.monotonic() - self.start_time
-        updates = self.schedule.updates_due(self.step)
-        for index in range(self.config.seeds):
-            row: dict[str, Any] = {"step": self.step, "updates": updates, "wall_time": seconds}
-            ended = [e for e in self.episodes if e.seed_index == index]
-            row["train_episodes"] = len(ended)
-            if ended:
-                self.train_returns[index] = float(np.mean([e.episode_return for e in ended]))
+        schedule = config.schedule
+        updates = schedule.updates_due(driver.step)
+        for index in range(config.seeds):
+            row: dict[str, Any] = {"step": driver.step, "updates": updates, "wall_time": seconds}
+            count = int(totals.episodes[index])
+            row["train_episodes"] = count
+            if count:
+                self.train_returns[index] = float(totals.returns[index] / count)
                 row["train_return"] = self.train_returns[index]
-                row["train_length"] = float(np.mean([e.length for e in ended]))
+                row["train_length"] = float(totals.lengths[index] / count)
             if evaluated is not None:
                 self.eval_returns[index] = float(np.mean(evaluated.returns[index]))
                 row["eval_return"] = self.eval_returns[index]
                 row["eval_return_std"] = float(np.std(evaluated.returns[index]))
                 row["eval_length"] = float(np.mean(evaluated.lengths[index]))
             if updates:
-                row["utd"] = updates / (self.step - self.config.learning_starts)
+                row["utd"] = updates / (driver.step - config.learning_starts)
                 row |= {name: float(getattr(latest, name)[index]) for name in latest._fields}
             row["skipped"] = int(latest.skipped[index])
-            row["discarded"] = int(self.envs.discarded[index])
+            row["discarded"] = int(driver.discarded[index])
             metrics.write(index, row)
-        self.episodes.clear()
+        self.totals = Totals.none(config.seeds)
         self.observer.progress(
             Progress(
-                self.step,
+                driver.step,
                 seconds,
                 evaluated is not None,
                 list(self.train_returns),
                 list(self.eval_returns),
                 int(latest.skipped.sum()),
-                int(self.envs.discarded.sum()),
+                int(driver.discarded.sum()),
             )
         )
 
     def _show(self) -> None:
         now = time.monotonic()
         if now - self.last_shown > 0.2:
-            self.observer.stepped(self.step)
+            self.observer.stepped(self.driver.step)
             self.last_shown = now
 
-    def _check_warm_up(self, before: int) -> None:
-        """Refuses to learn from a replay that holds less than one batch."""
-        if not before <= self.config.learning_starts < self.step:
-            return
-        stored = self.step - self.envs.discarded
-        if (stored < self.config.batch_size).any():
-            raise FloatingPointError(
-                f"of its first {self.step} transitions a seed had {self.envs.discarded.max()} with "
-                "a NaN or an infinity in observation, reward or action: too few are left for a "
-                f"batch of {self.config.batch_size}. Mend the environment {self.config.env}."
-            )
-
     def _save(self, metrics: MetricsWriter) -> None:
-        assert self.action is not None
         start = time.monotonic()
+        self._record_failures()
         run = Snapshot(
-            step=self.step,
             logged=self.logged,
             seconds=start - self.start_time,
-            carry=self.carry,
-            action=self.action,
-            envs=self.envs.snapshot(),
-            discarded=self.envs.discarded,
-            episodes=self.episodes,
+            totals=self.totals,
             train_returns=self.train_returns,
             eval_returns=self.eval_returns,
             metrics_lengths=metrics.lengths(),
         )
-        snapshot.save(self.directory.checkpoints, self.config.members, run)
-        self.saved = self.step
+        snapshot.save(self.directory.checkpoints, self.config.members, self.driver, run)
+        self.saved = self.driver.step
         self.saving_seconds += time.monotonic() - start
 
     def _restore(self, step: int) -> None:
         config, mesh = self.config, self.mesh
-        action = jax.ShapeDtypeStruct(
-            (config.seeds, config.num_envs, self.envs.action_map.size), jnp.float32
-        )
-        run, written_under = snapshot.load(
-            self.directory.checkpoints, step, config.members,
-            jax.eval_shape(functools.partial(init_carry, config, self.envs, mesh)), action,
-            self.envs.snapshot_arrays(), seeds.sharding(mesh),
+        run, astray, written_under = snapshot.load(
+            self.directory.checkpoints, step, config.members, self.driver,
+            learning_structs(config, self.driver, mesh), seeds.sharding(mesh),
         )  # fmt: skip
-        self.step = self.saved = run.step
-        self.logged, self.seconds = run.logged, run.seconds
-        self.carry, self.action, self.episodes = run.carry, run.action, run.episodes
+        self.saved = step
+        self.logged, self.seconds, self.totals = run.logged, run.seconds, run.totals
         self.train_returns, self.eval_returns = run.train_returns, run.eval_returns
         self.metrics_lengths = run.metrics_lengths
-        astray = self.envs.restore(run.envs, run.discarded)
-        held = np.asarray(run.carry.buffer.size)
+        held = np.asarray(self.driver.learning.buffer.size)
         self.observer.message(
-            f"{self.directory.path} goes on at step {run.step:,}: learners, replay of "
+            f"{self.directory.path} goes on at step {step:,}: learners, replay of "
             f"{held.min():,} transitions per seed, environments in mid-episode, metrics."
         )
         if astray:
             self.observer.message(
-                f"{len(astray)} of {config.seeds * config.num_envs} environments do not depend on "
+                f"{astray} of {config.seeds * config.num_envs} environments do not depend on "
                 "their seed and actions alone: their episodes start anew, and the run is not the "
                 "one that it would have been."
             )
@@ -326,17 +319,3 @@ class _Training:
                 f"versions have changed ({', '.join(changed)}): the rest of the run may differ in "
                 "its last digits from one that was not stopped."
             )
-
-
-def init_carry(config: RunConfig, envs: host.HostEnvs, mesh: jax.sharding.Mesh) -> loop.Carry:
-    """The carry of all seeds before the first step, laid out over the mesh."""
-    init = functools.partial(
-        loop.init,
-        observation=envs.observation_example,
-        action=action_example(envs),
-        capacity=config.replay_capacity,
-        config=config.agent,
-        hyperparameters=config.hyperparameters,
-    )
-    compiled = jax.jit(init, out_shardings=seeds.sharding(mesh))
-    return compiled(jnp.asarray(config.members))

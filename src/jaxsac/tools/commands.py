@@ -1,4 +1,4 @@
-"""The commands `train`, `eval` and `doctor`, their options, and how they refuse."""
+"""The commands of `jaxsac`, their options, and how they refuse."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxsac.runner import train as runner
-from jaxsac.runner.checkpoint import CheckpointError
+from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
-from jaxsac.runner.saved import evaluate_run
+from jaxsac.runner.saved import evaluate_run, explain_failure
 from jaxsac.sac.state import Scalar
 from jaxsac.tools import doctor, report
 from jaxsac.tools.display import Display
@@ -30,7 +30,7 @@ REFUSALS = (
     FloatingPointError,
     OSError,
     RunDirectoryError,
-    CheckpointError,
+    BundleError,
 )
 
 
@@ -83,6 +83,20 @@ class Eval:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReplayFailure:
+    """Repeat an update that was not finite, and say which term was not."""
+
+    path: tyro.conf.Positional[Path]
+    """failures/seed-NNNN of a run directory."""
+
+    def run(self) -> int:
+        """Prints the findings; the exit status is 1 if the update is finite here."""
+        findings = explain_failure(self.path)
+        print("\n".join(findings) or "repeated here, the update is finite")
+        return int(not findings)
+
+
+@dataclasses.dataclass(frozen=True)
 class Doctor:
     """Look for what can go wrong on this machine: releases, in-place replay, memory, disk."""
 
@@ -116,13 +130,20 @@ def run(arguments: list[str]) -> int:
         keep_compiled_programs()
         return command.run()
     except REFUSALS as error:
+        if hasattr(error, "__notes__"):  # a fault in an environment's own code: show where
+            raise
         print(f"jaxsac: {error}", file=sys.stderr)
         return 1
 
 
-def parse(arguments: list[str]) -> Train | Eval | Doctor:
+def parse(arguments: list[str]) -> Train | Eval | ReplayFailure | Doctor:
     """The command that the arguments ask for; exits with a message on unusable ones."""
-    commands: dict[str, Any] = {"train": Train, "eval": Eval, "doctor": Doctor}
+    commands: dict[str, Any] = {
+        "train": Train,
+        "eval": Eval,
+        "replay-failure": ReplayFailure,
+        "doctor": Doctor,
+    }
     registry = tyro.constructors.ConstructorRegistry()
     registry.primitive_rule(_scalar)
     options: dict[str, Any] = {"config": (tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed)}

@@ -12,12 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.data import replay
-from jaxsac.envs.host import HostEnvs
-from jaxsac.envs.make import make, redirect_mujoco_warnings
-from jaxsac.runner import memory
+from jaxsac.runner import memory, seeds
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import versions
-from jaxsac.runner.train import action_example
+from jaxsac.runner.train import make_driver
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config
 from jaxsac.types import Transition, transition_of
@@ -170,8 +168,6 @@ def _same_bits(a: sac.State, b: sac.State) -> bool:
 
 
 def _transition(config: RunConfig) -> Transition:
-    redirect_mujoco_warnings()
-    envs = HostEnvs(make(config.env, 1), 1)
-    transition = transition_of(envs.observation_example, action_example(envs))
-    envs.close()
-    return transition
+    driver = make_driver(config, seeds.mesh_for(config.seeds))
+    driver.close()
+    return transition_of(driver.observation, driver.action)

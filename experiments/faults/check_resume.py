@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
 import random
@@ -19,44 +18,52 @@ import tyro
 
 from jaxsac.runner import checkpoint, metrics
 
-RESULTS = Path(__file__).parent / "results" / "kills.csv"
-
 
 @dataclasses.dataclass
 class Check:
     """Kill a run at random moments and compare its end with that of a run left alone."""
 
     env: str
-    """Gymnasium id, or module:EnvId."""
+    """Id of the environment, as for `jaxsac train`."""
     kills: int = 3
-    """How often the run is killed; fewer if it is done before."""
+    """How often a run is killed in all; when it is done before, another one begins."""
     seeds: int = 2
     """Seeds trained together."""
     steps: int = 3000
     """Transitions per seed; the run saves after each hundredth of them."""
     random_seed: int = 0
     """Of the moments at which the run is killed."""
-    record: bool = False
-    """Append the outcome to results/kills.csv."""
 
-    def run(self) -> int:
-        """Prints both hashes; the exit status is 0 if they are equal."""
+    def run(self) -> list[bool]:
+        """Prints the hashes.
+
+        Returns:
+          Of each run that was killed, whether it ended as the one left alone.
+
+        Raises:
+          RuntimeError: a run has failed.
+        """
+        moments, left, same = random.Random(self.random_seed), self.kills, []
         with tempfile.TemporaryDirectory() as folder:
-            alone, killed = Path(folder) / "alone", Path(folder) / "killed"
-            if self._start(alone).wait() != 0:
-                return 1
-            moments, kills = random.Random(self.random_seed), 0
-            while kills < self.kills and self._kill_once(killed, moments):
-                kills += 1
-            if self._start(killed).wait() != 0:
-                return 1
-            expected, found = digest(alone), digest(killed)
-        print(f"left alone      {expected}\nkilled {kills} times  {found}")
-        same = expected == found
-        print("the same, bit for bit" if same else "NOT THE SAME")
-        if self.record:
-            record(self.env, self.seeds, self.steps, kills, same)
-        return 0 if same else 1
+            expected = self._finish(Path(folder) / "alone")
+            print(f"{self.env}, left alone      {expected}")
+            while left:
+                directory, kills = Path(folder) / str(len(same)), 0
+                while kills < left and self._kill_once(directory, moments):
+                    kills += 1
+                if not kills:
+                    raise RuntimeError(f"{self.steps} steps are too few to kill the run in time.")
+                found = self._finish(directory)
+                print(f"{self.env}, killed {kills} times  {found}", flush=True)
+                left -= kills
+                same.append(found == expected)
+        return same
+
+    def _finish(self, directory: Path) -> str:
+        """Trains to the end, and returns the hash of what is there."""
+        if self._start(directory).wait():
+            raise RuntimeError(f"the run in {directory} has failed.")
+        return digest(directory)
 
     def _start(self, directory: Path) -> subprocess.Popen[bytes]:
         every = max(1, self.steps // 100)
@@ -88,7 +95,9 @@ class Check:
 def digest(directory: Path) -> str:
     """SHA-256 of everything that may not depend on how often a run was stopped."""
     found = hashlib.sha256()
-    last = directory / "checkpoints" / str(checkpoint.latest(directory / "checkpoints"))
+    last = checkpoint.folder(
+        directory / "checkpoints", checkpoint.latest(directory / "checkpoints")
+    )
     for file in sorted(last.glob("*.safetensors")):
         found.update(file.read_bytes())
     for file in sorted((directory / "metrics").iterdir()):
@@ -97,16 +106,12 @@ def digest(directory: Path) -> str:
     return found.hexdigest()
 
 
-def record(*cells: object) -> None:
-    """Appends a line to the table of all checks."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(("env", "seeds", "steps", "kills", "same"))
-        writer.writerow(cells)
+def main(check: Check) -> int:
+    """The exit status is 0 if every run that was killed ended as the one left alone."""
+    same = all(check.run())
+    print("the same, bit for bit" if same else "NOT THE SAME")
+    return int(not same)
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(Check).run())
+    sys.exit(tyro.cli(main, config=(tyro.conf.OmitArgPrefixes,)))

@@ -1,0 +1,122 @@
+"""One environment under watch: what goes wrong in it is named, and does not last for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+
+from jaxsac.envs.spaces import observation_example
+from jaxsac.types import PyTree
+
+
+class Watched(gymnasium.Wrapper):
+    """Says which environment has failed, and refuses what does not fit its space.
+
+    Left alone, NumPy would repeat an observation that is too small until it fits, and cut the
+    fractions off one that ought to be integers.
+    """
+
+    def __init__(self, env: gymnasium.Env, name: str, timeout: float = 0) -> None:
+        """Watches over `env`.
+
+        Args:
+          env: the environment.
+          name: what to call it in an error.
+          timeout: seconds that a reset or a step may take; 0 for no limit.
+
+        Raises:
+          ValueError: an observation space that cannot be learned on.
+        """
+        super().__init__(env)
+        self._name, self._timeout = name, timeout
+        self._leaves, self._structure = jax.tree.flatten(observation_example(env.observation_space))
+        self._steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """As the environment's own.
+
+        Raises:
+          TimeoutError: it took too long.
+          ValueError: an observation that does not fit the space.
+        """
+        self._steps = 0
+        try:
+            with deadline(self._timeout):
+                observation, info = self.env.reset(seed=seed, options=options)
+            self._check(observation)
+        except Exception as error:
+            error.add_note(f"In a reset of {self._name}.")
+            raise
+        return observation, info
+
+    def step(self, action: Any) -> Any:
+        """As the environment's own.
+
+        Raises:
+          TimeoutError: it took too long.
+          ValueError: an observation that does not fit the space, or a reward that is no number.
+        """
+        self._steps += 1
+        try:
+            with deadline(self._timeout):
+                observation, reward, terminated, truncated, info = self.env.step(action)
+            self._check(observation)
+            if np.ndim(reward):  # pyright: ignore[reportArgumentType]
+                raise ValueError(f"a reward is {reward!r}, expected one number.")
+        except Exception as error:
+            error.add_note(f"In step {self._steps} of an episode of {self._name}.")
+            raise
+        return observation, reward, terminated, truncated, info
+
+    def _check(self, observation: PyTree) -> None:
+        if jax.tree.structure(observation) != self._structure:
+            raise ValueError(
+                f"an observation is {jax.tree.structure(observation)}, but the environment's "
+                f"observation_space says {self._structure}."
+            )
+        for leaf, expected in zip(jax.tree.leaves(observation), self._leaves, strict=True):
+            if np.shape(leaf) != expected.shape:
+                raise ValueError(
+                    f"an observation has the shape {np.shape(leaf)}, but the environment's "
+                    f"observation_space says {expected.shape}."
+                )
+            dtype = np.asarray(leaf).dtype
+            if not np.can_cast(dtype, expected.dtype, "same_kind"):
+                raise ValueError(
+                    f"an observation has the dtype {dtype}, but the environment's "
+                    f"observation_space says {expected.dtype}."
+                )
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Raises in the middle of what takes too long.
+
+    It rests on SIGALRM, so it has no effect outside the main thread, nor on native code that never
+    returns to Python.
+
+    Raises:
+      TimeoutError: the time is over. 0 seconds are no limit.
+    """
+    if not seconds or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"no answer within {seconds:g} seconds (--env-timeout).")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

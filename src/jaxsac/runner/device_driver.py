@@ -1,0 +1,143 @@
+"""Environments in JAX: stepping and learning both on the device, many steps a dispatch."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.envs.device import Environment
+from jaxsac.runner import device_loop, loop, seeds
+from jaxsac.runner.config import EVALUATION_STREAM, RunConfig
+from jaxsac.runner.returns import Evaluation, Totals
+from jaxsac.sac.state import State
+from jaxsac.types import PyTree
+
+LONGEST_CHUNK = 1000
+"""Steps of all environments."""
+SECONDS = 0.5
+"""That a chunk should take: a signal is honoured, and a display moves on, between two chunks."""
+
+
+class DeviceDriver:
+    """A `Driver` of environments in JAX."""
+
+    def __init__(self, config: RunConfig, env: Environment, mesh: jax.sharding.Mesh) -> None:
+        self._config, self._env, self._mesh = config, env, mesh
+        self._schedule = config.schedule
+        self._init = functools.partial(
+            device_loop.init,
+            env=env,
+            num_envs=config.num_envs,
+            capacity=config.replay_capacity,
+            batch_size=config.batch_size,
+            config=config.agent,
+            hyperparameters=config.hyperparameters,
+        )
+        learn_chunk = functools.partial(
+            device_loop.learn_chunk,
+            env=env,
+            batch_size=config.batch_size,
+            over_seeds=seeds.over_seeds(mesh),
+        )
+        self._learn_chunk = seeds.compile_over_seeds(learn_chunk, mesh, num_shared=2, donate=(0,))
+        self._evaluators: dict[tuple[int, bool], Any] = {}
+        self._chunk = 1
+        self._carry: Any = None
+        self._discarded = np.zeros(config.seeds, np.int64)
+        self.observation, self.action = env.observation, env.action
+        self.step, self.whole = 0, False
+
+    @property
+    def learning(self) -> Any:
+        """The learners, a `loop.Carry`."""
+        return self._carry.learning
+
+    @property
+    def discarded(self) -> np.ndarray:
+        """Environment steps left out so far, by seed."""
+        return self._discarded
+
+    def start(self) -> None:
+        """Makes the learners and starts the first episodes."""
+        # Compiled, so that no two leaves share a buffer and the carry can be donated.
+        start = jax.jit(self._init, out_shardings=seeds.sharding(self._mesh))
+        self._carry = start(jnp.asarray(self._config.members))
+        self.whole = True
+
+    def advance(self, until: int) -> Totals:
+        """A chunk of steps and of the learning that is due after each."""
+        num_envs = self._config.num_envs
+        count = min(self._chunk, -(-(until - self.step) // num_envs))
+        works = device_loop.works(self._schedule, self.step, LONGEST_CHUNK, num_envs)
+        start = time.monotonic()
+        self.whole = False
+        self._carry, finished = self._learn_chunk(self._carry, works, count)
+        finished = jax.device_get(finished)
+        self.step += count * num_envs
+        self._discarded = self._discarded + finished.discarded
+        self.whole = True
+        self._adapt(count, time.monotonic() - start)
+        return Totals(*(x.astype(np.float64) for x in finished[:3]))
+
+    def evaluate(self, agent: State, step: int, episodes: int, sampled: bool) -> Evaluation:
+        """Runs episodes of each seed's policy, all in one compiled program."""
+        keys = self._evaluation_keys(step)
+        returns, lengths = self._evaluator(episodes, sampled)(agent, keys)
+        return Evaluation(np.asarray(returns, np.float64), np.asarray(lengths))
+
+    def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
+        """The environments in mid-episode."""
+        envs, arrival = jax.device_get((self._carry.envs, self._carry.arrival))
+        return {"envs": envs, "arrival": arrival, "discarded": self._discarded}, {}
+
+    def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
+        """Structs of the arrays of a snapshot."""
+        del facts
+        carry = jax.eval_shape(self._init, jnp.asarray(self._config.members))
+        discarded = jax.ShapeDtypeStruct((self._config.seeds,), np.int64)
+        return {"envs": carry.envs, "arrival": carry.arrival, "discarded": discarded}
+
+    def restore(
+        self, step: int, learning: loop.Carry, arrays: PyTree, facts: dict[str, Any]
+    ) -> int:
+        """Goes to where a snapshot was taken."""
+        del facts
+        place = functools.partial(jax.device_put, device=seeds.sharding(self._mesh))
+        self._carry = device_loop.DeviceCarry(
+            learning, place(arrays["envs"]), place(arrays["arrival"])
+        )
+        self.step, self._discarded = step, arrays["discarded"]
+        self.whole = True
+        return 0
+
+    def close(self) -> None:
+        """Nothing to be done."""
+
+    def _evaluator(self, episodes: int, sampled: bool) -> Any:
+        kind = (episodes, sampled)
+        if kind not in self._evaluators:
+            evaluate = functools.partial(
+                device_loop.evaluate, env=self._env, episodes=episodes, sampled=sampled
+            )
+            self._evaluators[kind] = seeds.compile_over_seeds(
+                seeds.over_seeds(self._mesh)(evaluate), self._mesh
+            )
+        return self._evaluators[kind]
+
+    def _evaluation_keys(self, step: int) -> jax.Array:
+        def key_of(member: jax.Array) -> jax.Array:
+            return jax.random.fold_in(device_loop.stream_key(member, EVALUATION_STREAM), step)
+
+        return jax.vmap(key_of)(jnp.asarray(self._config.members))
+
+    def _adapt(self, count: int, seconds: float) -> None:
+        """Lengthens or shortens the next chunk; where chunks end changes no number."""
+        if count == self._chunk and seconds < SECONDS / 2:
+            self._chunk = min(2 * count, LONGEST_CHUNK)
+        elif seconds > 2 * SECONDS:
+            self._chunk = max(count // 2, 1)

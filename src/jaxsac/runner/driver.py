@@ -1,0 +1,102 @@
+"""What drives environments and learners together, whether they live on the host or the device."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.runner import loop, seeds
+from jaxsac.runner.config import RunConfig
+from jaxsac.runner.returns import Evaluation, Totals
+from jaxsac.sac.state import State
+from jaxsac.types import PyTree
+
+
+class Driver(Protocol):
+    """The environments of a group of seeds, and the learners that act in them."""
+
+    observation: PyTree
+    """Structs of one observation."""
+    action: jax.ShapeDtypeStruct
+    """Struct of one action."""
+    step: int
+    """Transitions per seed so far."""
+    learning: Any
+    """The learners, a `loop.Carry`."""
+    whole: bool
+    """Whether learners, environments and `step` belong together, as between two advances."""
+
+    @property
+    def discarded(self) -> np.ndarray:
+        """Environment steps left out so far, by seed."""
+        ...
+
+    def start(self) -> None:
+        """Makes the learners, starts the first episodes and asks for the first actions."""
+        ...
+
+    def advance(self, until: int) -> Totals:
+        """Steps and learns, at least once and not past `until` transitions per seed.
+
+        Returns:
+          The episodes that have ended.
+        """
+        ...
+
+    def evaluate(self, agent: State, step: int, episodes: int, sampled: bool) -> Evaluation:
+        """Runs episodes of each seed's policy on environments and keys of their own.
+
+        Args:
+          agent: the agents, leading axis S.
+          step: names the start states, so that they can be repeated.
+          episodes: per seed.
+          sampled: draw the actions instead of taking the mode.
+        """
+        ...
+
+    def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
+        """The environments in mid-episode: arrays, and JSON values beside them."""
+        ...
+
+    def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
+        """Structs of the arrays that were saved beside `facts`.
+
+        Raises:
+          ValueError, KeyError, TypeError: the facts are not those of a snapshot.
+        """
+        ...
+
+    def restore(
+        self, step: int, learning: loop.Carry, arrays: PyTree, facts: dict[str, Any]
+    ) -> int:
+        """Goes to where a snapshot was taken.
+
+        Returns:
+          The number of environments that could not be brought there; they start a new episode.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends the environments."""
+        ...
+
+
+def init_learning(
+    config: RunConfig, observation: PyTree, action: jax.ShapeDtypeStruct, mesh: jax.sharding.Mesh
+) -> loop.Carry:
+    """The learners of all seeds before the first step, laid out over the mesh."""
+    init = functools.partial(
+        loop.init,
+        observation=observation,
+        action=action,
+        capacity=config.replay_capacity,
+        config=config.agent,
+        hyperparameters=config.hyperparameters,
+        batch_size=config.batch_size,
+    )
+    compiled = jax.jit(init, out_shardings=seeds.sharding(mesh))
+    return compiled(jnp.asarray(config.members))

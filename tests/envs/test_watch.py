@@ -1,0 +1,154 @@
+"""An environment's faults are named, and it cannot hang for ever."""
+
+import os
+import signal
+import threading
+import time
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+
+from jaxsac.envs import host
+from jaxsac.envs.make import make
+from jaxsac.envs.watch import Watched, deadline
+
+
+class Odd(gymnasium.Env):
+    """Returns what it was given as its second observation and reward."""
+
+    def __init__(self, observation=None, reward=0.0, space=spaces.Box(-1, 1, (3,)), act=None):
+        self.observation_space, self.action_space = space, spaces.Box(-1, 1, (1,))
+        self.observation, self.reward, self.act = observation, reward, act
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        if self.act:
+            self.act()
+        good = self.observation_space.sample()
+        return good if self.observation is None else self.observation, self.reward, False, False, {}
+
+
+def watch(timeout=0.0, **arguments):
+    env = Watched(Odd(**arguments), "Odd, seed 3", timeout)
+    env.reset(seed=0)
+    return env
+
+
+IMAGE = spaces.Box(0, 255, (2, 2), np.uint8)
+DICT = spaces.Dict({"a": spaces.Box(-1, 1, (2,))})
+
+
+@pytest.mark.parametrize(
+    ("space", "observation", "said"),
+    [
+        (spaces.Box(-1, 1, (3,)), np.zeros(1, np.float32), r"shape \(1,\).*says \(3,\)"),
+        (spaces.Box(-1, 1, (3,)), np.zeros((3, 1), np.float32), r"shape \(3, 1\).*says \(3,\)"),
+        (spaces.Box(-1, 1, (3,)), np.float32(0), r"shape \(\).*says \(3,\)"),
+        (IMAGE, np.zeros((2, 2)), "dtype float64.*says uint8"),
+        (DICT, {"b": np.zeros(2, np.float32)}, r"'b'.*says.*'a'"),
+        (DICT, {"a": np.zeros(3, np.float32)}, r"shape \(3,\).*says \(2,\)"),
+    ],
+)
+def test_an_observation_that_does_not_fit_its_space_is_refused(space, observation, said):
+    env = watch(space=space, observation=observation)
+    with pytest.raises(ValueError, match=said) as raised:
+        env.step(np.zeros(1))
+    assert raised.value.__notes__ == ["In step 1 of an episode of Odd, seed 3."]
+
+
+@pytest.mark.parametrize(
+    ("space", "observation"),
+    [
+        (spaces.Box(-1, 1, (3,)), np.zeros(3)),  # float64 for float32 loses nothing that counts
+        (spaces.Box(-1, 1, (3,), np.float64), np.zeros(3, np.float32)),
+        (IMAGE, np.zeros((2, 2), np.uint8)),
+        (DICT, {"a": np.zeros(2, np.float32)}),
+    ],
+)
+def test_an_observation_that_fits_passes(space, observation):
+    assert watch(space=space, observation=observation).step(np.zeros(1))[0] is observation
+
+
+def test_a_first_observation_is_looked_at_too():
+    env = Watched(Odd(), "Odd, seed 3")
+    env.unwrapped.observation_space = spaces.Box(-1, 1, (4,))
+    with pytest.raises(ValueError, match="shape") as raised:
+        env.reset()
+    assert raised.value.__notes__ == ["In a reset of Odd, seed 3."]
+
+
+def test_a_reward_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match=r"reward is array\(\[0"):
+        watch(reward=np.zeros(1)).step(np.zeros(1))
+
+
+def test_what_an_environment_raises_says_which_and_in_which_step():
+    def fail():
+        raise KeyError("joint")
+
+    env = watch(act=fail)
+    for number in (1, 2):
+        with pytest.raises(KeyError, match="joint") as raised:
+            env.step(np.zeros(1))
+        assert raised.value.__notes__ == [f"In step {number} of an episode of Odd, seed 3."]
+
+
+def test_a_step_that_takes_too_long_is_ended():
+    env = watch(timeout=0.05, act=lambda: time.sleep(30))
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"within 0\.05 seconds") as raised:
+        env.step(np.zeros(1))
+    assert time.monotonic() - start < 10
+    assert raised.value.__notes__ == ["In step 1 of an episode of Odd, seed 3."]
+
+
+def test_a_deadline_that_is_kept_leaves_no_trace():
+    before = signal.getsignal(signal.SIGALRM)
+    with deadline(0.05):
+        pass
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    time.sleep(0.1)  # an alarm that was still set would end the tests
+
+
+def test_in_other_threads_a_deadline_does_nothing():
+    done = []
+
+    def work():
+        with deadline(0.01):
+            time.sleep(0.1)
+        done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+def test_copies_are_called_by_their_names():
+    envs = make("probe_environments:Broken-v0", 2, "seed {}".format)
+    envs.reset(seed=0)
+    envs.envs[1].unwrapped.life = 29  # breaks in its next step
+    with pytest.raises(RuntimeError, match="broke") as raised:
+        envs.step(np.zeros((2, 2), np.float32))
+    (note,) = raised.value.__notes__
+    assert note.endswith("of an episode of probe_environments:Broken-v0, seed 1.")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_process_that_dies_is_an_error_and_not_a_hang():
+    vector = AsyncVectorEnv([Odd, lambda: Odd(act=die)], autoreset_mode=AutoresetMode.DISABLED)
+    envs = host.HostEnvs(vector, 1)
+    envs.reset([0, 1])
+    with pytest.raises((EOFError, ConnectionError)), deadline(60):
+        envs.step(np.zeros((1, 2, 1)))
+    vector.close(terminate=True)

@@ -1,0 +1,130 @@
+"""The flight recorder: the first update that was not finite can be repeated."""
+
+import functools
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsac
+from jaxsac.runner import bundle, checkpoint, failures, loop, train
+from jaxsac.runner.bundle import BundleError
+from jaxsac.runner.saved import explain_failure
+from run_examples import FAST, NET, Listener, assert_identical, member, numbers_of, small_run
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+VECTOR = jax.ShapeDtypeStruct((2,), jnp.float32)
+learn_step = jax.jit(functools.partial(loop.learn_step, batch_size=4))
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """Three members with a filled replay; in that of the second, some rewards are huge."""
+    carry = loop.init(jnp.arange(3), VECTOR, VECTOR, 40, NET, FAST, 4)
+    vectors = np.random.default_rng(0).normal(size=(3, 3, 40, 2)).astype(np.float32)
+    reward = np.zeros((3, 40), np.float32)
+    reward[1, ::5] = 1e30
+    transition = jaxsac.Transition(
+        vectors[0], np.tanh(vectors[1]), reward, np.ones_like(reward), vectors[2]
+    )
+    arrival = transition, np.ones((3, 40), bool), vectors[2]
+    return learn_step(carry, *arrival, loop.Work(0, False))[0], arrival
+
+
+def learn(fresh, num_updates):
+    carry, (transition, valid, observation) = fresh
+    work = loop.Work(num_updates, False)
+    return learn_step(carry, transition, np.zeros_like(valid), observation, work)[0]
+
+
+def test_it_holds_what_repeats_the_first_failure_whatever_came_after(fresh):
+    after = learn(fresh, 20)
+    assert after.agent.skipped[1] > 1, "it failed again"
+    assert after.agent.step[1] > 0, "and went on"
+    failure = member(after.failure, 1)
+    good = int(failure.agent.step)
+    # All of it as it was after the updates before, and after those it had not failed yet.
+    before = member(learn(fresh, good), 1)
+    assert before.agent.skipped == 0
+    assert_identical(failure.agent.replace(skipped=before.agent.skipped), before.agent)
+    assert (failure.batch.reward > 1e29).any()
+    again, metrics = jaxsac.update(failure.agent, failure.batch, failure.key)
+    assert not np.isfinite(metrics.critic_loss)
+    assert again.skipped == failure.agent.skipped + 1
+    np.testing.assert_array_equal(
+        metrics.entropy, member(learn(fresh, good + 1), 1).metrics.entropy
+    )
+
+
+def test_members_that_did_not_fail_hold_nothing(fresh):
+    before, after = fresh[0], learn(fresh, 20)
+    for k in (0, 2):
+        assert after.agent.skipped[k] == 0
+        assert_identical(
+            member(numbers_of(after.failure), k),
+            member(numbers_of(before.failure), k),
+        )
+
+
+def test_they_are_written_once_and_read_back(fresh, tmp_path):
+    carry = learn(fresh, 20)
+    members = [7, 8, 9]
+    assert failures.record(tmp_path, members, 5, carry) == [tmp_path / "seed-0008"]
+    assert failures.record(tmp_path, members, 6, learn(fresh, 30)) == []
+    expected = member(carry.failure, 1)
+    template = jax.eval_shape(lambda: expected)
+    loaded = failures.load(tmp_path / "seed-0008", template)
+    assert_identical(numbers_of(loaded), numbers_of(expected))
+    assert bundle.verify(tmp_path / "seed-0008")["step"] == 5
+
+
+@pytest.fixture(scope="module")
+def failed(shared_compilation, tmp_path_factory):
+    config = small_run(env="probe_environments:Huge-v0", seed=5, num_envs=2, checkpoint_every=20)
+    directory, listener = tmp_path_factory.mktemp("failed") / "run", Listener()
+    assert train.train(config, directory, listener)
+    return config, directory, listener.messages
+
+
+def test_a_run_says_that_an_update_failed_and_how_to_see_why(failed):
+    _, directory, messages = failed
+    for k in (5, 6):
+        folder = directory / "failures" / f"seed-000{k}"
+        assert sum(f"jaxsac replay-failure {folder}" in text for text in messages) == 1
+        findings = explain_failure(folder)
+        assert any("batch.reward: up to 1e+30" in text for text in findings)
+        assert any("first term that is not finite: critic_loss = inf" in text for text in findings)
+
+
+def test_a_run_that_goes_on_after_a_failure_keeps_it(failed, tmp_path):
+    config, directory, _ = failed
+    shutil.copytree(directory, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "60")
+    kept = (directory / "failures" / "seed-0006" / "failure.safetensors").read_bytes()
+    listener = Listener()
+    (tmp_path / "run" / "manifest.json").write_text(
+        (directory / "manifest.json").read_text().replace('"finished": true', '"finished": false')
+    )
+    assert train.train(config, tmp_path / "run", listener)
+    assert any("goes on at step 40" in text for text in listener.messages)
+    assert not any("not finite" in text for text in listener.messages)
+    for part in ("failure", "agent"):
+        assert (tmp_path / "run" / "checkpoints" / "60" / f"{part}.safetensors").read_bytes() == (
+            directory / "checkpoints" / "60" / f"{part}.safetensors"
+        ).read_bytes()
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [40, 60]
+    assert (tmp_path / "run/failures/seed-0006/failure.safetensors").read_bytes() == kept
+
+
+def test_a_failure_that_is_damaged_or_missing_is_named(failed, tmp_path):
+    _, directory, _ = failed
+    shutil.copytree(directory, tmp_path / "run")
+    file = tmp_path / "run" / "failures" / "seed-0005" / "failure.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    with pytest.raises(BundleError, match=r"seed-0005/failure\.safetensors is damaged"):
+        explain_failure(file.parent)
+    with pytest.raises(BundleError, match="seed-0009"):
+        explain_failure(file.parent.with_name("seed-0009"))
