@@ -64,7 +64,7 @@ def test_a_run_leaves_manifest_metrics_and_checkpoint(finished):
     assert {"python", "jax", "jaxsac", "gymnasium"} <= set(manifest["versions"])
     saved = json.loads((directory / "checkpoints/60/manifest.json").read_text())
     assert saved["members"] == [3, 4]
-    assert saved["step"] == 60
+    assert saved["name"] == "60"
 
 
 def test_rows_come_at_every_log_point_and_evaluation(finished):
