@@ -126,14 +126,7 @@ class Group:
     @property
     def learner(self):
         """All arrays of the carry, the typed keys as numbers."""
-        return self.carry._replace(
-            key=jax.random.key_data(self.carry.key),
-            failure=numbers_of(self.carry.failure),
-        )
-
-
-def numbers_of(failure):
-    return failure._replace(key=jax.random.key_data(failure.key))
+        return self.carry._replace(key=jax.random.key_data(self.carry.key))
 
 
 def is_identical(a, b):

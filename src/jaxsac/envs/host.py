@@ -86,6 +86,7 @@ class HostEnvs:
         count = self._envs.num_envs
         observation, _ = self._envs.reset(seed=list(seeds))  # pyright: ignore[reportArgumentType]
         self._observation = self._cast(observation)
+        self._finite = _finite_rows(self._observation)
         self._resetting = np.zeros(count, bool)
         self._cut = np.zeros(count, bool)
         self._returns, self._lengths = np.zeros(count), np.zeros(count, np.int64)
@@ -115,8 +116,8 @@ class HostEnvs:
         next_observation = self._true_next_observation(arrived, done, infos)
 
         reward = np.asarray(reward, np.float32)
-        finite = finite_action & np.isfinite(reward)
-        finite &= _finite_rows(self._observation) & _finite_rows(next_observation)
+        finite_next = _finite_rows(next_observation)
+        finite = finite_action & np.isfinite(reward) & self._finite & finite_next
         # In NEXT_STEP mode the step after a finished one is the reset: no transition.
         stepped = ~self._resetting
         cut = (self._cut | ~finite) & stepped
@@ -139,6 +140,7 @@ class HostEnvs:
 
         # An environment that raises leaves everything as it was: nothing above has changed it.
         self._observation, self._trails = observation, trails
+        self._finite = _finite_rows(observation) if ended.any() else finite_next
         for trail, row, over in zip(trails, action, ended, strict=False):
             if not over:
                 trail.actions.append(row)
@@ -215,6 +217,7 @@ class HostEnvs:
                 rows[i] = row
             returns[i], lengths[i] = 0, 0
         self._observation, self._returns, self._lengths = observation, returns, lengths
+        self._finite = _finite_rows(observation)
         self._resetting, self._cut = np.zeros(len(trails), bool), np.zeros(len(trails), bool)
         self._trails, self.discarded = trails, discarded
         return astray
@@ -273,9 +276,6 @@ def _same_bits(a: PyTree, b: PyTree) -> bool:
 
 def _finite_rows(tree: PyTree) -> np.ndarray:
     """bool (N,): rows of a batched pytree without a NaN or an infinity."""
-    leaves = jax.tree.leaves(tree)
-    finite = np.ones(len(leaves[0]), bool)
-    for leaf in leaves:
-        if np.issubdtype(leaf.dtype, np.floating):
-            finite &= np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
-    return finite
+    # Whole numbers are finite too, and NumPy knows.
+    each = [np.isfinite(x).reshape(len(x), -1).all(axis=1) for x in jax.tree.leaves(tree)]
+    return each[0] if len(each) == 1 else np.logical_and.reduce(each)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import jax
 
+from jaxsac.data import replay
 from jaxsac.runner import bundle, loop
 from jaxsac.runner.run_directory import versions
 
@@ -31,26 +31,33 @@ def record(directory: Path, members: list[int], step: int, carry: loop.Carry) ->
     Raises:
       OSError: it could not be written.
     """
-    skipped = jax.device_get(carry.agent.skipped)
+    failed = jax.device_get(carry.failure.size)
     written = []
     for index, member in enumerate(members):
         folder = path(directory, member)
-        if skipped[index] and not folder.exists():
-            failure = jax.tree.map(lambda rows, index=index: rows[index], carry.failure)
+        if failed[index] and not folder.exists():
+            failure = of_member(carry, index)
             bundle.write(folder, [("failure", failure)], {"versions": versions(), "step": step})
             written.append(folder)
     return written
 
 
-def load(folder: Path, template: Any) -> loop.Failure:
+def load(folder: Path, carry: loop.Carry) -> loop.Failure:
     """Reads a failure that `record` has written.
 
     Args:
       folder: the bundle.
-      template: structs of one failure.
+      carry: of the run, or structs of it.
 
     Raises:
       BundleError: it is missing, damaged or of another run.
     """
     bundle.verify(folder)
-    return bundle.load(folder, "failure", template)
+    return bundle.load(folder, "failure", carry.failure.spec.tree)
+
+
+def of_member(carry: loop.Carry, index: int) -> loop.Failure:
+    """The failure of one seed, which must have one."""
+    ring = jax.tree.map(lambda rows: rows[index], carry.failure)
+    # Of one row there is one sample.
+    return jax.tree.map(lambda rows: rows[0], replay.sample(ring, jax.random.key(0), 1))

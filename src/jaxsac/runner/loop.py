@@ -14,7 +14,7 @@ from jaxsac.data import replay
 from jaxsac.data.replay import Buffer
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
-from jaxsac.types import PyTree, Transition, transition_of
+from jaxsac.types import PyTree, Spec, Transition, transition_of
 
 
 class Failure(NamedTuple):
@@ -24,6 +24,7 @@ class Failure(NamedTuple):
     """As before the update, which left it as it was."""
     batch: Transition
     key: jax.Array
+    """As numbers, `jax.random.key_data`."""
 
 
 class Carry(NamedTuple):
@@ -34,8 +35,8 @@ class Carry(NamedTuple):
     key: jax.Array
     metrics: Metrics
     """Of the latest update; zeros before the first."""
-    failure: Failure
-    """Of use once `agent.skipped` is not 0."""
+    failure: Buffer
+    """A ring with room for one `Failure`: packed, so that it costs few arrays."""
 
 
 class Work(NamedTuple):
@@ -95,8 +96,8 @@ def init(
         agent = sac.init(init_key, observation, action, config, hyperparameters)
         metrics = Metrics(*(jnp.zeros_like(agent.log_alpha) for _ in Metrics._fields))
         metrics = metrics._replace(skipped=agent.skipped)
-        batch = jax.tree.map(lambda s: jnp.zeros((batch_size, *s.shape), s.dtype), transition)
-        failure = Failure(jax.tree.map(jnp.copy, agent), batch, key)
+        batch = Spec.of(transition).zeros(batch_size)
+        failure = replay.init(1, Failure(agent, batch, jax.random.key_data(key)))
         return Carry(agent, replay.init(capacity, transition), key, metrics, failure)
 
     return jax.vmap(init_member)(seeds)
@@ -133,12 +134,15 @@ def learn_step(
 
     def one_update(_: Any, learner: Any) -> Any:
         agent, key, _metrics, failure = learner
-        failed_before = agent.skipped > 0
+        skipped = agent.skipped
         key, sample_key, update_key = _split(key, 3)
         batch = jax.vmap(replay.sample, in_axes=(0, 0, None))(buffer, sample_key, batch_size)
         agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
-        first_failure = (agent.skipped > 0) & ~failed_before
-        failure = _where(first_failure, Failure(agent, batch, update_key), failure)
+        first = (agent.skipped > skipped) & (failure.size == 0)
+        now = Failure(agent, batch, jax.vmap(jax.random.key_data)(update_key))
+        failure = jax.lax.cond(
+            jnp.any(first), lambda: _add_rows(failure, now, first), lambda: failure
+        )
         return agent, key, metrics, failure
 
     learner = (carry.agent, carry.key, carry.metrics, carry.failure)
@@ -152,13 +156,10 @@ def learn_step(
     return Carry(agent, buffer, key, metrics, failure), action
 
 
-def _where(rows: jax.Array, new: PyTree, old: PyTree) -> PyTree:
-    """The rows of `new` that are marked, of `old` elsewhere; costs nothing when none is."""
-
-    def select(x: jax.Array, y: jax.Array) -> jax.Array:
-        return jnp.where(jnp.reshape(rows, (-1,) + (1,) * (x.ndim - 1)), x, y)
-
-    return jax.lax.cond(jnp.any(rows), lambda: jax.tree.map(select, new, old), lambda: old)
+def _add_rows(buffers: Buffer, rows: PyTree, mask: jax.Array) -> Buffer:
+    """Appends a row to the rings of those seeds that are marked."""
+    one_each = jax.tree.map(lambda leaf: leaf[:, None], rows)
+    return jax.vmap(replay.add)(buffers, one_each, mask[:, None])
 
 
 def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from jaxsac.runner import checkpoint, failures, seeds
 from jaxsac.runner.config import RunConfig
@@ -66,6 +67,5 @@ def explain_failure(folder: Path) -> list[str]:
     mesh = seeds.mesh_for(1)
     driver = make_driver(config, mesh)
     driver.close()
-    members = learning_structs(config, driver, mesh).failure
-    one = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape[1:], s.dtype), members)
-    return explain(*failures.load(folder, one))
+    agent, batch, key = failures.load(folder, learning_structs(config, driver, mesh))
+    return explain(agent, batch, jax.random.wrap_key_data(jnp.asarray(key)))
