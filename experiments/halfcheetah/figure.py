@@ -33,10 +33,11 @@ def collect(run: RunDirectory) -> None:
     with (RESULTS / "returns.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
-        for member in run.config().members:
-            for row in metrics.read(metrics.path(run.metrics, member)):
+        config = run.config()
+        for seed, name in zip(config.member_seeds, config.member_names, strict=True):
+            for row in metrics.read(metrics.path(run.metrics, name)):
                 if row["eval_return"] is not None:
-                    writer.writerow({**row, "seed": member, "step": int(row["step"] or 0)})
+                    writer.writerow({**row, "seed": seed, "step": int(row["step"] or 0)})
     shutil.copy(run.manifest, RESULTS / "manifest.json")
 
 

@@ -34,7 +34,7 @@ def main() -> None:
     with (RESULTS / "returns.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("seed", "mean_return", "std_return", "episodes"))
-        for member, returns in zip(CONFIG.members, deterministic.returns, strict=True):
+        for member, returns in zip(CONFIG.member_seeds, deterministic.returns, strict=True):
             writer.writerow((member, f"{returns.mean():.2f}", f"{returns.std():.2f}", EPISODES))
     shutil.copy(RunDirectory(directory).manifest, RESULTS / "manifest.json")
     print("mean return by seed:", np.round(means, 1).tolist())

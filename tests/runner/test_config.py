@@ -61,7 +61,7 @@ def test_the_update_ratio_is_exact(utd, ratio):
 
 
 def test_the_members_are_numbered_from_the_first_seed():
-    assert small_run(seed=7, seeds=3).members == [7, 8, 9]
+    assert small_run(seed=7, seeds=3).member_seeds == [7, 8, 9]
 
 
 def test_a_configuration_survives_json():

@@ -69,7 +69,7 @@ def test_how_long_chunks_are_changes_nothing(config, straight, tmp_path, monkeyp
 
 
 def test_rows_come_where_they_are_asked_for(config, straight, tmp_path):
-    rows = metrics.read(metrics.path(tmp_path / "straight" / "metrics", 0))
+    rows = metrics.read(metrics.path(tmp_path / "straight" / "metrics", "seed-0000"))
     # The first multiple of 3 at or above each multiple of 7.
     assert [row["step"] for row in rows] == [9, 15, 21, 30, 36, 42, 51, 57, 63, 72, 78, 84]
     assert [row["step"] for row in rows if row["eval_return"] is not None] == [30, 57, 84]
@@ -98,7 +98,7 @@ def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
 def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, tmp_path):
     step, _, deterministic, sampled = saved.evaluate_run(tmp_path / "straight", None, 2)
     assert step == 84
-    last = metrics.read(metrics.path(tmp_path / "straight" / "metrics", 1))[-1]
+    last = metrics.read(metrics.path(tmp_path / "straight" / "metrics", "seed-0001"))[-1]
     assert f"{deterministic.returns[1].mean():.6g}" == f"{last['eval_return']:.6g}"
     assert (sampled.returns != deterministic.returns).all()
 
@@ -106,7 +106,7 @@ def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, t
 def test_steps_that_are_not_finite_are_counted_and_kept_out(config, tmp_path):
     faulty = small_run(env="probe:Faulty", steps=300, learning_starts=100, log_every=100)
     assert train.train(faulty, tmp_path / "run", Listener())
-    rows = metrics.read(metrics.path(tmp_path / "run" / "metrics", 0))
+    rows = metrics.read(metrics.path(tmp_path / "run" / "metrics", "seed-0000"))
     assert rows[-1]["discarded"] > 0
     assert rows[-1]["skipped"] == 0
     folder = tmp_path / "run" / "checkpoints"

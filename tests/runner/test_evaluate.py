@@ -107,7 +107,7 @@ def test_a_saved_policy_repeats_its_runs_own_last_evaluation(run):
     directory, config = run
     step, found, deterministic, sampled = saved.evaluate_run(directory, None, 3)
     assert (step, found) == (60, config)
-    for index, member in enumerate(config.members):
+    for index, member in enumerate(config.member_names):
         last = metrics.read(metrics.path(directory / "metrics", member))[-1]
         returns = deterministic.returns[index]
         assert f"{returns.mean():.6g}" == f"{last['eval_return']:.6g}"

@@ -71,7 +71,7 @@ def test_members_that_did_not_fail_hold_nothing(fresh):
 
 def test_they_are_written_once_and_read_back(fresh, tmp_path):
     carry = learn(fresh, 20)
-    members = [7, 8, 9]
+    members = ["seed-0007", "seed-0008", "seed-0009"]
     assert failures.record(tmp_path, members, 5, carry) == [tmp_path / "seed-0008"]
     assert failures.record(tmp_path, members, 6, learn(fresh, 30)) == []
     loaded = failures.load(tmp_path / "seed-0008", jax.eval_shape(lambda: carry))

@@ -14,27 +14,27 @@ NAMED = {
 
 
 def test_every_seed_has_a_file_with_the_same_columns(tmp_path):
-    with MetricsWriter(tmp_path / "metrics", [0, 12, 12345]):
+    with MetricsWriter(tmp_path / "metrics", ["seed-0000", "point-001-seed-0012"]):
         pass
     files = sorted(f.name for f in (tmp_path / "metrics").iterdir())
-    assert files == ["seed-0000.csv", "seed-0012.csv", "seed-12345.csv"]
-    with (tmp_path / "metrics" / "seed-0012.csv").open() as file:
+    assert files == ["point-001-seed-0012.csv", "seed-0000.csv"]
+    with (tmp_path / "metrics" / "point-001-seed-0012.csv").open() as file:
         assert set(next(csv.reader(file))) == NAMED == set(COLUMNS)
 
 
 def test_a_row_can_be_read_as_soon_as_it_is_written(tmp_path):
-    with MetricsWriter(tmp_path, [0, 1]) as writer:
+    with MetricsWriter(tmp_path, ["seed-0000", "seed-0001"]) as writer:
         writer.write(1, {"step": 10, "alpha": 0.5})
-        (row,) = metrics.read(metrics.path(tmp_path, 1))
+        (row,) = metrics.read(metrics.path(tmp_path, "seed-0001"))
         assert row["step"] == 10
-        assert metrics.read(metrics.path(tmp_path, 0)) == []
+        assert metrics.read(metrics.path(tmp_path, "seed-0000")) == []
 
 
 def test_empty_cells_are_none_and_numbers_keep_six_digits(tmp_path):
-    with MetricsWriter(tmp_path, [0]) as writer:
+    with MetricsWriter(tmp_path, ["seed-0000"]) as writer:
         writer.write(0, {"step": 1_000_000_007, "alpha": 1.23456789e-9, "eval_return": None})
         writer.write(0, {"step": 1, "alpha": float("nan"), "train_return": float("inf")})
-    first, second = metrics.read(metrics.path(tmp_path, 0))
+    first, second = metrics.read(metrics.path(tmp_path, "seed-0000"))
     assert first["step"] == 1_000_000_007
     assert first["alpha"] == pytest.approx(1.23456789e-9, rel=1e-5)
     assert first["eval_return"] is None
@@ -45,7 +45,7 @@ def test_empty_cells_are_none_and_numbers_keep_six_digits(tmp_path):
 
 def test_an_unknown_column_is_refused(tmp_path):
     with (
-        MetricsWriter(tmp_path, [0]) as writer,
+        MetricsWriter(tmp_path, ["seed-0000"]) as writer,
         pytest.raises(ValueError, match="accuracy"),
     ):
         writer.write(0, {"accuracy": 1})

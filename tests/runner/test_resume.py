@@ -110,7 +110,7 @@ def test_a_run_that_was_stopped_before_anything_was_saved_starts_again(config, s
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(config, straight, tmp_path):
     directory = tmp_path / "run"
     assert not train.train(config, directory, StopAt(35))
-    damaged = directory / "checkpoints" / "35" / "replay-0001.safetensors"
+    damaged = directory / "checkpoints" / "35" / "replay-seed-0001.safetensors"
     content = bytearray(damaged.read_bytes())
     content[-3] ^= 8
     damaged.write_bytes(content)
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_other_seeds_is_refused(config, tmp_path):
     shutil.copytree(
         tmp_path / "other" / "checkpoints" / "35", tmp_path / "run" / "checkpoints" / "35"
     )
-    with pytest.raises(BundleError, match=r"of the seeds \[9, 10\]"):
+    with pytest.raises(BundleError, match=r"of the members \['seed-0009', 'seed-0010'\]"):
         train.train(config, tmp_path / "run", Listener())
 
 

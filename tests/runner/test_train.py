@@ -54,8 +54,8 @@ def test_a_run_leaves_manifest_metrics_and_checkpoint(finished):
         "checkpoints/60/environments.safetensors",
         "checkpoints/60/failure.safetensors",
         "checkpoints/60/learning.safetensors",
-        "checkpoints/60/replay-0003.safetensors",
-        "checkpoints/60/replay-0004.safetensors",
+        "checkpoints/60/replay-seed-0003.safetensors",
+        "checkpoints/60/replay-seed-0004.safetensors",
         "checkpoints/60/manifest.json",
     }
     manifest = json.loads((directory / "manifest.json").read_text())
@@ -63,7 +63,7 @@ def test_a_run_leaves_manifest_metrics_and_checkpoint(finished):
     assert manifest["config"] == config.to_json()
     assert {"python", "jax", "jaxsac", "gymnasium"} <= set(manifest["versions"])
     saved = json.loads((directory / "checkpoints/60/manifest.json").read_text())
-    assert saved["members"] == [3, 4]
+    assert saved["members"] == ["seed-0003", "seed-0004"]
     assert saved["name"] == "60"
 
 
@@ -102,7 +102,7 @@ def test_the_observer_hears_of_every_row(finished):
     assert checkpoints.startswith("checkpoints took")
     assert [progress.step for progress in listener.rows] == [20, 30, 40, 60]
     assert [progress.evaluated for progress in listener.rows] == [False, True, False, True]
-    last = [rows_of(directory, member)[-1] for member in config.members]
+    last = [rows_of(directory, member)[-1] for member in config.member_seeds]
     np.testing.assert_allclose(listener.rows[-1].eval_returns, columns(last, "eval_return"), 1e-5)
     np.testing.assert_allclose(listener.rows[-1].train_returns, columns(last, "train_return"), 1e-5)
 

@@ -85,8 +85,8 @@ def test_every_value_arrives():
     values = {
         "seeds": 3, "seed": 7, "steps": 1234, "num_envs": 5, "learning_starts": 321, "utd": 0.25,
         "batch_size": 12, "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4,
-        "log_every": 11, "checkpoint_every": 55, "env_timeout": 8.5, "hidden_sizes": (5, 6, 7),
-        "activation": "gelu", "num_critics": 3, "layer_norm": True,
+        "log_every": 11, "checkpoint_every": 55, "env_timeout": 8.5, "seed_layout": "vmap",
+        "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3, "layer_norm": True,
         "actor_gradient": "path", "log_std_min": -4.0, "log_std_max": 1.0,
         "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
         "target_entropy": -0.5, "initial_alpha": 0.125,

@@ -88,12 +88,20 @@ def test_a_terminal_has_a_bar_and_a_table_of_the_latest_returns():
     assert last.splitlines()[2].split()[:3] == ["8", "101.0", "1,235.5"]
 
 
-def test_a_terminal_shows_many_seeds_in_few_rows():
+@pytest.mark.parametrize("terminal", [False, True])
+def test_of_a_large_population_the_best_the_median_and_the_worst_are_shown(terminal):
     count = MAX_ROWS + 5
-    text = shown(small_run(seeds=count, eval_every=30), progress(seeds=count), terminal=True)
-    assert "and 5 more seeds" in text
-    assert f"{1234.5 + MAX_ROWS - 1:,.1f}" in text
-    assert f"{1234.5 + MAX_ROWS:,.1f}" not in text
+    returns = [float(k) for k in range(count - 1)] + [None]
+    returns[3] = float("nan")
+    text = shown(
+        small_run(seeds=count, eval_every=30),
+        progress(seeds=count, eval_returns=returns),
+        terminal=terminal,
+    )
+    words = text[text.index("best") :].replace(",", " ").split()
+    assert words[words.index("best") + 1 + terminal] == f"{count - 2:.1f}"
+    assert words[words.index("median") + 1 + terminal] == "10.0"
+    assert words[words.index("worst") + 1 + terminal] == "0.0"
 
 
 def test_a_message_on_a_terminal_stays_above_the_bar():

@@ -13,7 +13,7 @@ def run_with(directory, rows, seeds=2):
     """A run directory whose metrics hold `rows` of (seed index, columns)."""
     run, config = RunDirectory(directory), small_run(seeds=seeds)
     run.create(config)
-    with MetricsWriter(run.metrics, config.members) as writer:
+    with MetricsWriter(run.metrics, config.member_names) as writer:
         for seed, row in rows:
             writer.write(seed, row)
     return run
@@ -89,7 +89,7 @@ def test_without_a_return_there_is_no_picture(tmp_path, rows):
 def test_drawing_again_replaces_the_picture(tmp_path):
     run = run_with(tmp_path, [(0, {"step": 10, "eval_return": 1.0})])
     first = report.learning_curve(run).read_bytes()
-    with MetricsWriter(run.metrics, [0, 1]) as writer:
+    with MetricsWriter(run.metrics, ["seed-0000", "seed-0001"]) as writer:
         for step in np.arange(10, 60, 10):
             writer.write(0, {"step": int(step), "eval_return": float(step) ** 2})
     assert report.learning_curve(run).read_bytes() != first

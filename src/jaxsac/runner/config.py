@@ -1,11 +1,17 @@
-"""What a run is: one validated record, written to its manifest and read back from it."""
+"""What a run is: one validated record, written to its manifest and read back from it.
+
+A run trains a population: every seed at every point of a sweep over hyperparameters. Without a
+sweep its members are the seeds.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from jaxsac.runner.loop import Schedule
 from jaxsac.sac.checks import check_hyperparameters
@@ -51,8 +57,12 @@ class RunConfig:
     env_timeout: float = 300.0
     """Seconds that one reset or step of one environment may take; the run is saved and stopped
     when it takes longer. 0: no limit."""
+    seed_layout: Literal["auto", "vmap", "map"] = "auto"
+    """How members share a device: batched (vmap), or one after the other (map); auto: map on a CPU,
+    vmap elsewhere."""
     agent: Config = Config()
     hyperparameters: Hyperparameters = Hyperparameters()
+    """Floats, or tuples of equal length: then the run is a sweep over as many points."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.env, str):
@@ -84,6 +94,11 @@ class RunConfig:
                 f"({held} = the smaller of learning_starts {self.learning_starts} and "
                 f"replay_capacity {self.replay_capacity}): raise those or lower batch_size."
             )
+        lengths = {len(values) for values in self._leaves().values() if _is_swept(values)}
+        if len(lengths) > 1 or 0 in lengths:
+            raise ValueError(f"swept hyperparameters need equally many values, got {lengths}.")
+        if self.seed_layout not in ("auto", "vmap", "map"):
+            raise ValueError(f"seed_layout must be auto, vmap or map, got {self.seed_layout!r}.")
         check_hyperparameters(self.hyperparameters)
 
     @property
@@ -93,9 +108,56 @@ class RunConfig:
         return Schedule(self.learning_starts, utd)
 
     @property
-    def members(self) -> list[int]:
-        """The seed numbers of the group."""
-        return list(range(self.seed, self.seed + self.seeds))
+    def points(self) -> list[dict[str, float]]:
+        """The values of what is swept over; one empty point without a sweep."""
+        swept = {name: values for name, values in self._leaves().items() if _is_swept(values)}
+        if not swept:
+            return [{}]
+        return [
+            dict(zip(swept, values, strict=True)) for values in zip(*swept.values(), strict=True)
+        ]
+
+    @property
+    def population(self) -> int:
+        """Number of members: every seed at every point."""
+        return self.seeds * len(self.points)
+
+    @property
+    def member_seeds(self) -> list[int]:
+        """The seed number of each member, point after point."""
+        return list(range(self.seed, self.seed + self.seeds)) * len(self.points)
+
+    @property
+    def member_names(self) -> list[str]:
+        """What the files of each member are called."""
+        names = [f"seed-{number:04d}" for number in self.member_seeds]
+        if len(self.points) == 1:
+            return names
+        return [f"point-{i // self.seeds:03d}-{name}" for i, name in enumerate(names)]
+
+    @property
+    def member_labels(self) -> list[str]:
+        """What each member is called for a person."""
+        labels = [str(number) for number in self.member_seeds]
+        if len(self.points) == 1:
+            return labels
+        return [f"point {i // self.seeds}, seed {label}" for i, label in enumerate(labels)]
+
+    @property
+    def member_hyperparameters(self) -> Hyperparameters:
+        """The hyperparameters with an axis over the members wherever they are swept."""
+        swept = {
+            name: np.repeat(values, self.seeds)
+            for name, values in self._leaves().items()
+            if _is_swept(values)
+        }
+        return self.hyperparameters.replace(**swept)
+
+    def _leaves(self) -> dict[str, Any]:
+        return {
+            f.name: getattr(self.hyperparameters, f.name)
+            for f in dataclasses.fields(Hyperparameters)
+        }
 
     def to_json(self) -> dict[str, Any]:
         """A flat dictionary of JSON values.
@@ -113,7 +175,8 @@ class RunConfig:
         agent = dataclasses.asdict(self.agent)
         del agent["actor"], agent["critic"]
         agent["hidden_sizes"] = list(self.agent.hidden_sizes)
-        return {**fields, **agent, **dataclasses.asdict(self.hyperparameters)}
+        leaves = {n: list(v) if _is_swept(v) else v for n, v in self._leaves().items()}
+        return {**fields, **agent, **leaves}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunConfig:
@@ -126,10 +189,16 @@ class RunConfig:
         try:
             values["hidden_sizes"] = tuple(values["hidden_sizes"])
             agent = Config(**_take(values, Config, without=("actor", "critic")))
-            hyperparameters = Hyperparameters(**_take(values, Hyperparameters))
+            leaves: dict[str, Any] = _take(values, Hyperparameters)
+            leaves = {name: tuple(v) if isinstance(v, list) else v for name, v in leaves.items()}
+            hyperparameters = Hyperparameters(**leaves)
             return cls(agent=agent, hyperparameters=hyperparameters, **values)
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not the configuration of a run: {error}.") from error
+
+
+def _is_swept(value: Any) -> bool:
+    return isinstance(value, tuple)
 
 
 def _take(values: dict[str, Any], kind: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:

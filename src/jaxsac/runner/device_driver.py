@@ -36,19 +36,19 @@ class DeviceDriver:
             capacity=config.replay_capacity,
             batch_size=config.batch_size,
             config=config.agent,
-            hyperparameters=config.hyperparameters,
+            hyperparameters=config.member_hyperparameters,
         )
         learn_chunk = functools.partial(
             device_loop.learn_chunk,
             env=env,
             batch_size=config.batch_size,
-            over_seeds=seeds.over_seeds(mesh),
+            over_seeds=seeds.over_seeds(mesh, config.seed_layout),
         )
         self._learn_chunk = seeds.compile_over_seeds(learn_chunk, mesh, num_shared=2, donate=(0,))
         self._evaluators: dict[tuple[int, bool], Any] = {}
         self._chunk = 1
         self._carry: Any = None
-        self._discarded = np.zeros(config.seeds, np.int64)
+        self._discarded = np.zeros(config.population, np.int64)
         self.observation, self.action = env.observation, env.action
         self.step, self.whole = 0, False
 
@@ -66,7 +66,7 @@ class DeviceDriver:
         """Makes the learners and starts the first episodes."""
         # Compiled, so that no two leaves share a buffer and the carry can be donated.
         start = jax.jit(self._init, out_shardings=seeds.sharding(self._mesh))
-        self._carry = start(jnp.asarray(self._config.members))
+        self._carry = start(jnp.asarray(self._config.member_seeds))
         self.whole = True
 
     def advance(self, until: int) -> Totals:
@@ -98,8 +98,8 @@ class DeviceDriver:
     def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
         """Structs of the arrays of a snapshot."""
         del facts
-        carry = jax.eval_shape(self._init, jnp.asarray(self._config.members))
-        discarded = jax.ShapeDtypeStruct((self._config.seeds,), np.int64)
+        carry = jax.eval_shape(self._init, jnp.asarray(self._config.member_seeds))
+        discarded = jax.ShapeDtypeStruct((self._config.population,), np.int64)
         return {"envs": carry.envs, "arrival": carry.arrival, "discarded": discarded}
 
     def restore(
@@ -125,7 +125,7 @@ class DeviceDriver:
                 device_loop.evaluate, env=self._env, episodes=episodes, sampled=sampled
             )
             self._evaluators[kind] = seeds.compile_over_seeds(
-                seeds.over_seeds(self._mesh)(evaluate), self._mesh
+                seeds.over_seeds(self._mesh, self._config.seed_layout)(evaluate), self._mesh
             )
         return self._evaluators[kind]
 
@@ -133,7 +133,7 @@ class DeviceDriver:
         def key_of(member: jax.Array) -> jax.Array:
             return jax.random.fold_in(device_loop.stream_key(member, EVALUATION_STREAM), step)
 
-        return jax.vmap(key_of)(jnp.asarray(self._config.members))
+        return jax.vmap(key_of)(jnp.asarray(self._config.member_seeds))
 
     def _adapt(self, count: int, seconds: float) -> None:
         """Lengthens or shortens the next chunk; where chunks end changes no number."""

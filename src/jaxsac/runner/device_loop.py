@@ -53,7 +53,7 @@ def init(
       capacity: transitions that each seed's replay holds.
       batch_size: transitions per update.
       config: static structure.
-      hyperparameters: floats, shared by all seeds.
+      hyperparameters: each a float that all seeds share, or (S,).
     """
     learning = loop.init(
         seeds, env.observation, env.action, capacity, config, hyperparameters, batch_size

@@ -95,8 +95,8 @@ def init_learning(
         action=action,
         capacity=config.replay_capacity,
         config=config.agent,
-        hyperparameters=config.hyperparameters,
+        hyperparameters=config.member_hyperparameters,
         batch_size=config.batch_size,
     )
     compiled = jax.jit(init, out_shardings=seeds.sharding(mesh))
-    return compiled(jnp.asarray(config.members))
+    return compiled(jnp.asarray(config.member_seeds))

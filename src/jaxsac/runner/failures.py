@@ -1,4 +1,4 @@
-"""The flight recorder: each seed's first update that was not finite, kept to be repeated."""
+"""The flight recorder: each member's first update that was not finite, kept to be repeated."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ from jaxsac.runner import bundle, loop
 from jaxsac.runner.run_directory import versions
 
 
-def path(directory: Path, member: int) -> Path:
-    """Where the failure of seed number `member` lies in a run's `failures` folder."""
-    return directory / f"seed-{member:04d}"
-
-
-def record(directory: Path, members: list[int], step: int, carry: loop.Carry) -> list[Path]:
+def record(directory: Path, members: list[str], step: int, carry: loop.Carry) -> list[Path]:
     """Writes the failures that the learners carry and that have not been written before.
 
     Args:
       directory: the run's `failures` folder.
-      members: the seed numbers.
+      members: their names.
       step: transitions per seed so far.
       carry: leading axis S.
 
@@ -34,7 +29,7 @@ def record(directory: Path, members: list[int], step: int, carry: loop.Carry) ->
     failed = jax.device_get(carry.failure.size)
     written = []
     for index, member in enumerate(members):
-        folder = path(directory, member)
+        folder = directory / member
         if failed[index] and not folder.exists():
             failure = of_member(carry, index)
             bundle.write(folder, [("failure", failure)], {"versions": versions(), "step": step})

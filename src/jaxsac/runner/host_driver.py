@@ -37,7 +37,9 @@ class HostDriver:
         self._policy = Policy(mesh)
         self._schedule = config.schedule
         learn_step = functools.partial(
-            loop.learn_step, batch_size=config.batch_size, over_seeds=seeds.over_seeds(mesh)
+            loop.learn_step,
+            batch_size=config.batch_size,
+            over_seeds=seeds.over_seeds(mesh, config.seed_layout),
         )
         self._learn_step = seeds.compile_over_seeds(learn_step, mesh, num_shared=1, donate=(0,))
         self._next_action: Any = None
@@ -54,7 +56,7 @@ class HostDriver:
         """Makes the learners, starts the first episodes and asks for the first actions."""
         config = self._config
         self.learning = init_learning(config, self.observation, self.action, self._mesh)
-        stream = environment_seeds(config.members, (TRAINING_STREAM,), config.num_envs)
+        stream = environment_seeds(config.member_seeds, (TRAINING_STREAM,), config.num_envs)
         self._learn(self._envs.reset(stream), before=0)
 
     def advance(self, until: int) -> Totals:
@@ -69,15 +71,15 @@ class HostDriver:
         self.whole = False
         self.step += self._config.num_envs
         self._learn(arrival, before)
-        return _totals(episodes, self._config.seeds)
+        return _totals(episodes, self._config.population)
 
     def evaluate(self, agent: State, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy, all seeds and episodes as one batch."""
-        config = self._config
+        config, members = self._config, self._config.member_seeds
         if self._eval_envs is None or self._eval_envs.num_envs != episodes:
             self._eval_envs = make_envs(config, episodes, "evaluation of ")
-        act = self._policy.sampled(agent, config.members) if sampled else self._policy.mode(agent)
-        return evaluate(self._eval_envs, act, config.members, step)
+        act = self._policy.sampled(agent, members) if sampled else self._policy.mode(agent)
+        return evaluate(self._eval_envs, act, members, step)
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode: how they came there."""
@@ -100,7 +102,7 @@ class HostDriver:
         """Structs of the arrays that were saved beside `facts`."""
         lengths = _lengths(facts)
         size, dtype = self.action.shape, self.action.dtype
-        leading = (self._config.seeds, self._config.num_envs)
+        leading = (self._config.population, self._config.num_envs)
         return {
             **self._envs.snapshot_arrays(),
             "actions": jax.ShapeDtypeStruct((sum(lengths), *size), dtype),
@@ -146,11 +148,11 @@ def make_envs(config: RunConfig, per_seed: int, purpose: str = "") -> host.HostE
     """
     copies = make(
         config.env,
-        config.seeds * per_seed,
-        lambda index: f"{purpose}seed {config.members[index // per_seed]}",
+        config.population * per_seed,
+        lambda index: f"{purpose}seed {config.member_labels[index // per_seed]}",
         config.env_timeout,
     )
-    return host.HostEnvs(copies, config.seeds)
+    return host.HostEnvs(copies, config.population)
 
 
 def _lengths(facts: dict[str, Any]) -> list[int]:

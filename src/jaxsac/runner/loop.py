@@ -86,12 +86,12 @@ def init(
       action: one unbatched action, (A,).
       capacity: transitions that each seed's replay holds.
       config: static structure.
-      hyperparameters: floats, shared by all seeds.
+      hyperparameters: each a float that all seeds share, or (S,).
       batch_size: transitions per update.
     """
     transition = transition_of(observation, action)
 
-    def init_member(seed: jax.Array) -> Carry:
+    def init_member(seed: jax.Array, hyperparameters: Hyperparameters) -> Carry:
         init_key, key = jax.random.split(jax.random.key(seed))
         agent = sac.init(init_key, observation, action, config, hyperparameters)
         metrics = Metrics(*(jnp.zeros_like(agent.log_alpha) for _ in Metrics._fields))
@@ -100,7 +100,8 @@ def init(
         failure = replay.init(1, Failure(agent, batch, jax.random.key_data(key)))
         return Carry(agent, replay.init(capacity, transition), key, metrics, failure)
 
-    return jax.vmap(init_member)(seeds)
+    own = jax.tree.map(lambda value: 0 if jnp.ndim(value) else None, hyperparameters)
+    return jax.vmap(init_member, in_axes=(0, own))(seeds, hyperparameters)
 
 
 def learn_step(

@@ -18,15 +18,15 @@ RESERVE = 0.1
 class ReplayPlan(NamedTuple):
     """The bytes of all seeds' replay."""
 
-    seeds: int
+    population: int
     member: replay.Plan
     available: int
 
     def describe(self) -> str:
         """One line for a person."""
-        total = self.seeds * self.member.total_bytes
+        total = self.population * self.member.total_bytes
         return (
-            f"replay: {self.seeds} × {self.member.capacity:,} transitions × "
+            f"replay: {self.population} × {self.member.capacity:,} transitions × "
             f"{self.member.bytes_per_transition} B = {human(total)}, "
             f"{human(self.available)} free"
         )
@@ -39,10 +39,10 @@ def plan_replay(config: RunConfig, transition: PyTree) -> ReplayPlan:
       MemoryError: it does not fit into the device's free memory; names the capacity that would.
     """
     member = replay.plan(config.replay_capacity, transition)
-    plan = ReplayPlan(config.seeds, member, available_bytes(jax.devices()[0]))
+    plan = ReplayPlan(config.population, member, available_bytes(jax.devices()[0]))
     usable = int(plan.available * (1 - RESERVE))
-    if config.seeds * member.total_bytes > usable:
-        fits = usable // (config.seeds * member.bytes_per_transition)
+    if config.population * member.total_bytes > usable:
+        fits = usable // (config.population * member.bytes_per_transition)
         raise MemoryError(
             f"{plan.describe()}: that does not fit. A replay_capacity of {fits:,} would; fewer "
             "seeds or smaller observations also help."

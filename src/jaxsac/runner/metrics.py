@@ -1,4 +1,4 @@
-"""Per-seed CSV files: one row at every log point, flushed at once, never held back."""
+"""CSV files by member: one row at every log point, flushed at once, never held back."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ out, discarded: environment steps left out, both so far. An empty cell: nothing 
 
 
 class MetricsWriter:
-    """Appends rows to `directory/seed-NNNN.csv`, one file a seed."""
+    """Appends rows to `directory/<member>.csv`, one file a member."""
 
     def __init__(
-        self, directory: Path, members: list[int], lengths: Sequence[int] | None = None
+        self, directory: Path, members: list[str], lengths: Sequence[int] | None = None
     ) -> None:
         """Opens the files, and cuts each to a length.
 
         Args:
           directory: the run's `metrics` folder; created if need be.
-          members: the seed numbers.
-          lengths: by seed, what `lengths` returned where the run goes on; nothing is kept by
+          members: their names.
+          lengths: by member, what `lengths` returned where the run goes on; nothing is kept by
             default.
         """
         lengths = [0] * len(members) if lengths is None else lengths
@@ -68,9 +68,9 @@ class MetricsWriter:
             if not rows:
                 self._append(file, dict(zip(COLUMNS, COLUMNS, strict=True)))
 
-    def write(self, seed_index: int, row: dict[str, Any]) -> None:
+    def write(self, index: int, row: dict[str, Any]) -> None:
         """Writes one row; columns that are left out or None become empty cells."""
-        self._append(self._files[seed_index], {k: _text(v) for k, v in row.items()})
+        self._append(self._files[index], {k: _text(v) for k, v in row.items()})
 
     def lengths(self) -> list[int]:
         """The length of each file in bytes, once it is on the disk."""
@@ -97,13 +97,13 @@ class MetricsWriter:
             file.close()
 
 
-def path(directory: Path, member: int) -> Path:
-    """Where the metrics of seed number `member` lie."""
-    return directory / f"seed-{member:04d}.csv"
+def path(directory: Path, member: str) -> Path:
+    """Where the metrics of a member lie."""
+    return directory / f"{member}.csv"
 
 
 def read(file: Path) -> list[dict[str, float | None]]:
-    """The rows of one seed; an empty cell becomes None.
+    """The rows of one member; an empty cell becomes None.
 
     Raises:
       ValueError: it is no table of metrics; names the file.

@@ -39,8 +39,8 @@ def evaluate_run(
     run = RunDirectory(directory)
     config = run.config()
     step = checkpoint.latest(run.checkpoints) if step is None else step
-    seeds.configure_host_devices(config.seeds)
-    mesh = seeds.mesh_for(config.seeds)
+    seeds.configure_host_devices(config.population)
+    mesh = seeds.mesh_for(config.population)
     driver = make_driver(config, mesh)
     structs = learning_structs(config, driver, mesh).agent
     agent = checkpoint.load(run.checkpoints, step, "agent", structs)

@@ -42,13 +42,19 @@ def sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, SEEDS)
 
 
-def over_seeds(mesh: Mesh) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def over_seeds(
+    mesh: Mesh, layout: str = "auto"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """How a function of one seed runs over a device's own share of the seed axis.
 
-    Accelerators batch (`jax.vmap`). A CPU core runs one seed after the other: its matrix products
-    are fast already, and batching them only makes the working set larger.
+    Args:
+      mesh: from `mesh_for`.
+      layout: "vmap" batches, "map" runs one seed after the other. "auto" batches on accelerators;
+        a CPU core runs one after the other: its matrix products are fast already, and batching
+        them only makes the working set larger.
     """
-    return jax.vmap if mesh.devices.flat[0].platform != "cpu" else _one_after_the_other
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    return _one_after_the_other if layout == "map" or (layout == "auto" and on_cpu) else jax.vmap
 
 
 def compile_over_seeds(

@@ -35,7 +35,7 @@ class Snapshot(NamedTuple):
     """Bytes of each metrics file."""
 
 
-def save(directory: Path, members: list[int], driver: Driver, run: Snapshot) -> None:
+def save(directory: Path, members: list[str], driver: Driver, run: Snapshot) -> None:
     """Writes a checkpoint.
 
     Raises:
@@ -68,7 +68,7 @@ def save(directory: Path, members: list[int], driver: Driver, run: Snapshot) -> 
 def load(
     directory: Path,
     step: int,
-    members: list[int],
+    members: list[str],
     driver: Driver,
     carry: loop.Carry,
     sharding: jax.sharding.Sharding,
@@ -78,7 +78,7 @@ def load(
     Args:
       directory: the run's `checkpoints` folder.
       step: which one.
-      members: the seed numbers.
+      members: their names.
       driver: not started.
       carry: structs of the learners, with a leading seed axis.
       sharding: of the seed axis.
@@ -95,7 +95,7 @@ def load(
     manifest = checkpoint.verify(directory, step)
     try:
         if manifest["members"] != members:
-            raise ValueError(f"it is of the seeds {manifest['members']}")
+            raise ValueError(f"it is of the members {manifest['members']}")
         sizes = {m: int(n) for m, n in zip(members, manifest["replay_sizes"], strict=True)}
         if min(sizes.values()) < 0:
             raise ValueError("a negative size of replay")
@@ -170,5 +170,5 @@ def _shards(array: jax.Array) -> list[jax.Array]:
     return [shard.data for shard in shards]
 
 
-def _replay_part(member: int) -> str:
-    return f"replay-{member:04d}"
+def _replay_part(member: str) -> str:
+    return f"replay-{member}"

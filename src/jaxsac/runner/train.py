@@ -28,7 +28,7 @@ from jaxsac.types import transition_of
 
 
 def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
-    """Trains `config.seeds` independent seeds, or goes on with a run that was stopped.
+    """Trains a population of independent members, or goes on with a run that was stopped.
 
     A run that is stopped, by a signal or by a kill, and goes on ends as it would have ended
     without, bit for bit on a CPU. SIGINT (Ctrl-C) and SIGTERM end the run after the current step,
@@ -53,8 +53,8 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     if run.is_finished(config):
         observer.message(f"{directory} holds this run, complete: nothing to do.")
         return True
-    seeds.configure_host_devices(config.seeds)
-    mesh = seeds.mesh_for(config.seeds)
+    seeds.configure_host_devices(config.population)
+    mesh = seeds.mesh_for(config.population)
     driver = make_driver(config, mesh)
     check_hyperparameters(config.hyperparameters, driver.action.shape[0])
     plan = memory.plan_replay(config, transition_of(driver.observation, driver.action))
@@ -102,10 +102,10 @@ class _Training:
         self.logged = 0
         self.saved: int | None = None
         self.seconds = self.saving_seconds = 0.0
-        self.totals = Totals.none(config.seeds)
-        self.train_returns: list[float | None] = [None] * config.seeds
-        self.eval_returns: list[float | None] = [None] * config.seeds
-        self.metrics_lengths = [0] * config.seeds
+        self.totals = Totals.none(config.population)
+        self.train_returns: list[float | None] = [None] * config.population
+        self.eval_returns: list[float | None] = [None] * config.population
+        self.metrics_lengths = [0] * config.population
 
     def go_on(self) -> None:
         """Takes up the newest checkpoint that can be used, and says so in words.
@@ -133,7 +133,7 @@ class _Training:
           Whether the run reached its last step.
         """
         config, driver = self.config, self.driver
-        metrics = MetricsWriter(self.directory.metrics, config.members, self.metrics_lengths)
+        metrics = MetricsWriter(self.directory.metrics, config.member_names, self.metrics_lengths)
         with metrics, Interrupt() as stop:
             if not metrics.complete:
                 self.observer.message(
@@ -220,7 +220,7 @@ class _Training:
         """Keeps each seed's first update that was not finite, before anything else is saved."""
         driver = self.driver
         written = failures.record(
-            self.directory.failures, self.config.members, driver.step, driver.learning
+            self.directory.failures, self.config.member_names, driver.step, driver.learning
         )
         for folder in written:
             self.observer.message(
@@ -235,7 +235,7 @@ class _Training:
         seconds = time.monotonic() - self.start_time
         schedule = config.schedule
         updates = schedule.updates_due(driver.step)
-        for index in range(config.seeds):
+        for index in range(config.population):
             row: dict[str, Any] = {"step": driver.step, "updates": updates, "wall_time": seconds}
             count = int(totals.episodes[index])
             row["train_episodes"] = count
@@ -254,7 +254,7 @@ class _Training:
             row["skipped"] = int(latest.skipped[index])
             row["discarded"] = int(driver.discarded[index])
             metrics.write(index, row)
-        self.totals = Totals.none(config.seeds)
+        self.totals = Totals.none(config.population)
         self.observer.progress(
             Progress(
                 driver.step,
@@ -284,14 +284,14 @@ class _Training:
             eval_returns=self.eval_returns,
             metrics_lengths=metrics.lengths(),
         )
-        snapshot.save(self.directory.checkpoints, self.config.members, self.driver, run)
+        snapshot.save(self.directory.checkpoints, self.config.member_names, self.driver, run)
         self.saved = self.driver.step
         self.saving_seconds += time.monotonic() - start
 
     def _restore(self, step: int) -> None:
         config, mesh = self.config, self.mesh
         run, astray, written_under = snapshot.load(
-            self.directory.checkpoints, step, config.members, self.driver,
+            self.directory.checkpoints, step, config.member_names, self.driver,
             learning_structs(config, self.driver, mesh), seeds.sharding(mesh),
         )  # fmt: skip
         self.saved = step
@@ -305,7 +305,7 @@ class _Training:
         )
         if astray:
             self.observer.message(
-                f"{astray} of {config.seeds * config.num_envs} environments do not depend on "
+                f"{astray} of {config.population * config.num_envs} environments do not depend on "
                 "their seed and actions alone: their episodes start anew, and the run is not the "
                 "one that it would have been."
             )

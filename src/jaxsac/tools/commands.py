@@ -75,9 +75,9 @@ class Eval:
         table = Table(title=f"{config.env}, step {step:,}: return of {self.episodes} episodes")
         for heading in ("seed", "deterministic ± std", "sampled ± std"):
             table.add_column(heading, justify="right")
-        for index, member in enumerate(config.members):
+        for index, member in enumerate(config.member_labels):
             returns = (deterministic.returns[index], sampled.returns[index])
-            table.add_row(str(member), *(f"{r.mean():,.1f} ± {r.std():,.1f}" for r in returns))
+            table.add_row(member, *(f"{r.mean():,.1f} ± {r.std():,.1f}" for r in returns))
         Console().print(table)
         return 0
 

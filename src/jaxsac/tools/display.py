@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
 from types import TracebackType
 
@@ -24,10 +26,14 @@ from jaxsac.runner.config import RunConfig
 from jaxsac.runner.observer import Progress as RunProgress
 
 MAX_ROWS = 16
+SUMMARY = ("best", "median", "worst")
 
 
 class Display:
-    """Shows steps done, steps per second, time left and the latest returns of each seed."""
+    """Shows steps done, steps per second, time left and the latest returns of each member.
+
+    Of a population larger than `MAX_ROWS` it shows the best, the median and the worst.
+    """
 
     def __init__(self, config: RunConfig, console: Console | None = None) -> None:
         self._config = config
@@ -37,7 +43,7 @@ class Display:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("steps"),
-            _Rate(config.seeds),
+            _Rate(config.population),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -84,43 +90,62 @@ class Display:
 
     def _returns(self, progress: RunProgress) -> Table:
         table = Table(box=None, pad_edge=False)
-        table.add_column("seed", justify="right")
+        heading = f"of {self._config.population}" if self._is_large else "seed"
+        table.add_column(heading, justify="right")
         table.add_column("training return (sampled)", justify="right")
         table.add_column("evaluation return (deterministic)", justify="right")
-        rows = zip(self._config.members, progress.train_returns, progress.eval_returns, strict=True)
-        for member, sampled, deterministic in list(rows)[:MAX_ROWS]:
-            table.add_row(str(member), _number(sampled), _number(deterministic))
-        hidden = self._config.seeds - MAX_ROWS
-        if hidden > 0:
-            table.caption = f"and {hidden} more seeds"
+        columns = [progress.train_returns, progress.eval_returns]
+        if self._is_large:
+            labels, columns = SUMMARY, [_summary(values) for values in columns]
+        else:
+            labels = self._config.member_labels
+        for label, sampled, deterministic in zip(labels, *columns, strict=True):
+            table.add_row(label, _number(sampled), _number(deterministic))
         if progress.skipped or progress.discarded:
-            table.caption = f"{table.caption or ''} {_faults(progress)}".strip()
+            table.caption = _faults(progress)
         return table
+
+    @property
+    def _is_large(self) -> bool:
+        return self._config.population > MAX_ROWS
 
     def _line(self, progress: RunProgress) -> str:
         seconds, step = self._last_line
-        rate = self._config.seeds * (progress.step - step) / max(progress.seconds - seconds, 1e-9)
-        left = (self._config.steps - progress.step) * self._config.seeds / max(rate, 1e-9)
+        population = self._config.population
+        rate = population * (progress.step - step) / max(progress.seconds - seconds, 1e-9)
+        left = (self._config.steps - progress.step) * population / max(rate, 1e-9)
         self._last_line = progress.seconds, progress.step
         returns = progress.eval_returns if self._config.eval_every else progress.train_returns
         line = (
             f"{time.strftime('%H:%M:%S')} step {progress.step:,}/{self._config.steps:,}"
             f"  {rate:,.0f} steps/s  left {_duration(left)}"
-            f"  return by seed {' '.join(_number(value) for value in returns)}"
+            f"  return {self._describe(returns)}"
         )
         return f"{line}  {_faults(progress)}".rstrip()
 
+    def _describe(self, returns: list[float | None]) -> str:
+        if self._is_large:
+            summary = zip(SUMMARY, _summary(returns), strict=True)
+            return ", ".join(f"{label} {_number(value)}" for label, value in summary)
+        return f"by seed {' '.join(_number(value) for value in returns)}"
+
 
 class _Rate(ProgressColumn):
-    """Environment steps per second of all seeds together."""
+    """Environment steps per second of all members together."""
 
-    def __init__(self, seeds: int) -> None:
+    def __init__(self, population: int) -> None:
         super().__init__()
-        self._seeds = seeds
+        self._population = population
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed * self._seeds:,.0f} steps/s" if speed else "- steps/s")
+        return Text(f"{speed * self._population:,.0f} steps/s" if speed else "- steps/s")
+
+
+def _summary(values: list[float | None]) -> list[float | None]:
+    """Best, median and worst of the values that there are."""
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return [max(known), statistics.median(known), min(known)] if known else [None] * len(SUMMARY)
 
 
 def _number(value: float | None) -> str:

@@ -122,7 +122,7 @@ def check_disk(config: RunConfig, directory: Path) -> Finding:
     """Whether the planned run's checkpoints fit on the disk."""
     member = replay.plan(config.replay_capacity, _transition(config))
     # Two are kept, and a third is written before the oldest goes.
-    needed = 3 * config.seeds * member.total_bytes
+    needed = 3 * config.population * member.total_bytes
     existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
     free = shutil.disk_usage(existing).free
     detail = f"checkpoints take up to {memory.human(needed)}, {memory.human(free)} free"
@@ -168,6 +168,6 @@ def _same_bits(a: sac.State, b: sac.State) -> bool:
 
 
 def _transition(config: RunConfig) -> Transition:
-    driver = make_driver(config, seeds.mesh_for(config.seeds))
+    driver = make_driver(config, seeds.mesh_for(config.population))
     driver.close()
     return transition_of(driver.observation, driver.action)

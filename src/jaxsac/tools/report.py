@@ -27,7 +27,7 @@ def learning_curve(run: RunDirectory) -> Path | None:
       The picture, or None when the metrics hold no return yet.
     """
     config = run.config()
-    rows = [metrics.read(metrics.path(run.metrics, member)) for member in config.members]
+    rows = [metrics.read(metrics.path(run.metrics, member)) for member in config.member_names]
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     drawn = [
         _curves(axes, rows, "train_return", "training episodes (sampled policy)", "0.55"),
@@ -36,8 +36,9 @@ def learning_curve(run: RunDirectory) -> Path | None:
     if not any(drawn):
         plt.close(figure)
         return None
-    seeds = f"{config.seeds} seed" + ("s" if config.seeds > 1 else "")
-    axes.set(title=f"{config.env}, {seeds}", xlabel="environment steps per seed", ylabel="return")
+    members = "member" if len(config.points) > 1 else "seed"
+    count = f"{config.population} {members}" + ("s" if config.population > 1 else "")
+    axes.set(title=f"{config.env}, {count}", xlabel="environment steps per seed", ylabel="return")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
