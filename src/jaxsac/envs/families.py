@@ -49,6 +49,24 @@ def _mjx(name: str) -> Environment:
     return Robot(name)
 
 
+def _brax(name: str) -> Environment:
+    from jaxsac.envs import brax
+
+    return brax.make(name)
+
+
+def _gymnax(name: str) -> Environment:
+    from jaxsac.envs import gymnax
+
+    return gymnax.make(name)
+
+
+def _playground(name: str) -> Environment:
+    from jaxsac.envs import playground
+
+    return playground.make(name)
+
+
 def _check_name(family: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
         raise ValueError(
@@ -57,4 +75,10 @@ def _check_name(family: str, name: str, known: Iterable[str]) -> None:
         )
 
 
-FAMILIES: dict[str, Callable[[str], Environment]] = {"jaxsac": _ours, "mjx": _mjx}
+FAMILIES: dict[str, Callable[[str], Environment]] = {
+    "jaxsac": _ours,
+    "mjx": _mjx,
+    "brax": _brax,
+    "gymnax": _gymnax,
+    "playground": _playground,
+}

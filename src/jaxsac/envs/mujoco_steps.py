@@ -1,4 +1,8 @@
-"""MuJoCo's steps in time, with MJX for the forces; what MJX 3.17 does otherwise than MuJoCo 4 is mended."""
+"""MuJoCo's steps in time, with MJX for the forces.
+
+Where MJX 3.17 differs from MuJoCo 4, in how it turns bodies and in the contacts of upright capsules,
+MuJoCo is followed.
+"""
 
 from __future__ import annotations
 
