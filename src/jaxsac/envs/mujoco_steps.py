@@ -1,6 +1,6 @@
 """MuJoCo's steps in time, with MJX for the forces.
 
-Where MJX 3.17 differs from MuJoCo 4, in how it turns bodies and in the contacts of upright capsules,
+MJX 3.17 differs from MuJoCo 4 in how it turns bodies and in the contacts of upright capsules; there
 MuJoCo is followed.
 """
 
