@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
@@ -35,6 +36,13 @@ class ActionMap(NamedTuple):
         mapped = np.clip(center + half_width * action, self.low, self.high)
         mapped = np.where(action >= 1, self.high, np.where(action <= -1, self.low, mapped))
         return mapped.astype(self.dtype).reshape(len(action), *self.shape)
+
+    def in_jax(self, action: jax.Array) -> jax.Array:
+        """Maps one action (A,), clipped to [-1, 1], to `shape` inside a compiled program."""
+        dtype = action.dtype
+        center = jnp.asarray((self.low + self.high) / 2, dtype)
+        half_width = jnp.asarray((self.high - self.low) / 2, dtype)
+        return (center + half_width * jnp.clip(action, -1, 1)).reshape(self.shape)
 
 
 def action_map(space: spaces.Space[Any]) -> ActionMap:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.envs import host
-from jaxsac.envs.make import make, redirect_mujoco_warnings
+from jaxsac.envs.make import make
 from jaxsac.envs.trail import Trail
 from jaxsac.runner import loop, seeds
 from jaxsac.runner.config import TRAINING_STREAM, RunConfig
@@ -30,7 +30,6 @@ class HostDriver:
         Raises:
           ValueError, ModuleNotFoundError: they cannot be made or learned on.
         """
-        redirect_mujoco_warnings()
         self._config, self._mesh = config, mesh
         self._envs = make_envs(config, config.num_envs)
         self._eval_envs: host.HostEnvs | None = None

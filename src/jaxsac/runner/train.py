@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxsac.envs.families import make_in_jax
+from jaxsac.envs.make import redirect_mujoco_warnings
 from jaxsac.runner import checkpoint, failures, memory, seeds, snapshot
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
@@ -76,6 +77,7 @@ def make_driver(config: RunConfig, mesh: jax.sharding.Mesh) -> Driver:
     Raises:
       ValueError, ModuleNotFoundError: the environment cannot be made or learned on.
     """
+    redirect_mujoco_warnings()
     env = make_in_jax(config.env)
     return HostDriver(config, mesh) if env is None else DeviceDriver(config, env, mesh)
 

@@ -1,0 +1,140 @@
+"""Gymnasium's robots in JAX beside Gymnasium's own, which MuJoCo simulates in C."""
+
+import functools
+import warnings
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsac.envs import device, families
+from jaxsac.envs.make import redirect_mujoco_warnings
+from jaxsac.runner import checkpoint, metrics, train
+from run_examples import Listener, small_run
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+NAMES = ["HalfCheetah-v4", "Hopper-v4", "Walker2d-v4", "Ant-v4"]
+
+
+@functools.cache
+def in_double(name):
+    """The environment in JAX, with its compiled functions, in double precision."""
+    redirect_mujoco_warnings()
+    with jax.enable_x64(True):
+        env = families.make_in_jax(f"mjx:{name}")
+        assert env is not None
+    return env, jax.jit(env.reset), jax.jit(env.step)
+
+
+def original_of(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        env = gymnasium.make(name).unwrapped
+    env.reset(seed=0)
+    return env
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_thirty_steps_are_those_of_the_simulator_in_c(name, x64):
+    env, reset, step = in_double(name)
+    original = original_of(name)
+    rng = np.random.default_rng(1)
+    state = reset(jax.random.key(0))
+    original.set_state(np.asarray(state.motion.qpos), np.asarray(state.motion.qvel))
+    np.testing.assert_array_equal(state.observation, original._get_obs())
+    for number in range(30):
+        action = rng.uniform(-1, 1, env.action.shape)
+        observation, reward, terminated, *_ = original.step(action)
+        state = step(state, action)
+        np.testing.assert_allclose(state.motion.qpos, original.data.qpos, atol=1e-7)
+        np.testing.assert_allclose(state.motion.qvel, original.data.qvel, atol=1e-6)
+        np.testing.assert_allclose(state.observation, observation, atol=1e-6)
+        np.testing.assert_allclose(state.reward, reward, atol=1e-6)
+        assert bool(state.terminated) == terminated
+        assert not state.truncated
+        if terminated:
+            assert number > 10
+            break
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_starts_are_spread_like_gymnasiums(name, x64):
+    env, *_ = in_double(name)
+    original = original_of(name)
+    theirs = np.stack([original.reset()[0] for _ in range(1000)])
+    keys = jax.random.split(jax.random.key(0), 1000)
+    ours = np.asarray(jax.jit(jax.vmap(env.reset))(keys).observation)
+    spread = theirs.std(axis=0)
+    # Five standard errors of a mean; the spread of a thousand is known to about 3 %.
+    np.testing.assert_allclose((ours.mean(axis=0) - theirs.mean(axis=0)) / spread, 0, atol=0.25)
+    np.testing.assert_allclose(ours.std(axis=0) / spread, 1, atol=0.15)
+    # Uniform noise ends at its bounds, and normal noise does not.
+    reach = abs(ours - ours.mean(axis=0)).max(axis=0) / ours.std(axis=0)
+    assert ((reach > 2.5) == (abs(theirs - theirs.mean(axis=0)).max(axis=0) / spread > 2.5)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "fallen", "standing"),
+    [
+        ("Hopper-v4", [(1, 0.69), (2, 0.21), (2, -0.21), (4, 100.1)], [(1, 0.71), (2, 0.19)]),
+        ("Walker2d-v4", [(1, 0.79), (1, 2.01), (2, 1.01), (2, -1.01)], [(1, 0.81), (4, 100.1)]),
+        ("Ant-v4", [(2, 0.19), (2, 1.01)], [(2, 0.21), (2, 0.99), (8, 100.1)]),
+    ],
+)
+def test_a_robot_that_falls_is_told_apart_as_by_gymnasium(name, fallen, standing, x64):
+    env, *_ = in_double(name)
+    original = original_of(name)
+    for index, value in fallen + standing:
+        qpos, qvel = original.init_qpos.copy(), original.init_qvel
+        qpos[index] = value
+        original.data.qpos[:], original.data.qvel[:] = qpos, qvel
+        assert original.is_healthy == ((index, value) in standing)
+        assert bool(env.task.is_healthy(jnp.array(qpos), jnp.array(qvel))) == original.is_healthy
+
+
+@functools.cache
+def short_hopper():
+    redirect_mujoco_warnings()
+    env = families.make_in_jax("mjx:Hopper-v4")
+    env.time_limit = 4
+    return env
+
+
+def test_a_time_limit_is_a_cut_with_the_true_last_observation():
+    env, original = short_hopper(), original_of("Hopper-v4")
+    step = jax.jit(functools.partial(device.step, env))
+    envs, arrival = device.reset(env, jax.random.key(0), 2)
+    rng = np.random.default_rng(0)
+    for number in range(1, 9):
+        before, motion = arrival.observation, envs.state.motion
+        action = rng.uniform(-1, 1, (2, 3)).astype(np.float32)
+        envs, arrival, ended = step(envs, action)
+        transition = arrival.transition
+        assert (transition.discount == 1).all()
+        np.testing.assert_array_equal(transition.observation, before)
+        np.testing.assert_array_equal(ended.mask, number % 4 == 0)
+        # A fresh start has noise of 0.005 at most, the end of four steps of falling has not.
+        assert (abs(envs.state.motion.qvel).max() <= 0.005) == (number % 4 == 0)
+        original.set_state(np.float64(motion.qpos[1]), np.float64(motion.qvel[1]))
+        observation, reward, *_ = original.step(action[1])
+        np.testing.assert_allclose(transition.next_observation[1], observation, atol=1e-4)
+        np.testing.assert_allclose(transition.reward[1], reward, atol=1e-4)
+    assert ended.episode_length.tolist() == [4, 4]
+
+
+def test_a_run_learns_in_it_and_is_saved(tmp_path, monkeypatch):
+    monkeypatch.setitem(families.FAMILIES, "probe", lambda _: short_hopper())
+    config = small_run(env="probe:Hopper", steps=40, seeds=1)
+    assert train.train(config, tmp_path / "run", Listener())
+    assert checkpoint.latest(tmp_path / "run" / "checkpoints") == 40
+    row = metrics.read(metrics.path(tmp_path / "run" / "metrics", 0))[-1]
+    assert row["train_length"] == 4
+    assert row["discarded"] == 0
+
+
+def test_an_unknown_robot_is_refused_with_those_that_there_are():
+    with pytest.raises(ValueError, match=r"'mjx:Humanoid-v4'.*mjx:HalfCheetah-v4.*mjx:Ant-v4"):
+        families.make_in_jax("mjx:Humanoid-v4")
