@@ -208,7 +208,7 @@ def constants(variables, observation):
 
 
 def smooth_q(variables, observation, action):
-    """Far from zero, as returns are; no kink, so that sums over nodes converge to the last digits."""
+    """Far from zero, as returns are; without a kink, so that sums over nodes converge."""
     return 5 + (jnp.sin(2 * action) - action**2).T
 
 

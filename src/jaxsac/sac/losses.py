@@ -122,7 +122,9 @@ def min_q(
     """min_i Q_i(s, a) of K actions (K, B, A) for every state (B, ...): (K, B)."""
     num_samples, batch_size, size = action.shape
     # One flat batch: networks see exactly one batch axis.
-    observation = jax.tree.map(lambda x: jnp.concatenate([x] * num_samples), observation)
+    observation = jax.tree.map(
+        lambda x: jnp.tile(x, (num_samples, *(1,) * (x.ndim - 1))), observation
+    )
     q = networks.q(critic_params, observation, jnp.reshape(action, (-1, size)))
     return jnp.reshape(jnp.min(q, axis=0), (num_samples, batch_size))
 
