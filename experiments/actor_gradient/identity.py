@@ -62,9 +62,7 @@ def draw(mistake: levels.Mistake) -> None:
     )
     axes.loglog(mistake.counts, mistake.distance, "o", color="C0", label="measured")
     axes.axhline(1, color="0.7", linestyle=":")
-    axes.text(
-        mistake.counts[-1], 1.15, "as large as the gradient itself", ha="right", color="0.4"
-    )
+    axes.text(mistake.counts[-1], 1.15, "as large as the gradient itself", ha="right", color="0.4")
     axes.set(
         title="Leaving out the score term: wrong by sample, right in the mean",
         xlabel="samples of ε, n",

@@ -115,6 +115,6 @@ def _grams(networks: Networks, params: Params, observation: PyTree) -> jax.Array
         batch = jax.tree.map(lambda x: x[None], one)
         jacobian = jax.jacrev(lambda p: _outputs(networks, p, batch)[0])(params)
         flat = [leaf.reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(jacobian)]
-        return sum((rows @ rows.T for rows in flat[1:]), flat[0] @ flat[0].T)
+        return jnp.sum(jnp.stack([rows @ rows.T for rows in flat]), axis=0)
 
     return jax.lax.map(gram, observation, batch_size=STATES_AT_ONCE)

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import tyro
 from moments import TERMS, moments
-from runs import Study, agents, visited_states
+from training import Study, agents, visited_states
 
 from jaxsac.runner import metrics
 from jaxsac.runner.run_directory import RunDirectory
