@@ -1,4 +1,4 @@
-"""The study's figures, from its stored tables: `python figures.py --results results/Pendulum-v1`."""
+"""Figures of the study, from its tables: `python figures.py --results results/Pendulum-v1`."""
 
 from __future__ import annotations
 

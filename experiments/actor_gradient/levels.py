@@ -190,7 +190,7 @@ def network() -> Iterator[Row]:
     policy = case.networks.policy(case.actor_params, case.observation)
     action = jnp.tanh(policy.mean + jnp.exp(policy.log_std) * case.noise[0])
     share = float(jnp.mean(jnp.argmin(q_values(case, action), axis=0)))
-    yield Row(2, "network: share of states where critic 2 is the lower, off one half",
+    yield Row(2, "network: both critics are the lower one somewhere: share, off one half",
               abs(share - 0.5), 0.49)  # fmt: skip
 
 
