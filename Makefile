@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train eval test test-slow check-resume faults bench bench-quick lint format clean
+.PHONY: help install train eval test test-slow identity check-resume faults bench bench-quick lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ check-resume: $(INSTALLED) ## Kill a run at random, let it go on, compare: ENV= 
 
 faults: $(INSTALLED) ## Kill 200 runs and damage 500 checkpoints, and write down what came of it (half an hour).
 	$(BIN)/python experiments/faults/faults.py $(ARGS)
+
+identity: $(INSTALLED) ## Show where the terms of the actor's gradient come from, as one table.
+	$(BIN)/python experiments/actor_gradient/identity.py
 
 bench: $(INSTALLED) ## Measure the speed beside other libraries (half an hour): ARGS="--only jaxsac sbx"
 	$(BIN)/python experiments/performance/bench.py $(ARGS)

@@ -40,10 +40,10 @@ def make_batch(seed=0, size=BATCH_SIZE):
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.zeros(()).dtype), batch)
 
 
-def noise_of(key):
-    """The noise of an update: for the next action, then for the action."""
-    shape = (BATCH_SIZE, ACTION_SIZE)
-    return np.asarray(jax.random.normal(key, (2, *shape)))
+def noise_of(key, num_samples=1):
+    """The noise of an update: for the next action, then (K, B, A) for the actor."""
+    noise = jax.random.normal(key, (1 + num_samples, BATCH_SIZE, ACTION_SIZE))
+    return np.asarray(noise[0]), np.asarray(noise[1:])
 
 
 def stack(trees):

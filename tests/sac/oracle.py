@@ -67,7 +67,10 @@ def critic_step(critics, targets, actor, alpha, gamma, batch, noise, log_std_ran
 
 
 def actor_terms(actor, critics, alpha, observation, noise, log_std_range):
-    """Loss, entropy, and the gradients score, entropy path and Q path."""
+    """Loss, entropy, and the gradients score, entropy path, Q path and likelihood ratio.
+
+    One action for every state; its baseline is the objective at the mode.
+    """
     action, log_prob, (inputs, std, inside) = draw(actor, observation, noise, log_std_range)
     x = np.concatenate([observation, action], -1)
     outputs = [forward(net, x) for net in critics]
@@ -89,8 +92,27 @@ def actor_terms(actor, critics, alpha, observation, noise, log_std_range):
     entropy_path = through(d_u, d_u * std * noise)
     d_u = -dq_daction * (1 - action**2)
     q_path = through(d_u, d_u * std * noise)
-    loss = np.mean(alpha * log_prob - q.min(0))
-    return loss, -log_prob.mean(), (score, entropy_path, q_path)
+    objective = alpha * log_prob - q.min(0)
+    mode, mode_log_prob, _ = draw(actor, observation, 0 * noise, log_std_range)
+    baseline = alpha * mode_log_prob - min_q(critics, observation, mode)
+    advantage = (objective - baseline)[:, None]
+    likelihood_ratio = through(advantage * noise / std, advantage * (noise**2 - 1))
+    terms = (score, entropy_path, q_path, likelihood_ratio)
+    return np.mean(objective), -log_prob.mean(), terms
+
+
+def actor_estimates(actor, critics, alpha, observation, noise, log_std_range):
+    """Loss, entropy and the gradient of every estimator, means over the samples (K, B, A)."""
+    samples = [
+        actor_terms(actor, critics, alpha, observation, each, log_std_range) for each in noise
+    ]
+    losses, entropies, terms = zip(*samples, strict=True)
+    score, entropy_path, q_path, likelihood_ratio = (
+        [array / len(noise) for array in add(*gradients)] for gradients in zip(*terms, strict=True)
+    )
+    path = add(entropy_path, q_path)
+    gradients = {"total": add(path, score), "path": path, "score": likelihood_ratio}
+    return np.mean(losses), np.mean(entropies), gradients
 
 
 def add(*networks):
@@ -132,12 +154,10 @@ def update(state, batch, next_action_noise, action_noise, hyper, log_std_range, 
     length = len(state["critics"][0])
     critics = [flat_critics[i : i + length] for i in range(0, len(flat_critics), length)]
 
-    actor_loss, entropy, (score, entropy_path, q_path) = actor_terms(
+    actor_loss, entropy, gradients = actor_estimates(
         state["actor"], critics, alpha, batch.observation, action_noise, log_std_range
     )
-    actor_gradient = add(entropy_path, q_path)
-    if estimator == "total":
-        actor_gradient = add(actor_gradient, score)
+    actor_gradient = gradients[estimator]
     actor, actor_moments = adam(
         state["actor"], state["actor_moments"], actor_gradient, hyper.actor_lr
     )

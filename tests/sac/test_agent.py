@@ -278,7 +278,8 @@ def test_q_values_refuses_actions_for_other_observations(agent):
         ({"hidden_sizes": (16, 0)}, "hidden_sizes"),
         ({"num_critics": 0}, "num_critics"),
         ({"activation": "sigmoid"}, "activation"),
-        ({"actor_gradient": "score"}, "actor_gradient"),
+        ({"actor_gradient": "mean"}, "actor_gradient must be one of"),
+        ({"actor_samples": 0}, "actor_samples must be at least 1"),
         ({"log_std_min": 2.0}, "log_std_min"),
     ],
 )

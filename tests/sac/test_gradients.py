@@ -1,16 +1,29 @@
+import dataclasses
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
-from examples import CONFIG, assert_close, is_identical, make_agent, make_batch, noise_of
+from examples import (
+    BATCH_SIZE,
+    CONFIG,
+    assert_close,
+    is_identical,
+    make_agent,
+    make_batch,
+    noise_of,
+)
 
 import jaxsac
 from jaxsac.sac import networks
 from jaxsac.sac.losses import actor_loss
 from jaxsac.sac.networks import Networks
+from jaxsac.sac.state import ACTOR_GRADIENTS
 
 PATH = jaxsac.Config(hidden_sizes=(16, 16), actor_gradient="path")
+FOUR = jaxsac.Config(hidden_sizes=(16, 16), actor_samples=4)
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 KEY = jax.random.key(7)
@@ -53,19 +66,19 @@ def test_each_term_agrees_with_backpropagation_by_hand():
     state, batch = make_agent(), make_batch()
     critics = oracle.ensemble_from_params(state.critic_params)
     observation = np.asarray(batch.observation)
-    _, action_noise = noise_of(KEY)
+    _, (action_noise,) = noise_of(KEY)
     actor = oracle.from_params(state.actor_params)
     action, _, _ = oracle.draw(actor, observation, action_noise, (-10, 2))
     joint = np.concatenate([observation, action], -1)
     q = np.stack([oracle.forward(net, joint)[0] for net in critics])
     assert set(q.argmin(0).flat) == {0, 1}, "both critics take part in the minimum"
 
-    _, _, expected = oracle.actor_terms(
+    _, _, (*expected, _) = oracle.actor_terms(
         actor, critics, float(np.exp(state.log_alpha)), observation, action_noise, (-10, 2)
     )
     terms = jaxsac.gradient_terms(state, batch, KEY)
     actual = [oracle.from_params(t) for t in (terms.score, terms.entropy_path, terms.q_path)]
-    assert_close(actual, list(expected), rtol=1e-9, atol=1e-12)
+    assert_close(actual, expected, rtol=1e-9, atol=1e-12)
 
 
 def rms(tree):
@@ -89,7 +102,7 @@ def test_batch_mean_of_the_score_vanishes_like_one_over_the_root_of_the_batch_si
         assert rms(a) / rms(b) < 4
 
 
-@pytest.mark.parametrize("config", [CONFIG, PATH], ids=["total", "path"])
+@pytest.mark.parametrize("config", [CONFIG, PATH, FOUR], ids=["total", "path", "four samples"])
 def test_the_update_follows_the_chosen_estimator(config):
     state = make_agent(config=config, critic_lr=0.0)
     terms = jaxsac.gradient_terms(state, make_batch(), KEY)
@@ -105,19 +118,140 @@ def test_the_update_follows_the_chosen_estimator(config):
 
 
 def test_the_estimator_changes_the_gradient_and_not_the_loss():
-    batch = make_batch()
-    total, total_metrics = jaxsac.update(make_agent(), batch, KEY)
-    path, path_metrics = jaxsac.update(make_agent(config=PATH), batch, KEY)
-    np.testing.assert_allclose(path_metrics.actor_loss, total_metrics.actor_loss, rtol=1e-6)
-    np.testing.assert_allclose(path_metrics.entropy, total_metrics.entropy, rtol=1e-6)
-    assert not is_identical(path.actor_params, total.actor_params)
+    state, batch = make_agent(), make_batch()
+    (total, total_metrics), *others = (
+        jaxsac.update(state.replace(config=with_estimator(name)), batch, KEY)
+        for name in ACTOR_GRADIENTS
+    )
+    for other, metrics in others:
+        np.testing.assert_allclose(metrics.actor_loss, total_metrics.actor_loss, rtol=1e-6)
+        np.testing.assert_allclose(metrics.entropy, total_metrics.entropy, rtol=1e-6)
+        assert not is_identical(other.actor_params, total.actor_params)
 
 
 def test_terms_do_not_depend_on_the_configured_estimator():
-    batch = make_batch()
+    state, batch = make_agent(), make_batch()
     assert_close(
-        jaxsac.gradient_terms(make_agent(config=PATH), batch, KEY),
-        jaxsac.gradient_terms(make_agent(), batch, KEY),
+        jaxsac.gradient_terms(state.replace(config=PATH), batch, KEY),
+        jaxsac.gradient_terms(state, batch, KEY),
         rtol=1e-6,
         atol=1e-7,
     )
+
+
+def with_estimator(name):
+    return dataclasses.replace(CONFIG, actor_gradient=name)
+
+
+def gradient_of(state, batch, noise, estimator):
+    gradient, _ = jax.grad(actor_loss, has_aux=True)(
+        state.actor_params, NETWORKS, state.critic_params, jnp.exp(state.log_alpha),
+        batch.observation, noise, estimator,
+    )  # fmt: skip
+    return gradient
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("estimator", ACTOR_GRADIENTS)
+def test_the_gradient_of_four_samples_is_the_mean_of_four_gradients_of_one(estimator):
+    state, batch = make_agent(), make_batch()
+    noise = jax.random.normal(KEY, (4, BATCH_SIZE, 2))
+    four = gradient_of(state, batch, noise, estimator)
+    each = [gradient_of(state, batch, noise[k : k + 1], estimator) for k in range(4)]
+    assert_close(four, jax.tree.map(lambda x: x / 4, add(*each)), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_terms_of_four_samples_are_means_too():
+    state, batch = make_agent(config=FOUR), make_batch()
+    terms = jaxsac.gradient_terms(state, batch, KEY)
+    _, noise = noise_of(KEY, 4)
+    expected = gradient_of(state, batch, jnp.asarray(noise), "total")
+    assert_close(terms.total, expected, rtol=1e-12, atol=1e-14)
+    assert_close(add(terms.score, terms.entropy_path, terms.q_path), expected, 1e-12, 1e-14)
+
+
+def test_one_sample_draws_the_noise_that_it_always_drew():
+    # Two arrays from one draw: the numbers that a seed means must not change.
+    state, batch = make_agent(), make_batch()
+    action_noise = jax.random.normal(KEY, (2, BATCH_SIZE, 2))[1]
+    expected = gradient_of(state, batch, action_noise[None], "total")
+    assert_close(jaxsac.gradient_terms(state, batch, KEY).total, expected, 1e-5, 1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_estimators_agree_in_the_mean_within_their_standard_errors():
+    # The same states and parameters, and noise of its own for each estimator.
+    state, batch = make_agent(), make_batch()
+    mean_and_error = []
+    for seed, estimator in enumerate(ACTOR_GRADIENTS):
+        noise = jax.random.normal(jax.random.key(seed), (4000, 1, BATCH_SIZE, 2))
+        each = jax.jit(jax.vmap(lambda n, e=estimator: gradient_of(state, batch, n, e)))(noise)
+        flat = np.concatenate([np.reshape(x, (4000, -1)) for x in jax.tree.leaves(each)], axis=1)
+        mean_and_error.append((flat.mean(0), flat.std(0) / np.sqrt(4000)))
+    alive = np.all([error > 0 for _, error in mean_and_error], axis=0)  # units that fire
+    (total, error), *others = ((mean[alive], error[alive]) for mean, error in mean_and_error)
+    assert np.mean(np.abs(total) > 4 * error) > 0.5, "there is a mean to agree on"
+    for mean, other_error in others:
+        z = (mean - total) / np.hypot(error, other_error)
+        assert np.abs(z).max() < 5
+        assert np.sqrt(np.mean(z**2)) < 1.5
+
+
+# One dimension, where expectations are sums: nodes and weights of Gauss and Hermite.
+
+
+def constants(variables, observation):
+    """A policy whose mean and log std are the parameters, whatever the state."""
+    mean, log_std = variables["params"]
+    return jnp.full((len(observation), 1), mean), jnp.full((len(observation), 1), log_std)
+
+
+def smooth_q(variables, observation, action):
+    """Far from zero, as returns are; without a kink, so that sums over nodes converge."""
+    return 5 + (jnp.sin(2 * action) - action**2).T
+
+
+ONE_DIMENSION = Networks(SimpleNamespace(apply=constants), SimpleNamespace(apply=smooth_q))
+ONE_STATE, ALPHA = jnp.zeros((1, 1)), 0.3
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
+WEIGHTS = WEIGHTS / np.sqrt(2 * np.pi)
+
+
+def loss_of_one_sample(params, node, estimator):
+    noise = jnp.reshape(node, (1, 1, 1))
+    return actor_loss(params, ONE_DIMENSION, {}, ALPHA, ONE_STATE, noise, estimator)[0]
+
+
+def expectation(function, params, estimator):
+    return WEIGHTS @ np.asarray(jax.vmap(function, (None, 0, None))(params, NODES, estimator))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("estimator", ACTOR_GRADIENTS)
+@pytest.mark.parametrize("params", [(0.3, -0.5), (-0.8, -1.5), (0.0, -0.1)])
+def test_the_expectation_of_every_estimator_is_the_gradient_of_the_expectation(estimator, params):
+    params, step = jnp.array(params), 1e-5
+    differences = [
+        expectation(loss_of_one_sample, params + d, estimator)
+        - expectation(loss_of_one_sample, params - d, estimator)
+        for d in step * jnp.eye(2)
+    ]
+    mean = expectation(jax.grad(loss_of_one_sample), params, estimator)
+    np.testing.assert_allclose(mean, np.array(differences) / (2 * step), rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.usefixtures("x64")
+def test_the_baseline_leaves_the_expectation_and_takes_away_variance():
+    mean, log_std = 0.3, -0.5
+    u = mean + np.exp(log_std) * NODES
+    log_derivative = 2 * (np.log(2) - np.abs(u) - np.log1p(np.exp(-2 * np.abs(u))))
+    log_prob = -(NODES**2) / 2 - log_std - np.log(2 * np.pi) / 2 - log_derivative
+    objective = ALPHA * log_prob - 5 - np.sin(2 * np.tanh(u)) + np.tanh(u) ** 2
+    score = np.stack([NODES / np.exp(log_std), NODES**2 - 1], -1)
+    plain = objective[:, None] * score  # the likelihood ratio without a baseline
+    estimates = jax.vmap(jax.grad(loss_of_one_sample), (None, 0, None))(
+        jnp.array([mean, log_std]), NODES, "score"
+    )
+    np.testing.assert_allclose(WEIGHTS @ estimates, WEIGHTS @ plain, rtol=1e-9)
+    assert np.all(WEIGHTS @ np.square(estimates) < WEIGHTS @ plain**2)

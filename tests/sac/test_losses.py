@@ -11,16 +11,23 @@ from examples import assert_close, make_agent, make_batch, noise_of
 import jaxsac
 from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
 from jaxsac.sac.networks import Networks
+from jaxsac.sac.state import ACTOR_GRADIENTS
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize(("estimator", "num_critics"), [("total", 2), ("path", 3)])
-def test_every_state_leaf_and_metric_follows_a_float64_numpy_oracle(estimator, num_critics):
+@pytest.mark.parametrize(
+    ("estimator", "num_samples", "num_critics"),
+    [("total", 1, 2), ("path", 1, 3), ("score", 1, 2), ("total", 4, 2), ("score", 3, 3)],
+)
+def test_every_state_leaf_and_metric_follows_a_float64_numpy_oracle(
+    estimator, num_samples, num_critics
+):
     # A narrow range of log std, so that some of the batch is clipped and some is not.
     config = jaxsac.Config(
         hidden_sizes=(16, 16),
         num_critics=num_critics,
         actor_gradient=estimator,
+        actor_samples=num_samples,
         log_std_min=-0.7,
         log_std_max=0.4,
     )
@@ -31,8 +38,9 @@ def test_every_state_leaf_and_metric_follows_a_float64_numpy_oracle(estimator, n
         batch, key = make_batch(step), jax.random.key(100 + step)
         state, metrics = jaxsac.update(state, batch, key)
         expected, expected_metrics = oracle.update(
-            expected, jax.tree.map(np.asarray, batch), *noise_of(key), hyper, (-0.7, 0.4), estimator
-        )
+            expected, jax.tree.map(np.asarray, batch), *noise_of(key, num_samples), hyper,
+            (-0.7, 0.4), estimator,
+        )  # fmt: skip
         assert_close(oracle.from_state(state), expected, rtol=1e-7, atol=1e-9)
         assert_close(metrics._asdict(), expected_metrics, rtol=1e-9, atol=1e-12)
         assert int(state.step) == step + 1
@@ -89,11 +97,12 @@ def test_a_terminated_transition_ignores_what_follows_and_a_truncated_one_does_n
     assert target_mean(batch, 1) != target_mean(other, 1)
 
 
-@pytest.mark.parametrize("estimator", ["total", "path"])
-def test_actor_loss_is_the_temperature_times_log_prob_minus_the_lowest_q(estimator):
+@pytest.mark.parametrize("estimator", ACTOR_GRADIENTS)
+@pytest.mark.parametrize("num_samples", [1, 3])
+def test_actor_loss_is_the_temperature_times_log_prob_minus_the_lowest_q(estimator, num_samples):
     loss, info = actor_loss(
         ACTOR_PARAMS, CONSTANTS, jnp.array([3.0, 2.0]), ALPHA, jnp.ones((4, 1)),
-        jnp.zeros((4, 1)), estimator,
+        jnp.zeros((num_samples, 4, 1)), estimator,
     )  # fmt: skip
     np.testing.assert_allclose(loss, ALPHA * log_prob_at_the_mean() - 2.0, rtol=1e-6)
     np.testing.assert_allclose(info.entropy, -log_prob_at_the_mean(), rtol=1e-6)

@@ -87,7 +87,7 @@ def test_every_value_arrives():
         "batch_size": 12, "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4,
         "log_every": 11, "checkpoint_every": 55, "env_timeout": 8.5, "seed_layout": "vmap",
         "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3, "layer_norm": True,
-        "actor_gradient": "path", "log_std_min": -4.0, "log_std_max": 1.0,
+        "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,
         "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
         "target_entropy": -0.5, "initial_alpha": 0.125,
     }  # fmt: skip
@@ -165,6 +165,7 @@ def test_a_refusal_is_one_line_and_exit_status_1(arguments, reason, tmp_path, ca
         (["--seeds", "0"], "seeds must be at least 1"),
         (["--gamma", "1.5"], "gamma must be between 0 and 1"),
         (["--num-critics", "0"], "num_critics must be at least 1"),
+        (["--actor-samples", "0"], "actor_samples must be at least 1"),
         (["--hidden-sizes", "8", "0"], "hidden_sizes must be positive"),
         (["--batch-size", "1000"], "batch_size 1000 is more than replay holds"),
     ],

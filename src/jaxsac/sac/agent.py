@@ -212,7 +212,8 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
       key: PRNG key.
 
     Returns:
-      Four pytrees shaped like the actor's parameters, gradients of a loss to be minimised.
+      Four pytrees shaped like the actor's parameters, gradients of a loss to be minimised, means
+      over the batch and over the `actor_samples` of each state.
 
     Raises:
       ValueError: as `update`.
@@ -242,10 +243,8 @@ def _adam(learning_rate: Scalar) -> optax.GradientTransformation:
 
 
 def _noise(state: State, batch_size: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Standard normal noise for the next action and for the action, each (B, A)."""
-    struct = state.action_spec.tree
+    """Standard normal noise for the next action, (B, A), and for the actor's, (K, B, A)."""
+    struct, num_samples = state.action_spec.tree, state.config.actor_samples
     # One draw: on a CPU the generator costs more to start than to run.
-    next_action_noise, action_noise = jax.random.normal(
-        key, (2, batch_size, *struct.shape), struct.dtype
-    )
-    return next_action_noise, action_noise
+    noise = jax.random.normal(key, (1 + num_samples, batch_size, *struct.shape), struct.dtype)
+    return noise[0], noise[1:]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsac.sac import distributions
-from jaxsac.sac.losses import actor_loss
+from jaxsac.sac.losses import actor_loss, min_q
 from jaxsac.sac.networks import Networks
 from jaxsac.types import Params, PyTree
 
@@ -38,7 +38,7 @@ class GradientTerms(NamedTuple):
     q_path: Params
     """-∇_a Q(s, a) ∇_φ f_φ(ε; s): the critic's part through the sample."""
     total: Params
-    """`jax.grad` of the actor loss."""
+    """`jax.grad` of the actor loss, whose estimator is then "total"."""
 
 
 def minimize(
@@ -74,7 +74,7 @@ def actor_gradient_terms(
       critic_params: θ.
       alpha: temperature, scalar.
       observation: states (B, ...).
-      noise: ε, standard normal (B, A).
+      noise: ε, standard normal (K, B, A).
     """
 
     def entropy_term(path: Params, density: Params) -> jax.Array:
@@ -87,7 +87,7 @@ def actor_gradient_terms(
 
     def q_term(path: Params) -> jax.Array:
         action, _ = distributions.sample_and_log_prob(noise, networks.policy(path, observation))
-        return -jnp.mean(jnp.min(networks.q(critic_params, observation, action), axis=0))
+        return -jnp.mean(min_q(networks, critic_params, observation, action))
 
     entropy_path, score = jax.grad(entropy_term, argnums=(0, 1))(actor_params, actor_params)
     q_path = jax.grad(q_term)(actor_params)

@@ -74,9 +74,19 @@ def actor_loss(
     noise: jax.Array,
     actor_gradient: str = "total",
 ) -> tuple[jax.Array, ActorInfo]:
-    """Reparameterized policy objective.
+    """Policy objective, with a choice of how to estimate its gradient.
 
     J(φ) = E[ α log π_φ(a|s) - min_i Q_i(s, a) ], a = f_φ(ε; s)
+
+    φ enters log π_φ(a|s) twice, through the sample and through the density. Every estimator has
+    the value of J and, in expectation over ε, its gradient; they differ in the places where φ is
+    seen:
+
+    - "total": in both, which is the derivative of the sampled objective as it stands;
+    - "path": in the sample alone. Dropped is α ∇_φ log π_φ(a|s)|_a, whose expectation is zero;
+    - "score": in the density alone, (α log π - min_i Q_i - b(s)) ∇_φ log π_φ(a|s)|_a, the
+      likelihood ratio. Its baseline b(s) is the objective at the mode, a = tanh(mean): it does
+      not depend on ε, so it takes away variance and leaves the expectation.
 
     Args:
       actor_params: φ, trained here.
@@ -84,16 +94,39 @@ def actor_loss(
       critic_params: θ.
       alpha: temperature, scalar.
       observation: states (B, ...).
-      noise: ε, standard normal (B, A).
-      actor_gradient: "total" differentiates log π_φ through the sample and through the density.
-        "path" differentiates through the sample only, which drops the score term
-        α ∇_φ log π_φ(a|s)|_a, whose expectation is zero. The value is the same.
+      noise: ε, standard normal (K, B, A): K actions for every state.
+      actor_gradient: "total", "path" or "score".
     """
     policy = networks.policy(actor_params, observation)
-    density = jax.lax.stop_gradient(policy) if actor_gradient == "path" else policy
-    action, log_prob = distributions.sample_and_log_prob(noise, policy, density)
-    q = jnp.min(networks.q(critic_params, observation, action), axis=0)
-    return jnp.mean(alpha * log_prob - q), ActorInfo(entropy=-jnp.mean(log_prob))
+    fixed = jax.lax.stop_gradient(policy)
+    sampled = fixed if actor_gradient == "score" else policy
+    density = fixed if actor_gradient == "path" else policy
+    action, log_prob = distributions.sample_and_log_prob(noise, sampled, density)
+    q = min_q(networks, critic_params, observation, action)
+    info = ActorInfo(entropy=-jnp.mean(log_prob))
+    if actor_gradient != "score":
+        return jnp.mean(alpha * log_prob - q), info
+
+    mode, mode_log_prob = distributions.sample_and_log_prob(jnp.zeros_like(noise[:1]), fixed)
+    baseline = alpha * mode_log_prob - min_q(networks, critic_params, observation, mode)
+    fixed_log_prob = jax.lax.stop_gradient(log_prob)
+    objective = alpha * fixed_log_prob - q  # sees no φ: it is the weight of ∇ log π
+    # The last factor is zero in value.
+    surrogate = objective + (objective - baseline) * (log_prob - fixed_log_prob)
+    return jnp.mean(surrogate), info
+
+
+def min_q(
+    networks: Networks, critic_params: Params, observation: PyTree, action: jax.Array
+) -> jax.Array:
+    """min_i Q_i(s, a) of K actions (K, B, A) for every state (B, ...): (K, B)."""
+    num_samples, batch_size, size = action.shape
+    # One flat batch: networks see exactly one batch axis.
+    observation = jax.tree.map(
+        lambda x: jnp.tile(x, (num_samples, *(1,) * (x.ndim - 1))), observation
+    )
+    q = networks.q(critic_params, observation, jnp.reshape(action, (-1, size)))
+    return jnp.reshape(jnp.min(q, axis=0), (num_samples, batch_size))
 
 
 def alpha_loss(

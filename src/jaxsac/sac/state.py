@@ -13,6 +13,7 @@ from jaxsac.types import Params, Spec
 
 Scalar = float | jax.Array
 ACTIVATIONS = ("relu", "tanh", "silu", "gelu", "elu")
+ACTOR_GRADIENTS = ("total", "path", "score")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +28,11 @@ class Config:
     """Size of the critic ensemble; targets and the actor use the minimum over all of it."""
     layer_norm: bool = False
     """LayerNorm before each activation."""
-    actor_gradient: Literal["total", "path"] = "total"
-    """Estimator of the actor's gradient: total, or path (the score term left out)."""
+    actor_gradient: Literal["total", "path", "score"] = "total"
+    """Estimator of the actor's gradient: total, path (the score term left out) or score (the
+    likelihood ratio with a baseline)."""
+    actor_samples: int = 1
+    """Actions drawn for each state of a batch in the actor's loss."""
     log_std_min: float = -10.0
     """Lower clip of the policy's log standard deviation (before tanh)."""
     log_std_max: float = 2.0
@@ -46,8 +50,12 @@ class Config:
             raise ValueError(f"num_critics must be at least 1, got {self.num_critics}.")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {ACTIVATIONS}, got {self.activation!r}.")
-        if self.actor_gradient not in ("total", "path"):
-            raise ValueError(f"actor_gradient must be total or path, got {self.actor_gradient!r}.")
+        if self.actor_gradient not in ACTOR_GRADIENTS:
+            raise ValueError(
+                f"actor_gradient must be one of {ACTOR_GRADIENTS}, got {self.actor_gradient!r}."
+            )
+        if self.actor_samples < 1:
+            raise ValueError(f"actor_samples must be at least 1, got {self.actor_samples}.")
         if not self.log_std_min < self.log_std_max:
             raise ValueError(
                 f"log_std_min {self.log_std_min} is not below log_std_max {self.log_std_max}."
@@ -102,7 +110,7 @@ class Metrics(NamedTuple):
     alpha: jax.Array
     """Temperature used in this update."""
     entropy: jax.Array
-    """Batch estimate of the policy's entropy, nats."""
+    """Estimate of the policy's entropy from all actions drawn in the batch, nats."""
     q_mean: jax.Array
     """Mean prediction over batch and ensemble."""
     target_mean: jax.Array

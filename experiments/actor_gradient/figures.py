@@ -1,0 +1,166 @@
+"""Figures of the study, from its tables: `python figures.py --results results/Pendulum-v1`."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import tyro
+from moments import TERMS
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+ESTIMATORS = {"total": (1, 1, 1, 0), "path": (0, 1, 1, 0), "score": (0, 0, 0, 1)}
+"""As sums of `moments.TERMS`."""
+LABELS = {"total": "total", "path": "path", "score": "score", "samples4": "total, 4 samples"}
+COLORS = {"total": "C0", "path": "C1", "score": "C2", "samples4": "C3"}
+BATCH_SIZE = 256
+
+Table = dict[tuple[str, int], dict[str, np.ndarray]]
+"""By variant and step: (seeds, 4, 4) of each part of `moments.Moments`."""
+
+
+def draw(results: Path) -> None:
+    """Prints the numbers behind the figures and draws them.
+
+    Args:
+      results: folder with returns.csv and moments.csv; the figures go there too.
+    """
+    table = load(results / "moments.csv")
+    _draw_variance(table, results)
+    _draw_returns(results)
+    for step in steps_of(table, "total"):
+        ratios = {name: signal_to_noise(table["total", step], name) for name in ESTIMATORS}
+        print(f"step {step:,}: " + ", ".join(f"{n} {r.mean():.2f}" for n, r in ratios.items()))
+
+
+def load(file: Path) -> Table:
+    """The stored moments as symmetric matrices."""
+    rows = defaultdict(lambda: defaultdict(list))
+    with file.open() as lines:
+        for row in csv.DictReader(lines):
+            for part in ("mean", "noise", "states"):
+                matrix = np.zeros((len(TERMS), len(TERMS)))
+                for i, x in enumerate(TERMS):
+                    for j in range(i, len(TERMS)):
+                        matrix[i, j] = matrix[j, i] = float(row[f"{part}:{x}:{TERMS[j]}"])
+                rows[row["variant"], int(row["step"])][part].append(matrix)
+    return {k: {part: np.array(m) for part, m in parts.items()} for k, parts in rows.items()}
+
+
+def steps_of(table: Table, variant: str) -> list[int]:
+    """The steps at which a variant was measured."""
+    return sorted(step for name, step in table if name == variant)
+
+
+def square(matrices: np.ndarray, estimator: str) -> np.ndarray:
+    """⟨g, g⟩ of an estimator for each seed, from those of its terms."""
+    weights = np.array(ESTIMATORS[estimator], float)
+    return np.maximum(np.einsum("i,sij,j->s", weights, matrices, weights), 0)
+
+
+def signal_to_noise(
+    parts: dict[str, np.ndarray], estimator: str, num_samples: int = 1
+) -> np.ndarray:
+    """Norm of the mean over the standard deviation of a batch's gradient, by seed."""
+    variance = square(parts["states"], estimator) + square(parts["noise"], estimator) / num_samples
+    return np.sqrt(square(parts["mean"], estimator) / (variance / BATCH_SIZE))
+
+
+def correlation(matrices: np.ndarray, x: str, y: str) -> np.ndarray:
+    """Cosine of two terms, by seed."""
+    i, j = TERMS.index(x), TERMS.index(y)
+    return matrices[:, i, j] / np.sqrt(matrices[:, i, i] * matrices[:, j, j])
+
+
+def _line(axes: Axes, steps: list[int], values: list[np.ndarray], **style: Any) -> None:
+    """The mean over seeds, and a band from the lowest to the highest."""
+    stacked = np.array(values)
+    (line,) = axes.plot(steps, stacked.mean(1), marker="o", markersize=3, **style)
+    axes.fill_between(
+        steps, stacked.min(1), stacked.max(1), color=line.get_color(), alpha=0.15, linewidth=0
+    )
+
+
+def _draw_variance(table: Table, results: Path) -> None:
+    """The agents of the run `total`: size of the terms, their correlation, signal to noise."""
+    steps = steps_of(table, "total")
+    parts = [table["total", step] for step in steps]
+    figure, (top, middle, bottom) = plt.subplots(
+        3, 1, figsize=(7.5, 10.5), sharex=True, layout="constrained"
+    )
+    names = {"score": "score", "entropy_path": "entropy path", "q_path": "Q path"}
+    for index, (term, label) in enumerate(names.items()):
+        i = TERMS.index(term)
+        values = [np.sqrt(p["noise"][:, i, i]) for p in parts]
+        _line(top, steps, values, label=label, color=f"C{index + 4}")
+    mean = [np.sqrt(square(p["mean"], "total")) for p in parts]
+    _line(top, steps, mean, label="norm of the mean gradient", color="0.3", linestyle="--")
+    top.set(yscale="log", ylabel="standard deviation over ε", title="Noise of one action's terms")
+    pairs = (("score", "entropy_path"), ("score", "q_path"), ("entropy_path", "q_path"))
+    for index, (x, y) in enumerate(pairs):
+        values = [correlation(p["noise"], x, y) for p in parts]
+        _line(middle, steps, values, label=f"{names[x]} and {names[y]}", color=f"C{index + 4}")
+    middle.axhline(0, color="0.7", linewidth=0.8)
+    middle.set(ylim=(-1.05, 1.05), ylabel="cosine", title="How the noise of the terms correlates")
+    for name in ESTIMATORS:
+        values = [signal_to_noise(p, name) for p in parts]
+        _line(bottom, steps, values, label=LABELS[name], color=COLORS[name])
+    values = [signal_to_noise(p, "total", 4) for p in parts]
+    _line(bottom, steps, values, label=LABELS["samples4"], color=COLORS["samples4"])
+    bottom.set(
+        xscale="log",
+        yscale="log",
+        xlabel="environment steps (learning starts at the first point)",
+        ylabel="‖mean‖ / standard deviation",
+        title=f"Signal to noise of a gradient from {BATCH_SIZE} states",
+    )
+    for axes in (top, middle, bottom):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=9, ncols=2)
+    figure.suptitle(f"{results.name}: the actor's gradient during training (band: all seeds)")
+    figure.savefig(results / "variance.png", dpi=120)
+
+
+def _draw_returns(results: Path) -> None:
+    """Every variant's mean return over seeds, with a 95 % interval of Student's t."""
+    curves = defaultdict(lambda: defaultdict(list))
+    with (results / "returns.csv").open() as lines:
+        for row in csv.DictReader(lines):
+            curves[row["variant"]][int(float(row["step"]))].append(float(row["eval_return"]))
+    figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
+    count = len(next(iter(curves["total"].values())))
+    for variant, points in curves.items():
+        steps, values = list(points), np.array(list(points.values()))
+        half = _t_quantile(count) * values.std(1, ddof=1) / np.sqrt(count)
+        mean, color = values.mean(1), COLORS[variant]
+        axes.plot(steps, mean, color=color, label=LABELS[variant])
+        axes.fill_between(steps, mean - half, mean + half, color=color, alpha=0.13, linewidth=0)
+        late = values[np.array(steps) > max(steps) / 2].mean(0)
+        area = values.mean(0)
+        print(f"{variant}: second half {late.mean():.1f} ± {late.std(ddof=1):.1f}, "
+              f"whole curve {area.mean():.1f} ± {area.std(ddof=1):.1f}")  # fmt: skip
+    axes.set(
+        title=f"{results.name}: evaluation return, mean of {count} seeds, 95 % intervals",
+        xlabel="environment steps",
+        ylabel="return",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(results / "returns.png", dpi=120)
+
+
+def _t_quantile(count: int) -> float:
+    """97.5 % of Student's t with count - 1 degrees of freedom."""
+    return {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}[count]
+
+
+if __name__ == "__main__":
+    tyro.cli(draw)
