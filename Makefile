@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train eval test test-slow identity check-resume faults bench bench-quick lint format clean
+.PHONY: help install train sweep eval test test-slow identity check-resume faults bench bench-quick lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 train: $(INSTALLED) ## Train: ENV= SEEDS= STEPS= RUN= (run directory) ARGS= (any other option).
 	$(BIN)/jaxsac train --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) --run-dir '$(RUN)' $(ARGS)
+
+sweep: $(INSTALLED) ## Train a grid: ENV= SEEDS= STEPS= ARGS="--set actor_lr=1e-4,1e-3 --set gamma=0.9,0.99"
+	$(BIN)/jaxsac sweep --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) $(ARGS)
 
 eval: $(INSTALLED) ## Evaluate a run's policies: RUN= (run directory) ARGS=
 	$(BIN)/jaxsac eval --run-dir '$(RUN)' $(ARGS)

@@ -45,8 +45,9 @@ def _returns(study: Study) -> Iterator[dict[str, Any]]:
     """The evaluations of every variant and seed."""
     for variant in study.variants:
         run = RunDirectory(study.directory(variant))
-        for member in run.config().members:
-            for row in metrics.read(metrics.path(run.metrics, member)):
+        config = run.config()
+        for member, name in zip(config.member_seeds, config.member_names, strict=True):
+            for row in metrics.read(metrics.path(run.metrics, name)):
                 if row["eval_return"] is not None:
                     names = ("step", "eval_return", "train_return", "entropy", "alpha")
                     yield {"variant": variant, "seed": member} | {n: row[n] for n in names}

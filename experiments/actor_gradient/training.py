@@ -145,7 +145,9 @@ def visited_states(directory: Path, count: int) -> PyTree:
     driver = runner.make_driver(config, mesh)
     structs = runner.learning_structs(config, driver, mesh)
     checkpoints = RunDirectory(directory).checkpoints
-    snapshot.load(checkpoints, config.steps, config.members, driver, structs, seeds.sharding(mesh))
+    snapshot.load(
+        checkpoints, config.steps, config.member_names, driver, structs, seeds.sharding(mesh)
+    )
     driver.close()
     keys = jax.random.split(jax.random.key(0), config.seeds)
     batches = jax.vmap(replay.sample, (0, 0, None))(

@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jaxsac.runner import sweep
 from jaxsac.runner import train as runner
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
 from jaxsac.runner.saved import evaluate_run, explain_failure
 from jaxsac.sac.state import Scalar
-from jaxsac.tools import doctor, report
+from jaxsac.tools import doctor, report, sweep_report
 from jaxsac.tools.display import Display
 
 REFUSALS = (
@@ -55,6 +56,43 @@ class Train:
             )
             return 130
         print(f"run: {directory}" + (f"\nlearning curve: {picture}" if picture else ""))
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Train every seed at every point of a grid or a random search, and compare them."""
+
+    config: RunConfig
+    set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A setting to sweep over: name=value,value for a grid, name=low:high to draw from. Again for
+    each setting. Hyperparameters train together in one program, all else one after the other."""
+    samples: int | None = None
+    """Points to draw at random; the whole grid by default."""
+    run_dir: Path | None = None
+    """Directory to write; runs/sweep-<env> by default. Each group of points is a run within."""
+
+    def run(self) -> int:
+        """Trains group after group and leaves sweep.csv and sweep.png."""
+        groups = sweep.plan(self.config, self.set, self.samples)
+        directory = self.run_dir or default_directory(f"sweep-{self.config.env}")
+        for number, group in enumerate(groups, start=1):
+            with Display(group.config) as display:
+                display.message(
+                    f"group {number} of {len(groups)}, {group.name}: {len(group.points)} points × "
+                    f"{self.config.seeds} seeds"
+                )
+                complete = runner.train(group.config, directory / group.name, display)
+            if not complete:
+                print(f"jaxsac: stopped; the same command goes on in {directory}.", file=sys.stderr)
+                return 130
+        column = "eval_return" if self.config.eval_every else "train_return"
+        rows = list(sweep.rows(directory, groups))
+        scores = sweep.scores(rows, column)
+        sweep.write_table(directory / "sweep.csv", rows)
+        sweep_report.picture(directory / "sweep.png", groups, rows, scores, column)
+        Console().print(sweep_report.table(groups, scores))
+        print(f"table: {directory / 'sweep.csv'}\npicture: {directory / 'sweep.png'}")
         return 0
 
 
@@ -136,10 +174,11 @@ def run(arguments: list[str]) -> int:
         return 1
 
 
-def parse(arguments: list[str]) -> Train | Eval | ReplayFailure | Doctor:
+def parse(arguments: list[str]) -> Train | Sweep | Eval | ReplayFailure | Doctor:
     """The command that the arguments ask for; exits with a message on unusable ones."""
     commands: dict[str, Any] = {
         "train": Train,
+        "sweep": Sweep,
         "eval": Eval,
         "replay-failure": ReplayFailure,
         "doctor": Doctor,

@@ -1,0 +1,207 @@
+"""Sweeps: grids and random searches over settings, in as few programs as possible.
+
+Hyperparameters are leaves of the state, so all their values train together in one program. What
+is static (network sizes, the batch size) needs a program for each value: a group, one after the
+other.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxsac.runner import metrics
+from jaxsac.runner.config import RunConfig
+from jaxsac.runner.run_directory import RunDirectory
+from jaxsac.sac.state import Config, Hyperparameters
+
+HYPERPARAMETERS = tuple(f.name for f in dataclasses.fields(Hyperparameters))
+NETWORK = tuple(f.name for f in dataclasses.fields(Config) if f.name not in ("actor", "critic"))
+RUN = ("num_envs", "learning_starts", "utd", "batch_size", "replay_capacity")
+LAST = 0.2
+"""Share of a run's steps over which its score is taken."""
+
+Point = dict[str, Any]
+"""A value for each setting that is swept over."""
+
+
+class Range(NamedTuple):
+    """Numbers to draw from: by their logarithm when both ends are positive."""
+
+    low: float
+    high: float
+
+    def draw(self, chance: np.random.Generator) -> float:
+        """One number, uniform or log-uniform."""
+        if self.low > 0:
+            return float(np.exp(chance.uniform(math.log(self.low), math.log(self.high))))
+        return float(chance.uniform(self.low, self.high))
+
+
+class Group(NamedTuple):
+    """Points that one program trains."""
+
+    name: str
+    """Its run directory."""
+    config: RunConfig
+    points: list[Point]
+    """In the order of `config.points`."""
+
+
+def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None) -> list[Group]:
+    """The groups of a sweep.
+
+    Args:
+      base: everything that is not swept over.
+      settings: `name=value,value` for each setting, or `name=low:high` to draw numbers from.
+      samples: points to draw at random, the same for the same settings; by default the whole grid.
+
+    Raises:
+      ValueError: a setting that there is not, a value that it cannot take, or a range without
+        `samples`.
+    """
+    choices = dict(_parse(base, text) for text in settings)
+    if not choices:
+        raise ValueError("nothing to sweep over: give settings, such as actor_lr=1e-4,3e-4.")
+    if len(choices) < len(settings):
+        raise ValueError(f"a setting is given twice in {list(settings)}.")
+    groups: dict[str, list[Point]] = {}
+    for point in _points(choices, samples):
+        static = [f"{name}={point[name]}" for name in point if name not in HYPERPARAMETERS]
+        groups.setdefault(" ".join(static) or "all", []).append(point)
+    return [Group(_file_name(name), _config(base, ps), ps) for name, ps in groups.items()]
+
+
+def rows(directory: Path, groups: list[Group]) -> Iterator[dict[str, Any]]:
+    """Every row of every member's metrics, with its settings and seed: one tidy table.
+
+    Args:
+      directory: of the sweep.
+      groups: as planned; those that have no metrics yet are left out.
+    """
+    number = 0
+    for group in groups:
+        run, config = RunDirectory(directory / group.name), group.config
+        for index, name in enumerate(config.member_names):
+            point = index // config.seeds
+            file = metrics.path(run.metrics, name)
+            for row in metrics.read(file) if file.exists() else []:
+                yield {
+                    "member": f"{group.name}/{name}",
+                    "point": number + point,
+                    **group.points[point],
+                    "seed": config.member_seeds[index],
+                    "step": int(row["step"] or 0),
+                    "train_return": row["train_return"],
+                    "eval_return": row["eval_return"],
+                }
+        number += len(group.points)
+
+
+def write_table(file: Path, table: list[dict[str, Any]]) -> None:
+    """Writes the rows as CSV."""
+    with file.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def scores(table: list[dict[str, Any]], column: str) -> dict[int, np.ndarray]:
+    """By point: the score of each seed, its mean return in the last fifth of the steps.
+
+    Args:
+      table: from `rows`.
+      column: "eval_return", or "train_return" of a sweep without evaluation.
+    """
+    start = (1 - LAST) * max(row["step"] for row in table)
+    late = [row for row in table if row["step"] > start and row[column] is not None]
+    found: dict[int, np.ndarray] = {}
+    for point in sorted({row["point"] for row in late}):
+        mine = [row for row in late if row["point"] == point]
+        by_seed = [
+            np.mean([row[column] for row in mine if row["seed"] == seed])
+            for seed in sorted({row["seed"] for row in mine})
+        ]
+        found[point] = np.array(by_seed)
+    return found
+
+
+def _parse(base: RunConfig, text: str) -> tuple[str, list[Any] | Range]:
+    name, equals, values = text.partition("=")
+    name = name.replace("-", "_")
+    if not equals or name not in (*HYPERPARAMETERS, *NETWORK, *RUN):
+        raise ValueError(
+            f"cannot sweep over {text!r}: give name=value,value with one of "
+            f"{', '.join(sorted((*HYPERPARAMETERS, *NETWORK, *RUN)))}."
+        )
+    try:
+        if ":" in values:
+            low, high = map(float, values.split(":"))
+            if not low < high or name not in HYPERPARAMETERS:
+                raise ValueError("a range is low:high, of a hyperparameter")
+            return name, Range(low, high)
+        return name, [_value(base, name, each) for each in values.split(",")]
+    except ValueError as error:
+        raise ValueError(f"cannot sweep over {text!r}: {error}.") from error
+
+
+def _value(base: RunConfig, name: str, text: str) -> Any:
+    """The text as a value of the type that the setting has."""
+    if name in HYPERPARAMETERS:
+        return float(text)
+    default = getattr(base.agent if name in NETWORK else base, name)
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"{text!r} is neither true nor false")
+        return text.lower() == "true"
+    if isinstance(default, tuple):  # hidden sizes: 256x256
+        return tuple(int(size) for size in text.split("x"))
+    return type(default)(text)
+
+
+def _points(choices: dict[str, list[Any] | Range], samples: int | None) -> list[Point]:
+    if samples is None:
+        ranges = [name for name, values in choices.items() if isinstance(values, Range)]
+        if ranges:
+            raise ValueError(f"{', '.join(ranges)} has a range: say how many points to draw.")
+        grid = itertools.product(*choices.values())
+        return [dict(zip(choices, values, strict=True)) for values in grid]
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples}.")
+    chance = np.random.default_rng(0)
+
+    def draw(values: list[Any] | Range) -> Any:
+        if isinstance(values, Range):
+            return values.draw(chance)
+        return values[chance.integers(len(values))]
+
+    return [{name: draw(values) for name, values in choices.items()} for _ in range(samples)]
+
+
+def _config(base: RunConfig, points: list[Point]) -> RunConfig:
+    """The run that trains points which differ in hyperparameters alone."""
+    first = points[0]
+    network = {name: first[name] for name in first if name in NETWORK}
+    run = {name: first[name] for name in first if name in RUN}
+    swept = {
+        name: tuple(point[name] for point in points) if len(points) > 1 else first[name]
+        for name in first
+        if name in HYPERPARAMETERS
+    }
+    return dataclasses.replace(
+        base,
+        agent=dataclasses.replace(base.agent, **network),
+        hyperparameters=base.hyperparameters.replace(**swept),
+        **run,
+    )
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "=._-" else "_" for c in name)
