@@ -97,7 +97,8 @@ def test_a_member_learns_in_a_sweep_what_it_learns_alone(tmp_path):
 def test_the_command_leaves_a_tidy_table_and_a_picture_and_goes_on(tmp_path, capsys):
     command = [
         "sweep", "--env", "probe_environments:Drift-v0", "--seeds", "2", "--steps", "60",
-        "--learning-starts", "20", "--batch-size", "8", "--replay-capacity", "200", "--eval-every", "20",
+        "--learning-starts", "20", "--batch-size", "8", "--replay-capacity", "200",
+        "--eval-every", "20",
         "--eval-episodes", "2", "--log-every", "20", "--hidden-sizes", "8", "--set",
         "actor_lr=1e-3,1e-2", "--set", "batch_size=4,8", "--run-dir", str(tmp_path / "sweep"),
     ]  # fmt: skip
