@@ -130,7 +130,7 @@ def test_a_run_learns_in_it_and_is_saved(tmp_path, monkeypatch):
     config = small_run(env="probe:Hopper", steps=40, seeds=1)
     assert train.train(config, tmp_path / "run", Listener())
     assert checkpoint.latest(tmp_path / "run" / "checkpoints") == 40
-    row = metrics.read(metrics.path(tmp_path / "run" / "metrics", 0))[-1]
+    row = metrics.read(metrics.path(tmp_path / "run" / "metrics", "seed-0000"))[-1]
     assert row["train_length"] == 4
     assert row["discarded"] == 0
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jaxsac.runner import bundle, metrics
+from jaxsac.runner import bundle, metrics, train
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
-from run_examples import small_run
+from run_examples import Listener, small_run
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "faults"))
 import corruptions
@@ -155,6 +155,53 @@ def test_any_bytes_as_metrics(tmp_path, content, with_columns):
     file.write_bytes((",".join(metrics.COLUMNS) + "\n").encode() * with_columns + content)
     rows = read_or_refuse(ValueError, str(file), lambda: metrics.read(file))
     assert all(tuple(row) == metrics.COLUMNS for row in rows or [])
+
+
+class Quiet:
+    """An observer that ends a run as soon as it has said from where it goes on."""
+
+    def message(self, text):
+        pass
+
+    def started(self, step, seconds):
+        raise InterruptedError
+
+
+@pytest.fixture(scope="module")
+def saved_run(shared_compilation, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("saved") / "run"
+    assert train.train(small_run(), directory, Listener())
+    manifest = directory / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"finished": true', '"finished": false'))
+    return directory / "checkpoints" / "60" / "manifest.json"
+
+
+def paths_in(value, path=()):
+    """Every place in nested JSON values."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from paths_in(inner, (*path, key))
+
+
+@settings(shared_folder, max_examples=60)
+@given(st.data())
+def test_any_fact_in_a_checkpoint_even_with_a_checksum_that_fits(saved_run, data):
+    original = saved_run.read_text()
+    manifest = json.loads(original)
+    del manifest["checksum"]
+    places = [path for path in paths_in(manifest) if path and path[0] != "sha256"]
+    *outer, last = data.draw(st.sampled_from(places))
+    functools.reduce(lambda value, key: value[key], outer, manifest)[last] = data.draw(JSON)
+    try:
+        manifest["checksum"] = bundle._checksum(manifest)
+        saved_run.write_text(json.dumps(manifest))
+        # Refused by name, or as good as what it was.
+        with pytest.raises((BundleError, InterruptedError)) as end:
+            train.train(small_run(), saved_run.parents[2], Quiet())
+        assert end.type is InterruptedError or str(saved_run.parent) in str(end.value)
+    finally:
+        saved_run.write_text(original)
 
 
 @pytest.mark.usefixtures("shared_compilation")

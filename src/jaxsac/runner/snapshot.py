@@ -139,11 +139,16 @@ def load(
             eval_returns=list(manifest["eval_returns"]),
             metrics_lengths=[int(n) for n in manifest["metrics_lengths"]],
         )
+        if min(run.metrics_lengths) < 0 or len(run.metrics_lengths) != len(members):
+            raise ValueError("lengths of metrics that cannot be")
+        if not len(run.train_returns) == len(run.eval_returns) == len(members):
+            raise ValueError("it has returns of other members")
         written_under = dict(manifest["versions"])
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        astray = driver.restore(step, restored, arrays, environments)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         where = checkpoint.folder(directory, step)
         raise BundleError(f"{where} is not of this run: {error!r}.") from error
-    return run, driver.restore(step, restored, arrays, environments), written_under
+    return run, astray, written_under
 
 
 def _learning(carry: loop.Carry) -> dict[str, Any]:
