@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -115,6 +117,40 @@ def test_a_deadline_that_is_kept_leaves_no_trace():
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     time.sleep(0.1)  # an alarm that was still set would end the tests
+
+
+STUCK = """
+import signal, time
+import gymnasium
+import numpy as np
+from jaxsac.envs import watch
+
+class Stuck(gymnasium.Env):
+    observation_space = action_space = gymnasium.spaces.Box(-1, 1, (1,))
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1, np.float32), {}
+    def step(self, action):
+        # As native code would: no signal comes through.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+        time.sleep(60)
+
+watch.GRACE = 0.2
+env = watch.Watched(Stuck(), "Stuck, seed 3", timeout=0.2)
+env.reset()
+time.sleep(1.5)
+print("still here", flush=True)
+env.step(np.zeros(1))
+"""
+
+
+def test_code_that_no_signal_stops_ends_the_process_and_is_named():
+    start = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True)
+    assert time.monotonic() - start < 50
+    assert ended.returncode == 1
+    assert ended.stdout == "still here\n", "what returns in time is left alone"
+    assert "step 1 of an episode of Stuck, seed 3 does not return" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_in_other_threads_a_deadline_does_nothing():

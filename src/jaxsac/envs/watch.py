@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -49,7 +53,7 @@ class Watched(gymnasium.Wrapper):
         """
         self._steps = 0
         try:
-            with deadline(self._timeout):
+            with deadline(self._timeout, f"a reset of {self._name}"):
                 observation, info = self.env.reset(seed=seed, options=options)
             self._check(observation)
         except Exception as error:
@@ -66,7 +70,8 @@ class Watched(gymnasium.Wrapper):
         """
         self._steps += 1
         try:
-            with deadline(self._timeout):
+            what = f"step {self._steps} of an episode of {self._name}"
+            with deadline(self._timeout, what):
                 observation, reward, terminated, truncated, info = self.env.step(action)
             self._check(observation)
             if np.ndim(reward):  # pyright: ignore[reportArgumentType]
@@ -96,12 +101,46 @@ class Watched(gymnasium.Wrapper):
                 )
 
 
+class Watchdog:
+    """Ends the process when native code never returns, which no signal can stop."""
+
+    def __init__(self) -> None:
+        self._due, self._what = math.inf, ""
+        self._thread: threading.Thread | None = None
+
+    def expect(self, seconds: float, what: str) -> None:
+        """Gives `what` as many seconds from now on."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, daemon=True)
+            self._thread.start()
+        self._what, self._due = what, time.monotonic() + seconds
+
+    def done(self) -> None:
+        """Nothing is waited for any more."""
+        self._due = math.inf
+
+    def _watch(self) -> None:
+        while time.monotonic() < self._due:
+            time.sleep(0.5)
+        text = (
+            f"\njaxsac: {self._what} does not return (--env-timeout), and its native code cannot "
+            "be interrupted: ending the process. A run goes on from its last checkpoint.\n"
+        )
+        os.write(sys.stderr.fileno(), text.encode())
+        os._exit(1)
+
+
+GRACE = 10.0
+"""Seconds that code has, after its deadline, to heed the signal."""
+_watchdog = Watchdog()
+
+
 @contextlib.contextmanager
-def deadline(seconds: float) -> Iterator[None]:
+def deadline(seconds: float, what: str = "an environment") -> Iterator[None]:
     """Raises in the middle of what takes too long.
 
-    It rests on SIGALRM, so it has no effect outside the main thread, nor on native code that never
-    returns to Python.
+    It rests on SIGALRM, so it has no effect outside the main thread. Native code that does not
+    return to Python for `GRACE` seconds more takes the whole process with it.
 
     Raises:
       TimeoutError: the time is over. 0 seconds are no limit.
@@ -115,8 +154,10 @@ def deadline(seconds: float) -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
+    _watchdog.expect(seconds + GRACE, what)
     try:
         yield
     finally:
+        _watchdog.done()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
