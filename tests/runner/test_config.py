@@ -67,7 +67,9 @@ def test_the_members_are_numbered_from_the_first_seed():
 def test_a_configuration_survives_json():
     config = small_run(
         utd=0.25,
-        agent=jaxsac.Config(hidden_sizes=(7, 5, 3), layer_norm=True, num_critics=5),
+        agent=jaxsac.Config(
+            hidden_sizes=(7, 5, 3), layer_norm=True, num_critics=5, value_network=True
+        ),
         hyperparameters=jaxsac.Hyperparameters(gamma=0.987654321, target_entropy=-3.5),
     )
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config

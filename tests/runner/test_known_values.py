@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxsac
+from jaxsac.sac.networks import make_networks
 from probe_environments import Aim
 from run_examples import small_run, trained
 
@@ -18,7 +19,7 @@ LEARN = jaxsac.Hyperparameters(
 START, LATER = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
 
 
-def learn(env, directory, steps, **changes):
+def learn(env, directory, steps, value_network=False):
     config = small_run(
         env=f"probe_environments:{env}-v0",
         seeds=1,
@@ -28,9 +29,8 @@ def learn(env, directory, steps, **changes):
         batch_size=64,
         replay_capacity=2000,
         log_every=1000,
-        agent=jaxsac.Config(hidden_sizes=(16, 16)),
+        agent=jaxsac.Config(hidden_sizes=(16, 16), value_network=value_network),
         hyperparameters=LEARN,
-        **changes,
     )
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), trained(config, directory))
 
@@ -48,6 +48,16 @@ def test_a_time_limit_is_not_the_end_of_the_world(tmp_path):
     agent = learn("TwoStateLimit", tmp_path / "run", steps=2000)
     np.testing.assert_allclose(q_of(agent, LATER), 10, rtol=0.02)
     np.testing.assert_allclose(q_of(agent, START), 9, rtol=0.02)
+
+
+def test_a_value_network_learns_the_same_values(tmp_path):
+    agent = learn("TwoStateLimit", tmp_path / "run", steps=2000, value_network=True)
+    np.testing.assert_allclose(q_of(agent, LATER), 10, rtol=0.02)
+    np.testing.assert_allclose(q_of(agent, START), 9, rtol=0.02)
+    value = make_networks(agent.config, agent.action_spec).v
+    for params in (agent.value_params, agent.target_value_params):
+        np.testing.assert_allclose(value(params, LATER), 10, rtol=0.02)
+        np.testing.assert_allclose(value(params, START), 9, rtol=0.02)
 
 
 def test_a_termination_is(tmp_path):

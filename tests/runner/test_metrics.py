@@ -9,7 +9,8 @@ NAMED = {
     "step", "updates", "utd", "wall_time", "train_return", "train_length", "train_episodes",
     "eval_return", "eval_return_std", "eval_length", "critic_loss", "actor_loss", "alpha_loss",
     "alpha", "entropy", "q_mean", "target_mean", "critic_gradient_norm", "actor_gradient_norm",
-    "alpha_gradient_norm", "skipped", "discarded",
+    "alpha_gradient_norm", "value_loss", "value_mean", "value_gradient_norm", "skipped",
+    "discarded",
 }  # fmt: skip
 
 

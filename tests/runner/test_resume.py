@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import jaxsac
 import probe_environments
 from jaxsac.runner import checkpoint, metrics, train
 from jaxsac.runner.bundle import BundleError
@@ -84,6 +85,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
         {"num_envs": 3, "steps": 90, "log_every": 9},
         {"utd": 0.4, "replay_capacity": 30},
         {"env": "Hopper-v5", "seeds": 1},
+        {"agent": jaxsac.Config(hidden_sizes=(8,), value_network=True)},
     ],
 )
 def test_it_holds_for_every_kind_of_run(config, tmp_path, changes):

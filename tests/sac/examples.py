@@ -3,15 +3,20 @@
 Arrays have the default precision: float64 inside `jax.enable_x64(True)`.
 """
 
+import math
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jaxsac
 from assertions import assert_identical as assert_identical
+from jaxsac.sac.networks import Networks
 
 OBSERVATION_SIZE, ACTION_SIZE, BATCH_SIZE = 3, 2, 8
 CONFIG = jaxsac.Config(hidden_sizes=(16, 16))
+VALUE = jaxsac.Config(hidden_sizes=(16, 16), value_network=True)
 # Large steps, so that a difference shows after one update.
 FAST = jaxsac.Hyperparameters(
     actor_lr=0.01, critic_lr=0.02, alpha_lr=0.03, gamma=0.9, tau=0.1, initial_alpha=0.5
@@ -41,7 +46,7 @@ def make_batch(seed=0, size=BATCH_SIZE):
 
 
 def noise_of(key, num_samples=1):
-    """The noise of an update: for the next action, then (K, B, A) for the actor."""
+    """The noise of an update: for the action in the target, then (K, B, A) for the actor."""
     noise = jax.random.normal(key, (1 + num_samples, BATCH_SIZE, ACTION_SIZE))
     return np.asarray(noise[0]), np.asarray(noise[1:])
 
@@ -64,3 +69,26 @@ def assert_close(actual, expected, rtol, atol):
 
 def is_identical(a, b):
     return all(np.array_equal(x, y) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+
+
+def constant(value):
+    """A network whose output is its parameters, whatever its input."""
+    return SimpleNamespace(apply=lambda variables, *inputs: value(variables["params"], *inputs))
+
+
+CONSTANTS = Networks(
+    actor=constant(lambda p, s: (jnp.full((len(s), 1), p[0]), jnp.full((len(s), 1), p[1]))),
+    critic=constant(lambda p, s, a: jnp.tile(p[:, None], (1, len(s)))),
+)
+MEAN, LOG_STD, ALPHA, GAMMA, REWARD = 0.3, -1.0, 0.2, 0.9, 5.0
+ACTOR_PARAMS = jnp.array([MEAN, LOG_STD])
+
+
+def log_prob_at_the_mean():
+    return -LOG_STD - math.log(2 * math.pi) / 2 - math.log(1 - math.tanh(MEAN) ** 2)
+
+
+def constant_batch(discount, size=4):
+    one = jnp.ones(size)
+    column = one[:, None]
+    return jaxsac.Transition(column, column, REWARD * one, discount * one, column)

@@ -50,10 +50,22 @@ def min_q(critics, observation, action):
     return np.min([forward(net, x)[0][:, 0] for net in critics], axis=0)
 
 
-def critic_step(critics, targets, actor, alpha, gamma, batch, noise, log_std_range):
+def soft_value(critics, actor, alpha, observation, noise, log_std_range):
+    """min Q(s, a) - α log π(a|s) of one action for every state."""
+    action, log_prob, _ = draw(actor, observation, noise, log_std_range)
+    return min_q(critics, observation, action) - alpha * log_prob
+
+
+def value_step(value, target, observation):
+    """Loss, gradient, mean prediction."""
+    output, inputs = forward(value, observation)
+    error = output[:, 0] - target
+    gradient, _ = backward(value, inputs, error[:, None] / len(error))
+    return 0.5 * np.mean(error**2), gradient, output.mean()
+
+
+def critic_step(critics, gamma, batch, next_value):
     """Loss, gradient (a network for every critic), mean prediction, mean target."""
-    action, log_prob, _ = draw(actor, batch.next_observation, noise, log_std_range)
-    next_value = min_q(targets, batch.next_observation, action) - alpha * log_prob
     target = batch.reward + gamma * batch.discount * next_value
     x = np.concatenate([batch.observation, batch.action], -1)
     loss, gradient, predictions = 0.0, [], []
@@ -140,13 +152,22 @@ def norm(gradient):
     return np.sqrt(sum(np.sum(g**2) for g in gradient))
 
 
-def update(state, batch, next_action_noise, action_noise, hyper, log_std_range, estimator):
-    """One update of a dict with actor, critics, targets, log_alpha and three Adam moments."""
+def update(state, batch, target_noise, action_noise, hyper, log_std_range, estimator):
+    """One update of a dict with actor, critics, log_alpha, their Adam moments and targets.
+
+    The targets are those of the critics, or of the value network where the dict has one.
+    """
     alpha = np.exp(state["log_alpha"])
+    if "value" in state:
+        next_value = forward(state["target_value"], batch.next_observation)[0][:, 0]
+    else:
+        next_value = soft_value(
+            state["targets"], state["actor"], alpha, batch.next_observation, target_noise,
+            log_std_range,
+        )  # fmt: skip
     critic_loss, critic_gradient, q_mean, target_mean = critic_step(
-        state["critics"], state["targets"], state["actor"], alpha, hyper.gamma, batch,
-        next_action_noise, log_std_range,
-    )  # fmt: skip
+        state["critics"], hyper.gamma, batch, next_value
+    )
     flat_gradient = joined(critic_gradient)
     flat_critics, critic_moments = adam(
         joined(state["critics"]), state["critic_moments"], flat_gradient, hyper.critic_lr
@@ -166,12 +187,8 @@ def update(state, batch, next_action_noise, action_noise, hyper, log_std_range, 
     (log_alpha,), alpha_moments = adam(
         [state["log_alpha"]], state["alpha_moments"], [alpha_gradient], hyper.alpha_lr
     )
-    targets = [
-        [(1 - hyper.tau) * old + hyper.tau * new for old, new in zip(*nets, strict=True)]
-        for nets in zip(state["targets"], critics, strict=True)
-    ]
     new_state = {
-        "actor": actor, "critics": critics, "targets": targets, "log_alpha": log_alpha,
+        "actor": actor, "critics": critics, "log_alpha": log_alpha,
         "actor_moments": actor_moments, "critic_moments": critic_moments,
         "alpha_moments": alpha_moments,
     }  # fmt: skip
@@ -182,8 +199,30 @@ def update(state, batch, next_action_noise, action_noise, hyper, log_std_range, 
         "critic_gradient_norm": norm(flat_gradient),
         "actor_gradient_norm": norm(actor_gradient),
         "alpha_gradient_norm": np.abs(alpha_gradient), "skipped": 0,
+        "value_loss": None, "value_mean": None, "value_gradient_norm": None,
+    }  # fmt: skip
+    if "value" not in state:
+        new_state["targets"] = [
+            moved(*nets, hyper.tau) for nets in zip(state["targets"], critics, strict=True)
+        ]
+        return new_state, metrics
+
+    target = soft_value(
+        state["critics"], state["actor"], alpha, batch.observation, target_noise, log_std_range
+    )
+    value_loss, gradient, value_mean = value_step(state["value"], target, batch.observation)
+    new_state["value"], new_state["value_moments"] = adam(
+        state["value"], state["value_moments"], gradient, hyper.critic_lr
+    )
+    new_state["target_value"] = moved(state["target_value"], new_state["value"], hyper.tau)
+    metrics |= {
+        "value_loss": value_loss, "value_mean": value_mean, "value_gradient_norm": norm(gradient)
     }  # fmt: skip
     return new_state, metrics
+
+
+def moved(target, net, tau):
+    return [(1 - tau) * old + tau * new for old, new in zip(target, net, strict=True)]
 
 
 def from_params(params):
@@ -205,10 +244,18 @@ def from_state(state):
         adam_state = opt_state[0]
         return int(adam_state.count), convert(adam_state.mu), convert(adam_state.nu)
 
+    if state.config.value_network:
+        targets = {
+            "value": from_params(state.value_params),
+            "target_value": from_params(state.target_value_params),
+            "value_moments": moments(state.value_opt_state, from_params),
+        }
+    else:
+        targets = {"targets": ensemble_from_params(state.target_critic_params)}
     return {
+        **targets,
         "actor": from_params(state.actor_params),
         "critics": ensemble_from_params(state.critic_params),
-        "targets": ensemble_from_params(state.target_critic_params),
         "log_alpha": np.asarray(state.log_alpha),
         "actor_moments": moments(state.actor_opt_state, from_params),
         "critic_moments": moments(

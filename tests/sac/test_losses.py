@@ -1,31 +1,49 @@
 import math
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
-from examples import assert_close, make_agent, make_batch, noise_of
+from examples import (
+    ACTOR_PARAMS,
+    ALPHA,
+    CONSTANTS,
+    GAMMA,
+    REWARD,
+    assert_close,
+    constant_batch,
+    log_prob_at_the_mean,
+    make_agent,
+    make_batch,
+    noise_of,
+)
 
 import jaxsac
 from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
-from jaxsac.sac.networks import Networks
 from jaxsac.sac.state import ACTOR_GRADIENTS
 
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
-    ("estimator", "num_samples", "num_critics"),
-    [("total", 1, 2), ("path", 1, 3), ("score", 1, 2), ("total", 4, 2), ("score", 3, 3)],
+    ("estimator", "num_samples", "num_critics", "value_network"),
+    [
+        ("total", 1, 2, False),
+        ("path", 1, 3, False),
+        ("score", 1, 2, False),
+        ("total", 4, 2, False),
+        ("score", 3, 3, False),
+        ("total", 2, 3, True),
+    ],
 )
 def test_every_state_leaf_and_metric_follows_a_float64_numpy_oracle(
-    estimator, num_samples, num_critics
+    estimator, num_samples, num_critics, value_network
 ):
     # A narrow range of log std, so that some of the batch is clipped and some is not.
     config = jaxsac.Config(
         hidden_sizes=(16, 16),
         num_critics=num_critics,
+        value_network=value_network,
         actor_gradient=estimator,
         actor_samples=num_samples,
         log_std_min=-0.7,
@@ -44,29 +62,6 @@ def test_every_state_leaf_and_metric_follows_a_float64_numpy_oracle(
         assert_close(oracle.from_state(state), expected, rtol=1e-7, atol=1e-9)
         assert_close(metrics._asdict(), expected_metrics, rtol=1e-9, atol=1e-12)
         assert int(state.step) == step + 1
-
-
-def constant(value):
-    """A network whose output is its parameters, whatever its input."""
-    return SimpleNamespace(apply=lambda variables, *inputs: value(variables["params"], *inputs))
-
-
-CONSTANTS = Networks(
-    actor=constant(lambda p, s: (jnp.full((len(s), 1), p[0]), jnp.full((len(s), 1), p[1]))),
-    critic=constant(lambda p, s, a: jnp.tile(p[:, None], (1, len(s)))),
-)
-MEAN, LOG_STD, ALPHA, GAMMA, REWARD = 0.3, -1.0, 0.2, 0.9, 5.0
-ACTOR_PARAMS = jnp.array([MEAN, LOG_STD])
-
-
-def log_prob_at_the_mean():
-    return -LOG_STD - math.log(2 * math.pi) / 2 - math.log(1 - math.tanh(MEAN) ** 2)
-
-
-def constant_batch(discount, size=4):
-    one = jnp.ones(size)
-    column = one[:, None]
-    return jaxsac.Transition(column, column, REWARD * one, discount * one, column)
 
 
 @pytest.mark.parametrize("discount", [0.0, 1.0, 0.81])

@@ -9,6 +9,7 @@ import pytest
 
 import jaxsac
 import probe_environments
+from jaxsac.runner import metrics
 from jaxsac.runner.config import RunConfig
 from jaxsac.tools import cli, commands
 
@@ -87,6 +88,7 @@ def test_every_value_arrives():
         "batch_size": 12, "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4,
         "log_every": 11, "checkpoint_every": 55, "env_timeout": 8.5, "seed_layout": "vmap",
         "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3, "layer_norm": True,
+        "value_network": True,
         "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,
         "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
         "target_entropy": -0.5, "initial_alpha": 0.125,
@@ -185,9 +187,10 @@ def test_a_directory_of_something_else_is_refused(tmp_path, capsys):
     assert "is not a run directory" in capsys.readouterr().err
 
 
-def test_a_failed_update_is_replayed_from_what_the_run_said(tmp_path, capsys):
+@pytest.mark.parametrize("kind", [[], ["--value-network", "--alpha-lr", "0"]])
+def test_a_failed_update_is_replayed_from_what_the_run_said(tmp_path, capsys, kind):
     directory = tmp_path / "run"
-    huge = ["--env", "probe_environments:Huge-v0", "--num-envs", "2"]
+    huge = ["--env", "probe_environments:Huge-v0", "--num-envs", "2", *kind]
     assert commands.run(["train", *SMALL, *huge, "--run-dir", str(directory)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     folder = next((directory / "failures").iterdir())
@@ -276,6 +279,17 @@ def test_eval_prints_a_row_for_every_seed(finished, capsys):
         mean, plus_minus, std, *sampled = row[1:]
         assert float(mean) < 0 <= float(std)
         assert plus_minus == sampled[1] == "±"
+
+
+def test_a_run_with_a_value_network_is_trained_logged_and_evaluated(tmp_path, capsys):
+    directory = tmp_path / "run"
+    first_sac = ["--value-network", "--alpha-lr", "0", "--initial-alpha", "0.2"]
+    assert commands.run(["train", *SMALL, *first_sac, "--run-dir", str(directory)]) == 0
+    last = metrics.read(directory / "metrics" / "seed-0001.csv")[-1]
+    assert last["value_loss"] > 0
+    assert last["alpha"] == pytest.approx(0.2)
+    assert commands.run(["eval", "--run-dir", str(directory), "--episodes", "2"]) == 0
+    assert "step 60: return of 2 episodes" in " ".join(capsys.readouterr().out.split())
 
 
 def test_eval_of_a_step_that_was_not_saved_is_refused(finished, capsys):

@@ -94,9 +94,9 @@ def init(
     def init_member(seed: jax.Array, hyperparameters: Hyperparameters) -> Carry:
         init_key, key = jax.random.split(jax.random.key(seed))
         agent = sac.init(init_key, observation, action, config, hyperparameters)
-        metrics = Metrics(*(jnp.zeros_like(agent.log_alpha) for _ in Metrics._fields))
-        metrics = metrics._replace(skipped=agent.skipped)
         batch = Spec.of(transition).zeros(batch_size)
+        _, metrics = jax.eval_shape(sac.update, agent, batch, key)
+        metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
         failure = replay.init(1, Failure(agent, batch, jax.random.key_data(key)))
         return Carry(agent, replay.init(capacity, transition), key, metrics, failure)
 

@@ -31,6 +31,9 @@ COLUMNS: tuple[str, ...] = (
     "critic_gradient_norm",
     "actor_gradient_norm",
     "alpha_gradient_norm",
+    "value_loss",
+    "value_mean",
+    "value_gradient_norm",
     "skipped",
     "discarded",
 )

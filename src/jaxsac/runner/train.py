@@ -252,7 +252,8 @@ class _Training:
                 row["eval_length"] = float(np.mean(evaluated.lengths[index]))
             if updates:
                 row["utd"] = updates / (driver.step - config.learning_starts)
-                row |= {name: float(getattr(latest, name)[index]) for name in latest._fields}
+                measured = {n: x for n, x in latest._asdict().items() if x is not None}
+                row |= {name: float(values[index]) for name, values in measured.items()}
             row["skipped"] = int(latest.skipped[index])
             row["discarded"] = int(driver.discarded[index])
             metrics.write(index, row)

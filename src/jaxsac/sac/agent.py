@@ -11,10 +11,11 @@ import optax
 
 from jaxsac.sac import distributions
 from jaxsac.sac.checks import check_action, check_batch, check_hyperparameters
-from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms, minimize
+from jaxsac.sac.gradients import GradientTerms, Steps, actor_gradient_terms, adam, minimize
 from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
-from jaxsac.sac.networks import make_networks
-from jaxsac.sac.state import Config, Hyperparameters, Metrics, Scalar, State
+from jaxsac.sac.networks import Networks, make_networks
+from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
+from jaxsac.sac.value_network import add_value_network, learn_with_value_network
 from jaxsac.types import PyTree, Spec, Transition, flatten_batch
 
 
@@ -65,14 +66,14 @@ def _init(
     actor_params = nets.actor.init(actor_key, observation)["params"]
     critic_params = nets.critic.init(critic_key, observation, action)["params"]
     log_alpha = jnp.log(hyperparameters.initial_alpha)
-    return State(
+    state = State(
         actor_params=actor_params,
         critic_params=critic_params,
         target_critic_params=jax.tree.map(jnp.copy, critic_params),
         log_alpha=log_alpha,
-        actor_opt_state=_adam(hyperparameters.actor_lr).init(actor_params),
-        critic_opt_state=_adam(hyperparameters.critic_lr).init(critic_params),
-        alpha_opt_state=_adam(hyperparameters.alpha_lr).init(log_alpha),
+        actor_opt_state=adam(hyperparameters.actor_lr).init(actor_params),
+        critic_opt_state=adam(hyperparameters.critic_lr).init(critic_params),
+        alpha_opt_state=adam(hyperparameters.alpha_lr).init(log_alpha),
         step=jnp.zeros((), jnp.int32),
         skipped=jnp.zeros((), jnp.int32),
         hyperparameters=hyperparameters,
@@ -80,6 +81,10 @@ def _init(
         observation_spec=observation_spec,
         action_spec=action_spec,
     )
+    if not config.value_network:
+        return state
+    # A further key: actor and critics start as they would without the value network.
+    return add_value_network(jax.random.fold_in(critic_key, 1), state)
 
 
 @jax.jit
@@ -130,8 +135,9 @@ def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metr
     """One gradient step on critics, actor and temperature, then the target critics.
 
     The actor is trained against the critics just updated, with the temperature from before the
-    update (as in the authors' second paper, arXiv:1812.05905, algorithm 1). When a loss or a
-    gradient is not finite, the state comes back as it was, with `skipped` one higher.
+    update (as in the authors' second paper, arXiv:1812.05905, algorithm 1). With
+    `Config(value_network=True)` the step is that of their first paper, in `sac.value_network`. When
+    a loss or a gradient is not finite, the state comes back as it was, with `skipped` one higher.
 
     Args:
       state: the agent; not donated.
@@ -146,21 +152,37 @@ def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metr
     """
     batch_size = check_batch(state, batch)
     nets = make_networks(state.config, state.action_spec)
-    hyper = state.hyperparameters
     alpha = jnp.exp(state.log_alpha)
-    next_action_noise, action_noise = _noise(state, batch_size, key)
+    learn = learn_with_value_network if state.config.value_network else _learn
+    new_state, steps = learn(state, nets, alpha, batch, *_noise(state, batch_size, key))
+    numbers = [x for s in steps if s is not None for x in (s.loss, s.gradient_norm)]
+    finite = jnp.all(jnp.isfinite(jnp.stack(numbers)))
+    new_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new_state, state)
+    new_state = new_state.replace(skipped=state.skipped + ~finite)
+    return new_state, _metrics(alpha, steps, new_state.skipped)
 
+
+def _learn(
+    state: State,
+    nets: Networks,
+    alpha: jax.Array,
+    batch: Transition,
+    next_action_noise: jax.Array,
+    action_noise: jax.Array,
+) -> tuple[State, Steps]:
+    """Critics, actor, temperature, and then the target critics."""
+    hyper = state.hyperparameters
     critic = minimize(
-        critic_loss, _adam(hyper.critic_lr), state.critic_params, state.critic_opt_state,
+        critic_loss, adam(hyper.critic_lr), state.critic_params, state.critic_opt_state,
         nets, state.target_critic_params, state.actor_params, alpha, hyper.gamma, batch,
         next_action_noise,
     )  # fmt: skip
     actor = minimize(
-        actor_loss, _adam(hyper.actor_lr), state.actor_params, state.actor_opt_state,
+        actor_loss, adam(hyper.actor_lr), state.actor_params, state.actor_opt_state,
         nets, critic.params, alpha, batch.observation, action_noise, state.config.actor_gradient,
     )  # fmt: skip
     temperature = minimize(
-        alpha_loss, _adam(hyper.alpha_lr), state.log_alpha, state.alpha_opt_state,
+        alpha_loss, adam(hyper.alpha_lr), state.log_alpha, state.alpha_opt_state,
         actor.info.entropy, hyper.target_entropy,
     )  # fmt: skip
     target_critic_params = optax.incremental_update(
@@ -177,10 +199,11 @@ def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metr
         alpha_opt_state=temperature.opt_state,
         step=state.step + 1,
     )
-    steps = (critic, actor, temperature)
-    finite = jnp.all(jnp.isfinite(jnp.stack([x for s in steps for x in (s.loss, s.gradient_norm)])))
-    new_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new_state, state)
-    new_state = new_state.replace(skipped=state.skipped + ~finite)
+    return new_state, Steps(critic, actor, temperature)
+
+
+def _metrics(alpha: jax.Array, steps: Steps, skipped: jax.Array) -> Metrics:
+    critic, actor, temperature, value = steps
     metrics = Metrics(
         critic_loss=critic.loss,
         actor_loss=actor.loss,
@@ -192,9 +215,15 @@ def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metr
         critic_gradient_norm=critic.gradient_norm,
         actor_gradient_norm=actor.gradient_norm,
         alpha_gradient_norm=temperature.gradient_norm,
-        skipped=new_state.skipped,
+        skipped=skipped,
     )
-    return new_state, metrics
+    if value is None:
+        return metrics
+    return metrics._replace(
+        value_loss=value.loss,
+        value_mean=value.info.value_mean,
+        value_gradient_norm=value.gradient_norm,
+    )
 
 
 @jax.jit
@@ -236,14 +265,8 @@ def _policy(
     return nets.policy(state.actor_params, flatten_batch(observation, batch_shape))
 
 
-def _adam(learning_rate: Scalar) -> optax.GradientTransformation:
-    # eps_root keeps the derivative of sqrt finite at a zero second moment (a unit that never
-    # fired), so an update can itself be differentiated; in value it is below rounding.
-    return optax.adam(learning_rate, eps_root=1e-20)
-
-
 def _noise(state: State, batch_size: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Standard normal noise for the next action, (B, A), and for the actor's, (K, B, A)."""
+    """Standard normal noise for the action in the target, (B, A), and the actor's, (K, B, A)."""
     struct, num_samples = state.action_spec.tree, state.config.actor_samples
     # One draw: on a CPU the generator costs more to start than to run.
     noise = jax.random.normal(key, (1 + num_samples, batch_size, *struct.shape), struct.dtype)

@@ -13,6 +13,9 @@ from jaxsac.types import PyTree, Transition
 
 COMPUTED = (
     "alpha",
+    "value_mean",
+    "value_loss",
+    "value_gradient_norm",
     "target_mean",
     "q_mean",
     "critic_loss",
@@ -40,7 +43,8 @@ def explain(state: State, batch: Transition, key: jax.Array) -> list[str]:
       Nothing if the update is finite.
     """
     _, metrics = update(state, batch, key)
-    terms = [name for name in COMPUTED if not np.isfinite(getattr(metrics, name))]
+    computed = {name: getattr(metrics, name) for name in COMPUTED}
+    terms = [name for name, x in computed.items() if x is not None and not np.isfinite(x)]
     if not terms:
         return []
     found = [*_not_finite("batch", batch), *_not_finite("agent", state)]

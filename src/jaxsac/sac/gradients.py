@@ -12,6 +12,7 @@ import optax
 from jaxsac.sac import distributions
 from jaxsac.sac.losses import actor_loss, min_q
 from jaxsac.sac.networks import Networks
+from jaxsac.sac.state import Scalar
 from jaxsac.types import Params, PyTree
 
 
@@ -23,6 +24,16 @@ class Step(NamedTuple):
     loss: jax.Array
     info: Any
     gradient_norm: jax.Array
+
+
+class Steps(NamedTuple):
+    """The optimizer steps of one update."""
+
+    critic: Step
+    actor: Step
+    temperature: Step
+    value: Step | None = None
+    """None without a value network."""
 
 
 class GradientTerms(NamedTuple):
@@ -39,6 +50,13 @@ class GradientTerms(NamedTuple):
     """-∇_a Q(s, a) ∇_φ f_φ(ε; s): the critic's part through the sample."""
     total: Params
     """`jax.grad` of the actor loss, whose estimator is then "total"."""
+
+
+def adam(learning_rate: Scalar) -> optax.GradientTransformation:
+    """Adam (Kingma & Ba 2015) with its usual constants."""
+    # eps_root keeps the derivative of sqrt finite at a zero second moment (a unit that never
+    # fired), so an update can itself be differentiated; in value it is below rounding.
+    return optax.adam(learning_rate, eps_root=1e-20)
 
 
 def minimize(

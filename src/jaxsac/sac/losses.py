@@ -58,6 +58,17 @@ def critic_loss(
     next_action, next_log_prob = distributions.sample_and_log_prob(noise, next_policy)
     next_q = jnp.min(networks.q(target_critic_params, batch.next_observation, next_action), axis=0)
     next_value = next_q - alpha * next_log_prob
+    return bellman_residual(critic_params, networks, gamma, batch, next_value)
+
+
+def bellman_residual(
+    critic_params: Params,
+    networks: Networks,
+    gamma: jax.Array,
+    batch: Transition,
+    next_value: jax.Array,
+) -> tuple[jax.Array, CriticInfo]:
+    """Σ_i E[ ½ (Q_θi(s, a) - (r + γ d v'))² ] for estimates v' of the next states' values, (B,)."""
     target = batch.reward + gamma * batch.discount * next_value
     prediction = networks.q(critic_params, batch.observation, batch.action)
     error = prediction - target

@@ -1,7 +1,7 @@
-"""The default actor and critic: multilayer perceptrons in Flax Linen.
+"""The default networks: multilayer perceptrons in Flax Linen.
 
-Any pair of Linen modules with the same signatures can take their place (`Config.actor` and
-`Config.critic`). Networks always see observations with exactly one batch axis.
+Any pair of Linen modules with the same signatures can take the place of actor and critic
+(`Config.actor` and `Config.critic`). Networks always see observations with exactly one batch axis.
 """
 
 from __future__ import annotations
@@ -109,13 +109,29 @@ class Critic(nn.Module):
         return jnp.squeeze(ensemble(observation, action), axis=-1)
 
 
+class Value(nn.Module):
+    """observation -> V(s), (B,)."""
+
+    hidden_sizes: tuple[int, ...]
+    activation: Callable[[jax.Array], jax.Array]
+    layer_norm: bool
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, observation: PyTree) -> jax.Array:
+        mlp = MLP(self.hidden_sizes, 1, self.activation, self.layer_norm, self.param_dtype)
+        return jnp.squeeze(mlp(observation), axis=-1)
+
+
 class Networks(NamedTuple):
-    """The two Linen modules of an agent."""
+    """The Linen modules of an agent."""
 
     actor: Any
     """apply({"params": p}, observation) -> (mean, log_std), each (B, A)."""
     critic: Any
     """apply({"params": p}, observation, action) -> q, (E, B)."""
+    value: Any = None
+    """apply({"params": p}, observation) -> v, (B,); None without a value network."""
 
     def policy(self, params: Params, observation: PyTree) -> TanhNormal:
         """π_φ(·|s) for a batch of states."""
@@ -124,6 +140,10 @@ class Networks(NamedTuple):
     def q(self, params: Params, observation: PyTree, action: jax.Array) -> jax.Array:
         """Q_θ(s, a) of every critic, (E, B)."""
         return self.critic.apply({"params": params}, observation, action)
+
+    def v(self, params: Params, observation: PyTree) -> jax.Array:
+        """V_ψ(s), (B,)."""
+        return self.value.apply({"params": params}, observation)
 
 
 def make_networks(config: Config, action_spec: Spec) -> Networks:
@@ -137,7 +157,9 @@ def make_networks(config: Config, action_spec: Spec) -> Networks:
     critic = config.critic or Critic(
         config.hidden_sizes, config.num_critics, activation, config.layer_norm, dtype
     )
-    return Networks(actor, critic)
+    if not config.value_network:
+        return Networks(actor, critic)
+    return Networks(actor, critic, Value(config.hidden_sizes, activation, config.layer_norm, dtype))
 
 
 def flat_features(tree: PyTree, dtype: Any) -> jax.Array:

@@ -21,13 +21,17 @@ class Config:
     """Static structure: a new value compiles a new program."""
 
     hidden_sizes: tuple[int, ...] = (256, 256)
-    """Units of each hidden layer, for the actor and every critic."""
+    """Units of each hidden layer, for every network."""
     activation: Literal["relu", "tanh", "silu", "gelu", "elu"] = "relu"
     """Activation after each hidden layer."""
     num_critics: int = 2
     """Size of the critic ensemble; targets and the actor use the minimum over all of it."""
     layer_norm: bool = False
     """LayerNorm before each activation."""
+    value_network: bool = False
+    """Bootstrap from a state-value network V and its target instead of target critics, as SAC was
+    first published (arXiv:1801.01290); alpha_lr 0 and initial_alpha 1 / reward scale are that
+    paper's fixed temperature."""
     actor_gradient: Literal["total", "path", "score"] = "total"
     """Estimator of the actor's gradient: total, path (the score term left out) or score (the
     likelihood ratio with a baseline)."""
@@ -68,13 +72,14 @@ class Hyperparameters(struct.PyTreeNode):
     actor_lr: Scalar = 3e-4
     """Adam step size of the actor."""
     critic_lr: Scalar = 3e-4
-    """Adam step size of the critics."""
+    """Adam step size of the critics, and of the value network."""
     alpha_lr: Scalar = 3e-4
     """Adam step size of log α; 0 keeps the temperature at initial_alpha."""
     gamma: Scalar = 0.99
     """Discount factor per environment step."""
     tau: Scalar = 0.005
-    """Share of the critics moved into their targets at each update (Polyak averaging)."""
+    """Share of the critics, or of the value network, moved into the targets at each update (Polyak
+    averaging)."""
     target_entropy: Scalar | None = None
     """Entropy that α steers to, in nats, with actions in [-1, 1]; None means -dim(A)."""
     initial_alpha: Scalar = 1.0
@@ -87,6 +92,7 @@ class State(struct.PyTreeNode):
     actor_params: Params
     critic_params: Params
     target_critic_params: Params
+    """None with a value network."""
     log_alpha: jax.Array
     actor_opt_state: Any
     critic_opt_state: Any
@@ -99,6 +105,10 @@ class State(struct.PyTreeNode):
     config: Config = struct.field(pytree_node=False)
     observation_spec: Spec = struct.field(pytree_node=False)
     action_spec: Spec = struct.field(pytree_node=False)
+    value_params: Params = None
+    """None, like the two below, without a value network (`Config.value_network`)."""
+    target_value_params: Params = None
+    value_opt_state: Any = None
 
 
 class Metrics(NamedTuple):
@@ -120,3 +130,8 @@ class Metrics(NamedTuple):
     alpha_gradient_norm: jax.Array
     skipped: jax.Array
     """Updates left out so far because they were not finite."""
+    value_loss: jax.Array | None = None
+    """None, like the two below, without a value network (`Config.value_network`)."""
+    value_mean: jax.Array | None = None
+    """Mean of V over the batch."""
+    value_gradient_norm: jax.Array | None = None

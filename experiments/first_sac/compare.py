@@ -1,0 +1,171 @@
+"""SAC as first published beside today's: `python compare.py --env Pendulum-v1 --steps 20000`.
+
+Trains every variant, one after the other (a run that was stopped goes on), writes the evaluations
+to `results/<env>/` and draws them.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import matplotlib
+import numpy as np
+import tyro
+from gymnasium.wrappers import TransformReward
+from rich.console import Console
+
+import jaxsac
+from jaxsac.runner import metrics
+from jaxsac.runner import train as runner
+from jaxsac.runner.config import RunConfig
+from jaxsac.runner.run_directory import RunDirectory
+from jaxsac.tools.commands import default_directory, keep_compiled_programs
+from jaxsac.tools.display import Display
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+
+RESULTS = Path(__file__).parent / "results"
+REWARD_SCALE = 5.0
+"""Of the first paper, for HalfCheetah and most of its other tasks."""
+VALUE = jaxsac.Config(value_network=True)
+FIXED = jaxsac.Hyperparameters(alpha_lr=0.0, initial_alpha=1 / REWARD_SCALE)
+VARIANTS = {
+    "v1": (VALUE, FIXED),
+    "v1-scaled": (VALUE, FIXED.replace(initial_alpha=1.0)),
+    "v2": (jaxsac.Config(), jaxsac.Hyperparameters()),
+}
+LABELS = {
+    "v1": "v1: value network, α = 1/5",
+    "v1-scaled": "v1: value network, rewards × 5, α = 1",
+    "v2": "v2: target critics, learned α",
+}
+T_QUANTILE = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
+"""97.5 % of Student's t by the number of seeds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """The first and the second SAC in one environment, all other settings alike."""
+
+    env: str = "Pendulum-v1"
+    """Gymnasium id."""
+    steps: int = 20_000
+    """Environment transitions per seed."""
+    learning_starts: int = 1_000
+    """Transitions by uniformly random actions before the first update, per seed."""
+    seeds: int = 4
+    """Number of seeds of every variant, at most 10."""
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    """What to train: v1, v1-scaled (by scaled rewards, as the paper does it), v2."""
+    runs: Path = Path("runs/first_sac")
+    """Where the run directories lie."""
+
+    def config(self, variant: str) -> RunConfig:
+        """The run of one variant."""
+        agent, hyperparameters = VARIANTS[variant]
+        return RunConfig(
+            scaled(self.env) if variant == "v1-scaled" else self.env,
+            seeds=self.seeds,
+            steps=self.steps,
+            learning_starts=self.learning_starts,
+            replay_capacity=self.steps,
+            eval_every=self.steps // 20,
+            checkpoint_every=self.steps // 10,
+            agent=agent,
+            hyperparameters=hyperparameters,
+        )
+
+    def directory(self, variant: str) -> Path:
+        """Where that run lies."""
+        return self.runs / default_directory(self.env).name / variant
+
+
+def scaled(env: str) -> str:
+    """The id of the same environment with its rewards times REWARD_SCALE."""
+
+    def make(**options: Any) -> gymnasium.Env:
+        return TransformReward(gymnasium.make(env, **options), lambda r: REWARD_SCALE * float(r))
+
+    name = f"Scaled{env}"
+    if name not in gymnasium.registry:
+        gymnasium.register(name, make)
+    return name
+
+
+def train(study: Study) -> None:
+    """Trains every variant, or goes on where it was; SIGINT and SIGTERM end the program."""
+    for variant in study.variants:
+        directory, config = study.directory(variant), study.config(variant)
+        with Display(config, Console()) as display:
+            display.message(f"{study.env}: {variant}, in {directory}")
+            if not runner.train(config, directory, display):
+                raise SystemExit(130)
+
+
+def evaluations(study: Study) -> Iterator[dict[str, Any]]:
+    """Every evaluation of every variant and seed, returns in the environment's own units."""
+    for variant in study.variants:
+        run, config = RunDirectory(study.directory(variant)), study.config(variant)
+        scale = REWARD_SCALE if variant == "v1-scaled" else 1.0
+        for seed, name in zip(config.member_seeds, config.member_names, strict=True):
+            for row in metrics.read(metrics.path(run.metrics, name)):
+                if row["eval_return"] is not None:
+                    own = {"variant": variant, "seed": seed, "step": int(row["step"] or 0)}
+                    own["eval_return"] = f"{row['eval_return'] / scale:.6g}"
+                    yield own | {n: row[n] for n in ("q_mean", "value_mean", "entropy", "alpha")}
+
+
+def draw(results: Path) -> None:
+    """Every variant's mean return over seeds with a 95 % interval of Student's t; prints both."""
+    curves = defaultdict(lambda: defaultdict(list))
+    with (results / "returns.csv").open() as lines:
+        for row in csv.DictReader(lines):
+            curves[row["variant"]][int(row["step"])].append(float(row["eval_return"]))
+    figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
+    for variant, points in curves.items():
+        steps, values = np.array(list(points)), np.array(list(points.values()))
+        count = values.shape[1]
+        half = T_QUANTILE[count] * values.std(1, ddof=1) / np.sqrt(count)
+        mean, color = values.mean(1), f"C{list(LABELS).index(variant)}"
+        axes.plot(steps, mean, color=color, label=f"{LABELS[variant]}, {count} seeds")
+        axes.fill_between(steps, mean - half, mean + half, color=color, alpha=0.13, linewidth=0)
+        for share in (0.25, 0.5, 1.0):
+            at = np.abs(steps - share * steps[-1]).argmin()
+            print(f"{variant}, step {steps[at]:,}: {mean[at]:,.1f} ± {half[at]:,.1f}")
+    axes.set(
+        title=f"{results.name}: evaluation return, mean and 95 % interval over seeds",
+        xlabel="environment steps",
+        ylabel="return",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(results / "returns.png", dpi=120)
+
+
+def main(study: Study) -> None:
+    """Trains, writes and draws."""
+    keep_compiled_programs()
+    train(study)
+    results = RESULTS / default_directory(study.env).name
+    results.mkdir(parents=True, exist_ok=True)
+    first, *rest = list(evaluations(study))
+    with (results / "returns.csv").open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, list(first), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([first, *rest])
+    for variant in study.variants:
+        shutil.copy(RunDirectory(study.directory(variant)).manifest, results / f"{variant}.json")
+    draw(results)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Study))
