@@ -40,13 +40,13 @@ VALUE = jaxsac.Config(value_network=True)
 FIXED = jaxsac.Hyperparameters(alpha_lr=0.0, initial_alpha=1 / REWARD_SCALE)
 VARIANTS = {
     "v1": (VALUE, FIXED),
-    "v1-scaled": (VALUE, FIXED.replace(initial_alpha=1.0)),
     "v2": (jaxsac.Config(), jaxsac.Hyperparameters()),
+    "v1-scaled": (VALUE, FIXED.replace(initial_alpha=1.0)),
 }
 LABELS = {
     "v1": "v1: value network, α = 1/5",
-    "v1-scaled": "v1: value network, rewards × 5, α = 1",
     "v2": "v2: target critics, learned α",
+    "v1-scaled": "v1: value network, rewards × 5, α = 1",
 }
 T_QUANTILE = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
 """97.5 % of Student's t by the number of seeds."""
@@ -65,7 +65,7 @@ class Study:
     seeds: int = 4
     """Number of seeds of every variant, at most 10."""
     variants: tuple[str, ...] = tuple(VARIANTS)
-    """What to train: v1, v1-scaled (by scaled rewards, as the paper does it), v2."""
+    """What to train: v1, v2, v1-scaled (v1 by scaled rewards, as the paper has it)."""
     runs: Path = Path("runs/first_sac")
     """Where the run directories lie."""
 
