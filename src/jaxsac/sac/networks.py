@@ -157,9 +157,8 @@ def make_networks(config: Config, action_spec: Spec) -> Networks:
     critic = config.critic or Critic(
         config.hidden_sizes, config.num_critics, activation, config.layer_norm, dtype
     )
-    if not config.value_network:
-        return Networks(actor, critic)
-    return Networks(actor, critic, Value(config.hidden_sizes, activation, config.layer_norm, dtype))
+    value = Value(config.hidden_sizes, activation, config.layer_norm, dtype)
+    return Networks(actor, critic, value=value if config.value_network else None)
 
 
 def flat_features(tree: PyTree, dtype: Any) -> jax.Array:
