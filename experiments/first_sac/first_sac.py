@@ -1,4 +1,4 @@
-"""SAC as first published beside today's: `python compare.py --env Pendulum-v1 --steps 20000`.
+"""SAC as first published beside today's: `python first_sac.py --env Pendulum-v1 --steps 20000`.
 
 Trains every variant, one after the other (a run that was stopped goes on), writes the evaluations
 to `results/<env>/` and draws them.
@@ -12,7 +12,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import gymnasium
 import matplotlib
@@ -50,6 +50,8 @@ LABELS = {
 }
 T_QUANTILE = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
 """97.5 % of Student's t by the number of seeds."""
+SHOWN = (3, 4, 9, 19)
+"""Which of the 20 evaluations are printed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +95,17 @@ def scaled(env: str) -> str:
     """The id of the same environment with its rewards times REWARD_SCALE."""
 
     def make(**options: Any) -> gymnasium.Env:
-        return TransformReward(gymnasium.make(env, **options), lambda r: REWARD_SCALE * float(r))
+        # One function for all copies: Gymnasium compares how they are made.
+        return TransformReward(gymnasium.make(env, **options), _times_scale)
 
     name = f"Scaled{env}"
     if name not in gymnasium.registry:
         gymnasium.register(name, make)
     return name
+
+
+def _times_scale(reward: SupportsFloat) -> float:
+    return REWARD_SCALE * float(reward)
 
 
 def train(study: Study) -> None:
@@ -125,7 +132,7 @@ def evaluations(study: Study) -> Iterator[dict[str, Any]]:
 
 
 def draw(results: Path) -> None:
-    """Every variant's mean return over seeds with a 95 % interval of Student's t; prints both."""
+    """Every variant's mean return over seeds with a 95 % interval of Student's t; prints some."""
     curves = defaultdict(lambda: defaultdict(list))
     with (results / "returns.csv").open() as lines:
         for row in csv.DictReader(lines):
@@ -138,9 +145,9 @@ def draw(results: Path) -> None:
         mean, color = values.mean(1), f"C{list(LABELS).index(variant)}"
         axes.plot(steps, mean, color=color, label=f"{LABELS[variant]}, {count} seeds")
         axes.fill_between(steps, mean - half, mean + half, color=color, alpha=0.13, linewidth=0)
-        for share in (0.25, 0.5, 1.0):
-            at = np.abs(steps - share * steps[-1]).argmin()
-            print(f"{variant}, step {steps[at]:,}: {mean[at]:,.1f} ± {half[at]:,.1f}")
+        shown = [f"{steps[i]:,}: {mean[i]:,.1f} ± {half[i]:,.1f}" for i in SHOWN]
+        late = values[steps > steps[-1] / 2].mean(0)
+        print(f"{variant}, {', '.join(shown)}, second half by seed {late.round(1).tolist()}")
     axes.set(
         title=f"{results.name}: evaluation return, mean and 95 % interval over seeds",
         xlabel="environment steps",
