@@ -9,6 +9,7 @@ import pytest
 
 import jaxsac
 import probe_environments
+from jaxsac.runner import metrics
 from jaxsac.runner.config import RunConfig
 from jaxsac.tools import cli, commands
 
@@ -229,10 +230,29 @@ def test_train_leaves_a_run_and_a_picture_and_says_where(tmp_path, capsys):
     assert commands.run(["train", *SMALL, "--run-dir", str(directory)]) == 0
     printed = capsys.readouterr().out
     assert f"run: {directory}\nlearning curve: {directory}/report/learning_curve.png" in printed
-    assert "replay: 2 × 200 transitions" in printed
+    assert "memory: 2 × " in printed
     assert printed.count("step 30/60") == 1
     assert json.loads((directory / "manifest.json").read_text())["finished"]
     assert (directory / "report" / "learning_curve.png").stat().st_size > 1000
+
+
+def test_one_seed_of_a_group_alone_learns_what_it_learns_in_the_group(finished, capsys):
+    assert commands.run(["train", *SMALL, "--run-dir", str(finished), "--only-seed", "1"]) == 0
+    alone = finished.with_name(f"{finished.name}-seed-0001")
+    assert f"run: {alone}\n" in capsys.readouterr().out
+    in_group, by_itself = (
+        [{**row, "wall_time": None} for row in metrics.read(directory / "metrics/seed-0001.csv")]
+        for directory in (finished, alone)
+    )
+    assert by_itself == in_group
+    assert not (alone / "metrics" / "seed-0000.csv").exists()
+
+
+def test_a_seed_that_the_group_does_not_have_is_refused(tmp_path, capsys):
+    run = ["train", *SMALL, "--run-dir", str(tmp_path / "run"), "--only-seed", "2"]
+    assert commands.run(run) == 1
+    assert "only_seed 2 is not one of the group's, 0 to 1" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_train_again_is_done_at_once(finished, capsys):

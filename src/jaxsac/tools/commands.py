@@ -42,12 +42,18 @@ class Train:
     config: RunConfig
     run_dir: Path | None = None
     """Run directory to write; runs/<env> by default."""
+    only_seed: int | None = None
+    """Train this seed of the group alone, beside the group: in <run-dir>-seed-NNNN."""
 
     def run(self) -> int:
         """Trains with a display and draws the learning curve, also of a run that was stopped."""
         directory = self.run_dir or default_directory(self.config.env)
-        with Display(self.config) as display:
-            complete = runner.train(self.config, directory, display)
+        config = self.config
+        if self.only_seed is not None:
+            config = config.only(self.only_seed)
+            directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
+        with Display(config) as display:
+            complete = runner.train(config, directory, display)
         picture = report.learning_curve(RunDirectory(directory))
         if not complete:
             print(
