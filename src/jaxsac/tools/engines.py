@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import logging
 import signal
 import sys
@@ -31,26 +31,24 @@ class RayEngine:
           ModuleNotFoundError: without Ray; names the command that installs it.
           ValueError: an option that Ray does not have.
         """
-        _require("ray", "ray")
-        import ray
-
+        self._ray = _import("ray", "ray")
         # `launch` alone starts lost parts again, so that it can say so and knows when to give up.
-        remote = ray.remote(**{"num_cpus": 1, "max_retries": 0, **options})
-        ray.init(log_to_driver=False, logging_level=logging.WARNING)
+        remote = self._ray.remote(**{"num_cpus": 1, "max_retries": 0, **options})
+        self._ray.init(log_to_driver=False, logging_level=logging.WARNING)
         self._train_part = remote(train_part)
 
     def submit(self, part: Group, directory: Path) -> _RayJob:
         """Has a worker run `train_part(part, directory)`."""
-        return _RayJob(self._train_part.options(name=part.name).remote(part, directory.resolve()))
+        task = self._train_part.options(name=part.name)
+        return _RayJob(self._ray, task.remote(part, directory.resolve()))
 
 
 class _RayJob:
-    def __init__(self, reference: Any) -> None:
-        self._reference = reference
+    def __init__(self, ray: Any, reference: Any) -> None:
+        self._ray, self._reference = ray, reference
 
     def poll(self) -> Outcome | None:
-        import ray
-
+        ray = self._ray
         done, _ = ray.wait([self._reference], timeout=0)
         if not done:
             return None
@@ -62,9 +60,7 @@ class _RayJob:
             return Outcome("lost", _in_short(error))
 
     def cancel(self) -> None:
-        import ray
-
-        ray.cancel(self._reference)
+        self._ray.cancel(self._reference)
 
 
 class SlurmEngine:
@@ -82,9 +78,7 @@ class SlurmEngine:
           ModuleNotFoundError: without submitit; names the command that installs it.
           ValueError: there is no Slurm here, or an option that submitit does not have.
         """
-        _require("submitit", "slurm")
-        import submitit
-
+        submitit = _import("submitit", "slurm")
         options = {"timeout_min": TIMEOUT_MINUTES, **options}
         cluster = options.pop("cluster", "slurm")
         try:
@@ -103,21 +97,23 @@ class SlurmEngine:
 
 class _SlurmJob:
     def __init__(self, job: Any) -> None:
-        self._job = job
+        self._job, self._cancelled = job, False
 
     def poll(self) -> Outcome | None:
-        from submitit.core.utils import FailedJobError, UncompletedJobError
-
+        errors = _import("submitit.core.utils", "slurm")
         if not self._job.done():
             return None
+        if self._cancelled:  # there is no result to wait for
+            return Outcome("lost", "cancelled")
         try:
             return self._job.result()
-        except FailedJobError as error:  # `train_part` could not even be called
+        except errors.FailedJobError as error:  # `train_part` could not even be called
             return Outcome("failed", f"{error}")
-        except UncompletedJobError as error:
+        except errors.UncompletedJobError as error:
             return Outcome("lost", _in_short(error))
 
     def cancel(self) -> None:
+        self._cancelled = True
         self._job.cancel(check=False)
 
 
@@ -143,20 +139,23 @@ class _SlurmWork:
 
     def checkpoint(self) -> Any:
         """What submitit is to call in the requeued job."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(_SlurmWork(self._part, self._directory))
+        submission = _import("submitit.helpers", "slurm").DelayedSubmission
+        return submission(_SlurmWork(self._part, self._directory))
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._announced = True
         signal.raise_signal(signal.SIGTERM)
 
 
-def _require(module: str, extra: str) -> None:
-    if importlib.util.find_spec(module) is None:
+def _import(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"--launcher {extra} needs {module}: pip install 'jaxsac[{extra}]'", name=module
-        )
+            f"--launcher {extra} needs a package that is not installed ({error}): run "
+            f"`pip install 'jaxsac[{extra}]'`.",
+            name=error.name,
+        ) from error
 
 
 def _in_short(error: Exception) -> str:

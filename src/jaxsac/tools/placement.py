@@ -72,12 +72,10 @@ class Placement:
                     f"{' and '.join(missing)} must be given too: --launcher jax needs all of "
                     "workers, coordinator and process_id, or finds out all of them."
                 )
-        if None not in (self.process_id, self.workers) and not (
-            0 <= self.process_id < self.workers
-        ):
+        if self.process_id is not None and self.process_id not in range(self.workers or 0):
             raise ValueError(
-                f"process_id must be from 0 to {self.workers - 1} of {self.workers} workers, got "
-                f"{self.process_id}."
+                f"process_id must be less than the number of workers ({self.workers}), and not "
+                f"negative, got {self.process_id}."
             )
 
     def train(self, groups: list[Group], directory: Path, console: Console) -> Trained:

@@ -5,6 +5,7 @@ Members need nothing from each other, so each process trains its own parts on it
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
         ) from error
     found = jax.process_index(), jax.process_count()
     jax.distributed.shutdown()
+    # JAX has taken SIGTERM, to tell its service of it, and keeps it.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return found
 
 
