@@ -50,9 +50,10 @@ def workers_like_this(compilation_folder, monkeypatch, tmp_path):
     """Other processes compile as this one does, and find the environments."""
     for name, value in {
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_NUM_CPU_DEVICES": "1",
         "JAX_COMPILATION_CACHE_DIR": str(compilation_folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-        "PYTHONPATH": os.path.dirname(probe_environments.__file__),
+        "PYTHONPATH": os.pathsep.join([os.path.dirname(probe_environments.__file__), *sys.path]),
         "HAPPENED": str(tmp_path / "happened"),
         "RAY_ADDRESS": "local",
     }.items():

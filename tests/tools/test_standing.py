@@ -51,3 +51,13 @@ def test_without_a_terminal_a_line_is_shown_when_there_is_something_new(
     line, message = output.getvalue().splitlines()
     assert line.endswith("worst 22.0")
     assert message == "[a] is lost"
+
+
+def test_at_a_terminal_the_line_is_live(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(standing, "TERMINAL_SECONDS", 0)
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, width=120)
+    with standing.Standing(planned, tmp_path, console) as shown:
+        shown.show()
+    assert "140 of 240 steps" in output.getvalue()
+    assert "\x1b" in output.getvalue()
