@@ -12,6 +12,8 @@ import probe_environments
 from jaxsac.tools import commands
 from jaxsac.tools.placement import Placement
 
+# Here, not in the midst of a test: it closes the streams of loggers, of which pytest's is one.
+submitit = pytest.importorskip("submitit")
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 SWEEP = [
@@ -67,9 +69,8 @@ def engine(request, workers_like_this, monkeypatch):
         yield ENGINES["ray"]
         ray.shutdown()
     else:
-        core = pytest.importorskip("submitit.core.core")
         # How long it looks for the result of a job that has left none.
-        monkeypatch.setattr(core.Job, "_results_timeout_s", 0)
+        monkeypatch.setattr(submitit.Job, "_results_timeout_s", 0)
         yield ENGINES["slurm"]
 
 
@@ -91,7 +92,6 @@ def test_a_killed_worker_is_replaced_and_the_table_is_that_of_this_process(
 def test_a_job_at_the_end_of_its_time_saves_and_is_requeued(
     workers_like_this, expected, tmp_path, capsys
 ):
-    pytest.importorskip("submitit")
     directory = tmp_path / "sweep"
     assert commands.run(command("AnnouncedOnce", directory, *ENGINES["slurm"])) == 0
     assert table(directory) == expected
@@ -161,7 +161,6 @@ def test_a_missing_engine_is_named_with_the_command_that_installs_it(
 
 
 def test_without_slurm_nothing_else_is_taken(tmp_path, capsys, monkeypatch):
-    pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commands.run(command("Drift", tmp_path / "sweep", "--launcher", "slurm")) == 1
     assert "slurm cluster" in capsys.readouterr().err
@@ -169,7 +168,6 @@ def test_without_slurm_nothing_else_is_taken(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("option", ["speed=9", "timeout_min=soon", "speed"])
 def test_an_option_that_the_engine_does_not_have_is_refused(option, tmp_path, capsys):
-    pytest.importorskip("submitit")
     given = [*ENGINES["slurm"], "--launcher-option", option]
     assert commands.run(command("Drift", tmp_path / "sweep", *given)) == 1
     assert option.split("=")[0] in capsys.readouterr().err
