@@ -130,6 +130,21 @@ def test_ctrl_c_asks_the_workers_to_stop_and_waits_until_they_have(planned, tmp_
     assert engine.cancelled == ["2", "3"]
 
 
+def test_when_the_engine_refuses_a_part_the_others_are_asked_to_stop(planned, tmp_path):
+    engine = ScriptedEngine(tmp_path)
+    submit = engine.submit
+
+    def submit_one(part, directory):
+        if engine.started:
+            raise LaunchError("no such partition")
+        return submit(part, directory)
+
+    engine.submit = submit_one
+    with pytest.raises(LaunchError, match="no such partition"):
+        launched(planned, engine)
+    assert engine.cancelled == ["1"]
+
+
 def test_a_worker_trains_and_keeps_what_it_says(tmp_path):
     (group,) = sweep.plan(small_run(eval_every=30, seeds=1), ())
     assert train_part(group, tmp_path / "sweep") == COMPLETE

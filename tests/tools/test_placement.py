@@ -166,6 +166,19 @@ def test_without_slurm_nothing_else_is_taken(tmp_path, capsys, monkeypatch):
     assert "slurm cluster" in capsys.readouterr().err
 
 
+def test_a_job_that_slurm_does_not_take_ends_the_sweep_with_its_reason(
+    tmp_path, capsys, monkeypatch
+):
+    for name in ("srun", "sbatch", "sacct"):
+        (tmp_path / name).write_text("#!/bin/sh\necho invalid partition >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert commands.run(command("Drift", tmp_path / "sweep", "--launcher", "slurm")) == 1
+    error = capsys.readouterr().err
+    assert "Slurm does not take all: " in error
+    assert "invalid partition" in error
+
+
 @pytest.mark.parametrize("option", ["speed=9", "timeout_min=soon", "speed"])
 def test_an_option_that_the_engine_does_not_have_is_refused(option, tmp_path, capsys):
     given = [*ENGINES["slurm"], "--launcher-option", option]

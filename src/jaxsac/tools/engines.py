@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from jaxsac.runner.sweep import Group
-from jaxsac.tools.launch import Outcome, train_part
+from jaxsac.tools.launch import LaunchError, Outcome, train_part
 
 TIMEOUT_MINUTES = 24 * 60
 REQUEUES = 1_000_000
@@ -33,9 +33,12 @@ class RayEngine:
         """
         self._ray = _import("ray", "ray")
         # `launch` alone starts lost parts again, so that it can say so and knows when to give up.
-        remote = self._ray.remote(**{"num_cpus": 1, "max_retries": 0, **options})
+        options = {"num_cpus": 1, "max_retries": 0, **options}
+        try:
+            self._train_part = self._ray.remote(**options)(train_part)
+        except TypeError as error:
+            raise ValueError(f"--launcher ray: {error}") from error
         self._ray.init(log_to_driver=False, logging_level=logging.WARNING)
-        self._train_part = remote(train_part)
 
     def submit(self, part: Group, directory: Path) -> _RayJob:
         """Has a worker run `train_part(part, directory)`."""
@@ -90,9 +93,16 @@ class SlurmEngine:
             raise ValueError(f"--launcher slurm: {error}") from error
 
     def submit(self, part: Group, directory: Path) -> _SlurmJob:
-        """Has a worker run `train_part(part, directory)`."""
+        """Has a worker run `train_part(part, directory)`.
+
+        Raises:
+          LaunchError: Slurm does not take the job.
+        """
         self._executor.update_parameters(name=part.name)
-        return _SlurmJob(self._executor.submit(_SlurmWork(part, directory.resolve())))
+        try:
+            return _SlurmJob(self._executor.submit(_SlurmWork(part, directory.resolve())))
+        except RuntimeError as error:
+            raise LaunchError(f"Slurm does not take {part.name}: {error}") from error
 
 
 class _SlurmJob:

@@ -59,7 +59,11 @@ class Engine(Protocol):
     """What runs workers, here or elsewhere."""
 
     def submit(self, part: Group, directory: Path) -> Job:
-        """Has a worker run `train_part(part, directory)`."""
+        """Has a worker run `train_part(part, directory)`.
+
+        Raises:
+          LaunchError: the engine refuses.
+        """
         ...
 
 
@@ -119,28 +123,27 @@ def launch(
     failures: list[str] = []
     standing = Standing(parts, directory, console)
     with Interrupt() as stop, standing:
-        while (waiting or running) and not stop.requested:
-            while waiting and len(running) < workers:
-                running.append(waiting.popleft().start(engine))
-            time.sleep(POLL_SECONDS)
-            for each in list(running):
-                outcome = each.job.poll()
-                if outcome is None:
-                    continue
-                running.remove(each)
-                if outcome.kind == "lost" and each.may_start_again():
-                    standing.message(f"{each.part.name}: {outcome.reason}; launched again.")
-                    waiting.append(each)
-                elif outcome.kind != "complete":
-                    failures.append(each.failure(outcome))
-                    standing.message(failures[-1])
-            standing.show()
-        if stop.requested:
+        try:
+            while (waiting or running) and not stop.requested:
+                while waiting and len(running) < workers:
+                    running.append(waiting.popleft().start(engine))
+                time.sleep(POLL_SECONDS)
+                for each, outcome in [(each, each.job.poll()) for each in running]:
+                    if outcome is None:
+                        continue
+                    running.remove(each)
+                    if outcome.kind == "lost" and each.may_start_again():
+                        standing.message(f"{each.part.name}: {outcome.reason}; launched again.")
+                        waiting.append(each)
+                    elif outcome.kind != "complete":
+                        failures.append(each.failure(outcome))
+                        standing.message(failures[-1])
+                standing.show()
+        finally:
             _part_from([each.job for each in running])
-            return False
-    if failures:
+    if failures and not stop.requested:
         raise LaunchError("\n".join(["not all parts could be trained.", *failures]))
-    return True
+    return not stop.requested
 
 
 @dataclasses.dataclass
