@@ -58,7 +58,10 @@ class SeedAxis:
         """The rows of the members: (num_rows, ...) -> (num_members, ...)."""
         if self.num_rows == self.num_members:
             return tree
-        return jax.tree.map(lambda x: x[: self.num_members], tree)
+        # On the host, where a slice needs no program of its own; keys are JAX arrays alone.
+        return jax.tree.map(
+            lambda x: (x if _is_key(x) else np.asarray(x))[: self.num_members], tree
+        )
 
     def place(self, tree: PyTree) -> PyTree:
         """Puts the rows of the members onto the devices."""
@@ -134,6 +137,10 @@ def _one_after_the_other(function: Callable[..., Any]) -> Callable[..., Any]:
         return jax.lax.map(lambda member: function(*member), args)
 
     return mapped
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _as_many_as_help(num_members: int, num_devices: int) -> int:

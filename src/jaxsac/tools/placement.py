@@ -112,7 +112,8 @@ class Placement:
 def _plan(directory: Path, groups: list[Group], workers: int, console: Console) -> list[Group]:
     planned = parts.plan(directory, groups, workers)
     if len(planned) < workers:
-        console.print(f"the sweep has {len(planned)} parts, fewer than {workers} workers.")
+        parts_there = "one part" if len(planned) == 1 else f"{len(planned)} parts"
+        console.print(f"the sweep has {parts_there}, fewer than {workers} workers.")
     return planned
 
 
