@@ -18,36 +18,46 @@ from jaxsac.sac.networks import make_networks
 
 def measure(name: Any, the: case.Case) -> dict[str, Any]:
     """All losses and gradients at the weights of the case, named as in the stored results."""
-    state, batch = agent_of(name, the), batch_of(the)
-    networks, hyper = make_networks(state.config, state.action_spec), state.hyperparameters
-    alpha = jnp.exp(state.log_alpha)
-    (critic, _), critic_gradient = jax.value_and_grad(critic_loss, has_aux=True)(
-        state.critic_params, networks, state.target_critic_params, state.actor_params, alpha,
-        hyper.gamma, batch, jnp.asarray(the.next_noise),
-    )  # fmt: skip
-    (actor, info), actor_gradient = jax.value_and_grad(actor_loss, has_aux=True)(
-        state.actor_params, networks, state.critic_params, alpha, batch.observation,
-        jnp.asarray(the.noise)[None],
-    )  # fmt: skip
-    (temperature, _), alpha_gradient = jax.value_and_grad(alpha_loss, has_aux=True)(
-        state.log_alpha, info.entropy, hyper.target_entropy, state.config.alpha_loss
-    )
+    noise = (jnp.asarray(the.next_noise), jnp.asarray(the.noise)[None])
+    steps = _losses_and_gradients(agent_of(name, the), batch_of(the), *noise)
+    (critic, critic_gradient), (actor, actor_gradient), (alpha, alpha_gradient) = steps
     return {
         "critic_loss": float(critic),
         "actor_loss": float(actor),
-        "alpha_loss": float(temperature),
+        "alpha_loss": float(alpha),
         "critic_gradient": case.flat(critic_networks(critic_gradient)),
         "actor_gradient": case.flat([actor_network(actor_gradient)]),
         "alpha_gradient": [float(alpha_gradient)],
     }
 
 
+@jax.jit
+def _losses_and_gradients(
+    state: jaxsac.State, batch: jaxsac.Transition, next_noise: jax.Array, noise: jax.Array
+) -> Any:
+    networks, hyper = make_networks(state.config, state.action_spec), state.hyperparameters
+    alpha = jnp.exp(state.log_alpha)
+    (critic, _), critic_gradient = jax.value_and_grad(critic_loss, has_aux=True)(
+        state.critic_params, networks, state.target_critic_params, state.actor_params, alpha,
+        hyper.gamma, batch, next_noise,
+    )  # fmt: skip
+    (actor, info), actor_gradient = jax.value_and_grad(actor_loss, has_aux=True)(
+        state.actor_params, networks, state.critic_params, alpha, batch.observation, noise
+    )
+    (temperature, _), alpha_gradient = jax.value_and_grad(alpha_loss, has_aux=True)(
+        state.log_alpha, info.entropy, hyper.target_entropy, state.config.alpha_loss
+    )
+    return (critic, critic_gradient), (actor, actor_gradient), (temperature, alpha_gradient)
+
+
 def updated(name: Any, the: case.Case) -> dict[str, Any]:
     """The parameters after one `jaxsac.update` with the noise of the case."""
-    state = agent_of(name, the)
     noise = (jnp.asarray(the.next_noise), jnp.asarray(the.noise)[None])
-    with mock.patch.object(agent, "_noise", return_value=noise), jax.disable_jit():
-        state, _ = jaxsac.update(state, batch_of(the), jax.random.key(0))
+    # A trace of its own, or the noise would stay in the program that others use.
+    original = jaxsac.update.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
+    update = jax.jit(lambda *arguments: original(*arguments))
+    with mock.patch.object(agent, "_noise", return_value=noise):
+        state, _ = update(agent_of(name, the), batch_of(the), jax.random.key(0))
     return {
         "actor": case.flat([actor_network(state.actor_params)]),
         "critics": case.flat(critic_networks(state.critic_params)),

@@ -6,20 +6,19 @@ from pathlib import Path
 import jax
 import pytest
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-sys.path.append(str(EXPERIMENTS / "conventions"))
+sys.path.append(str(Path(__file__).parents[2] / "experiments" / "conventions"))
 
 import case
 import compare
 import ours
 
-import jaxsac
 from jaxsac.sac.presets import PRESETS
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
+REQUIREMENTS = Path(__file__).parents[2] / "experiments" / "performance" / "peers"
 DISTRIBUTIONS = {"sb3": "stable-baselines3", "sbx": "sbx-rl", "brax": "brax", "rejax": "rejax"}
-# What jaxsac's loop cannot be given: fewer transitions than a batch, or a replay as long as the run.
+# What jaxsac's loop cannot be given: fewer transitions than a batch, a replay as long as the run.
 NOT_TAKEN = {
     "sb3": {"learning_starts"},
     "sbx": {"learning_starts"},
@@ -81,15 +80,10 @@ def test_initial_weights_are_spread_as_those_of_the_package(peer):
 
 @pytest.mark.parametrize("peer", compare.PACKAGES)
 def test_results_are_of_the_versions_that_are_installed_for_comparisons(peer):
-    requirements = (EXPERIMENTS / "performance" / "peers" / f"{peer}.txt").read_text().split()
+    requirements = (REQUIREMENTS / f"{peer}.txt").read_text().split()
     name = DISTRIBUTIONS[peer]
     assert f"{name}=={case.read(peer)['versions'][name]}" in requirements
 
 
 def test_every_preset_is_proved():
     assert {*compare.PACKAGES, *compare.FORMULAS} == set(PRESETS)
-
-
-def test_an_unknown_preset_is_refused_by_name():
-    with pytest.raises(ValueError, match="no preset 'sb2'; there are sb3, sbx"):
-        jaxsac.preset("sb2")

@@ -19,6 +19,7 @@ from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
 from jaxsac.runner.saved import evaluate_run, explain_failure
 from jaxsac.runner.sweep import Group
+from jaxsac.sac import presets
 from jaxsac.sac.state import Scalar
 from jaxsac.tools import doctor, report, sweep_report
 from jaxsac.tools.compiled import keep_compiled_programs
@@ -43,6 +44,8 @@ class Train:
     """Train a group of independent seeds and leave a run directory."""
 
     config: RunConfig
+    preset: presets.Name | None = None
+    """Defaults of another library instead of jaxsac's; options given beside it count."""
     run_dir: Path | None = None
     """Run directory to write; runs/<env> by default."""
     only_seed: int | None = None
@@ -77,6 +80,8 @@ class Sweep:
     """A setting to sweep over: name=value,value for a grid, name=low:high to draw from. Again for
     each setting. Hyperparameters train together in one program, all else one after the other. None:
     the seeds alone."""
+    preset: presets.Name | None = None
+    """Defaults of another library instead of jaxsac's; options given beside it count."""
     samples: int | None = None
     """Points to draw at random; the whole grid by default."""
     run_dir: Path | None = None
@@ -198,7 +203,12 @@ def parse(arguments: list[str]) -> Train | Sweep | Eval | ReplayFailure | Doctor
     with registry:
         if arguments and arguments[0] in commands:
             name, *rest = arguments
-            return tyro.cli(commands[name], prog=f"jaxsac {name}", args=rest, **options)
+            options["prog"] = f"jaxsac {name}"
+            command = tyro.cli(commands[name], args=rest, **options)
+            if getattr(command, "preset", None):  # its options first: of two alike the last counts
+                rest = [*_options_of(command.preset), *rest]
+                command = tyro.cli(commands[name], args=rest, **options)
+            return command
         description = "Soft Actor-Critic as pure functions in JAX."
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="jaxsac", description=description, args=arguments, **options
@@ -208,6 +218,23 @@ def parse(arguments: list[str]) -> Train | Sweep | Eval | ReplayFailure | Doctor
 def default_directory(env: str) -> Path:
     """runs/<env>, with the module of `module:EnvId` as part of the name."""
     return Path("runs") / env.replace(":", "-").replace("/", "-")
+
+
+def _options_of(name: presets.Name) -> list[str]:
+    """The command line of a preset: every setting in which it differs from the defaults."""
+    default, chosen = presets.Preset(), presets.preset(name)
+    records = [
+        (vars(default.config), vars(chosen.config)),
+        (vars(default.hyperparameters), vars(chosen.hyperparameters)),
+        (default._asdict(), chosen._asdict()),
+    ]
+    options = []
+    for before, after in records:
+        for field, value in after.items():
+            if field not in ("config", "hyperparameters") and value != before[field]:
+                values = value if isinstance(value, tuple) else (value,)
+                options += [f"--{field.replace('_', '-')}", *map(str, values)]
+    return options
 
 
 def _scalar(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
