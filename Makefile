@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep eval test test-slow identity check-resume faults bench bench-quick lint format clean
+.PHONY: help install train sweep eval test test-slow identity check-resume faults conventions bench bench-quick lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ faults: $(INSTALLED) ## Kill 200 runs and damage 500 checkpoints, and write down
 
 identity: $(INSTALLED) ## Show where the terms of the actor's gradient come from, as one table.
 	$(BIN)/python experiments/actor_gradient/identity.py
+
+conventions: $(INSTALLED) ## Prove the presets against the packages of other libraries, each in a venv of its own.
+	$(BIN)/python experiments/conventions/conventions.py $(ARGS)
 
 bench: $(INSTALLED) ## Measure the speed beside other libraries (half an hour): ARGS="--only jaxsac sbx"
 	$(BIN)/python experiments/performance/bench.py $(ARGS)

@@ -90,6 +90,17 @@ class Drift(gymnasium.Env):
             raise RuntimeError("the simulator broke")
         elif self.event == "hang":
             time.sleep(60)
+        elif isinstance(self.event, signal.Signals) and first_time():
+            os.kill(os.getpid(), self.event)
+
+
+def first_time():
+    """Whether the file that $HAPPENED names was not there before: true for one process alone."""
+    try:
+        os.close(os.open(os.environ["HAPPENED"], os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
 
 
 class Scripted(gymnasium.Env):
@@ -177,6 +188,8 @@ register("DriftOnGridAsymmetric", Drift, 10, low=-1.0, high=7.0 / 3, grid=64)
 register("Interrupted", Drift, 10, event="interrupt", at=30)
 register("Broken", Drift, 10, event="raise", at=30)
 register("Hanging", Drift, 10, event="hang", at=30)
+register("KilledOnce", Drift, 10, event=signal.SIGKILL, at=45)
+register("AnnouncedOnce", Drift, 10, event=signal.SIGUSR2, at=45)
 register("Huge", Drift, 10, jackpot=0.1)
 register("Scripted", Scripted, 7)
 register("AllFaulty", Faulty, where="reward", episode=None, step=1)

@@ -10,7 +10,7 @@ import jaxsac
 from assertions import assert_identical as assert_identical
 from jaxsac.envs import host
 from jaxsac.envs.make import make
-from jaxsac.runner import checkpoint, evaluate, host_driver, loop, seeds, train
+from jaxsac.runner import checkpoint, driver, evaluate, host_driver, loop, seeds, train
 from jaxsac.runner.config import TRAINING_STREAM, RunConfig
 
 NET = jaxsac.Config(hidden_sizes=(8,))
@@ -62,8 +62,8 @@ def make_envs(config):
 
 def agent_of(directory, config, step=None):
     """The agent that a run saved, (S, ...)."""
-    mesh = seeds.mesh_for(1)
-    structs = train.learning_structs(config, train.make_driver(config, mesh), mesh)
+    made = train.make_driver(config, seeds.axis(config.population))
+    structs = driver.learning_structs(config, made.observation, made.action)
     step = checkpoint.latest(directory / "checkpoints") if step is None else step
     return checkpoint.load(directory / "checkpoints", step, "agent", structs.agent)
 
@@ -92,6 +92,7 @@ class Group:
         vector = make(f"probe_environments:{env}-v0", 2 * count)
         self.envs, self.dtype = host.HostEnvs(vector, count), dtype
         mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("seeds",))
+        axis = seeds.SeedAxis(count, mesh, "map")
         vector = jax.ShapeDtypeStruct((2,), jnp.dtype(dtype))
         init = functools.partial(
             loop.init,
@@ -102,10 +103,9 @@ class Group:
             hyperparameters=FAST,
             batch_size=4,
         )
-        self.carry = jax.jit(init, out_shardings=seeds.sharding(mesh))(jnp.asarray(members))
-        self.learn_step = seeds.compile_over_seeds(
-            functools.partial(loop.learn_step, batch_size=4, over_seeds=seeds.over_seeds(mesh)),
-            mesh,
+        self.carry = jax.jit(init, out_shardings=axis.sharding)(jnp.asarray(members))
+        self.learn_step = axis.compile(
+            functools.partial(loop.learn_step, batch_size=4, over_seeds=axis.over_members),
             num_shared=1,
         )
         self.schedule = loop.Schedule(learning_starts, utd)

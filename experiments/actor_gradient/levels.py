@@ -134,8 +134,8 @@ def score_and_pathwise(case: Example) -> tuple[Params, ...]:
     """
 
     def policy(params: Params) -> tuple[jax.Array, jax.Array]:
-        mean, log_std = case.networks.policy(params, case.observation)
-        return mean, jnp.exp(log_std)
+        outputs = case.networks.policy(params, case.observation)
+        return outputs.mean, jnp.exp(outputs.log_std)
 
     def sample(params: Params) -> jax.Array:
         mean, std = policy(params)
@@ -221,7 +221,8 @@ def mistake(num_samples: int = 10**7, chunk: int = 10**4) -> Mistake:
     size = case.noise.shape[-1]
 
     def outputs(params: Params) -> jax.Array:
-        return jnp.concatenate(case.networks.policy(params, case.observation), axis=-1)[0]
+        policy = case.networks.policy(params, case.observation)
+        return jnp.concatenate([policy.mean, policy.log_std], axis=-1)[0]
 
     jacobian = jnp.concatenate(
         [x.reshape(2 * size, -1) for x in jax.tree.leaves(jax.jacrev(outputs)(case.actor_params))],

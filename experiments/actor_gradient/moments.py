@@ -95,17 +95,18 @@ def output_gradients(
         action, log_prob = sample_and_log_prob(noise, policy)
         return alpha * log_prob - min_q(networks, critic_params, observation, action)
 
-    path, score = (
-        jnp.concatenate(g, axis=-1)
-        for g in jax.grad(log_prob_sum, argnums=(0, 1))(outputs, outputs)
-    )
-    q_path = jnp.concatenate(jax.grad(q_sum)(outputs), axis=-1)
+    path, score = (_joined(g) for g in jax.grad(log_prob_sum, argnums=(0, 1))(outputs, outputs))
+    q_path = _joined(jax.grad(q_sum)(outputs))
     advantage = objective(noise) - objective(jnp.zeros_like(noise[:1]))
     return jnp.stack([alpha * score, alpha * path, -q_path, advantage[..., None] * score])
 
 
 def _outputs(networks: Networks, params: Params, observation: PyTree) -> jax.Array:
-    return jnp.concatenate(networks.policy(params, observation), axis=-1)
+    return _joined(networks.policy(params, observation))
+
+
+def _joined(policy: TanhNormal) -> jax.Array:
+    return jnp.concatenate([policy.mean, policy.log_std], axis=-1)
 
 
 def _grams(networks: Networks, params: Params, observation: PyTree) -> jax.Array:

@@ -14,6 +14,7 @@ from jaxsac.data import replay
 from jaxsac.runner import bundle, checkpoint, seeds, snapshot
 from jaxsac.runner import train as runner
 from jaxsac.runner.config import RunConfig
+from jaxsac.runner.driver import learning_structs
 from jaxsac.runner.observer import Progress
 from jaxsac.runner.run_directory import RunDirectory
 from jaxsac.tools.display import Display
@@ -131,23 +132,20 @@ class _KeepAgents(Display):
 def agents(directory: Path, step: int) -> jaxsac.State:
     """The agents that a run had at `step`, leading axis S."""
     config = RunDirectory(directory).config()
-    mesh = seeds.mesh_for(1)
-    driver = runner.make_driver(config, mesh)
+    driver = runner.make_driver(config, seeds.axis(config.population))
     driver.close()
-    structs = runner.learning_structs(config, driver, mesh).agent
+    structs = learning_structs(config, driver.observation, driver.action).agent
     return bundle.load(directory / "agents" / str(step), "agent", structs)
 
 
 def visited_states(directory: Path, count: int) -> PyTree:
     """`count` observations out of the replay of a finished run, as many of every seed."""
     config = RunDirectory(directory).config()
-    mesh = seeds.mesh_for(1)
-    driver = runner.make_driver(config, mesh)
-    structs = runner.learning_structs(config, driver, mesh)
+    axis = seeds.axis(config.population)
+    driver = runner.make_driver(config, axis)
+    structs = learning_structs(config, driver.observation, driver.action)
     checkpoints = RunDirectory(directory).checkpoints
-    snapshot.load(
-        checkpoints, config.steps, config.member_names, driver, structs, seeds.sharding(mesh)
-    )
+    snapshot.load(checkpoints, config.steps, config.member_names, driver, structs, axis)
     driver.close()
     keys = jax.random.split(jax.random.key(0), config.seeds)
     batches = jax.vmap(replay.sample, (0, 0, None))(

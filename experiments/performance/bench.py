@@ -110,7 +110,7 @@ def _measure(
             status.update(f"{row.section}, {cores} core(s), {doing}: {row.label}")
             process = (row.peer, row.workload)
             if process not in workers:
-                worker = Worker(pythons[row.peer], row.peer, row.workload, cores)
+                worker = Worker(pythons[row.peer], row.peer, row.workload, range(cores))
                 workers[process] = stack.enter_context(worker)
             try:
                 report = workers[process].measure(row.part, seconds)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,13 @@ class WorkerError(RuntimeError):
 class Worker:
     """One process of one peer. It works while it is asked for a block and waits otherwise."""
 
-    def __init__(self, python: Path, peer: str, workload: str, cores: int) -> None:
+    def __init__(self, python: Path, peer: str, workload: str, cores: Iterable[int]) -> None:
         # It runs in a folder of its own, for what a library may leave where it runs.
         self._folder = tempfile.TemporaryDirectory()
         self._errors = Path(self._folder.name) / "stderr.txt"
         with self._errors.open("w") as errors:
             self._process = subprocess.Popen(
-                [python, HERE / "worker.py", peer, workload, str(cores)],
+                [python, HERE / "worker.py", peer, workload, ",".join(map(str, cores))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

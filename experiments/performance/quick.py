@@ -83,19 +83,20 @@ def _repeat_learn_step() -> Callable[[], None]:
     """As many steps as the others do updates, one seed, as the trainer compiles them."""
     observation = jax.ShapeDtypeStruct((run_jaxsac.OBSERVATION_SIZE,), jnp.float32)
     action = jax.ShapeDtypeStruct((run_jaxsac.ACTION_SIZE,), jnp.float32)
-    mesh = seeds.mesh_for(1)
-    carry = init_learning(RunConfig("any"), observation, action, mesh)
+    axis = seeds.axis(1)
+    carry = init_learning(RunConfig("any"), observation, action, axis)
     rows = jax.tree.map(
         lambda struct: np.ones((1, 1, *struct.shape), struct.dtype),
         transition_of(observation, action),
     )
     arrival = (rows, np.ones((1, 1), bool), rows.observation)
-    step = seeds.compile_over_seeds(
+    step = axis.compile(
         functools.partial(
-            loop.learn_step, batch_size=settings.BATCH_SIZE, over_seeds=seeds.over_seeds(mesh)
+            loop.learn_step, batch_size=settings.BATCH_SIZE, over_seeds=axis.over_members
         ),
-        mesh, num_shared=1, donate=(0,),
-    )  # fmt: skip
+        num_shared=1,
+        donate=(0,),
+    )
     work = loop.Work(np.int32(1), np.bool_(False))
 
     def repeat() -> None:

@@ -1,4 +1,4 @@
-"""One process of one peer: `worker.py PEER WORKLOAD CORES`, started by `bench.py` in its venv."""
+"""One process of one peer: `worker.py PEER WORKLOAD 0,1`, in its venv and on those cores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def main() -> None:
     """Pins the process, imports the peer and runs its workload until there are no more requests."""
     peer, workload, cores = sys.argv[1:]
     # Before any import that starts threads: they inherit it, and libraries size their pools by it.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
+    available = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {available[int(number)] for number in cores.split(",")})
     meter = Meter()
     module = importlib.import_module(f"peers.run_{peer}")
     meter.imported()

@@ -3,6 +3,7 @@
 from jaxsac.data import replay
 from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, update
 from jaxsac.sac.gradients import GradientTerms
+from jaxsac.sac.presets import Preset, preset
 from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
 from jaxsac.types import Transition
 
@@ -13,11 +14,13 @@ __all__ = [
     "GradientTerms",
     "Hyperparameters",
     "Metrics",
+    "Preset",
     "State",
     "Transition",
     "act",
     "gradient_terms",
     "init",
+    "preset",
     "q_values",
     "replay",
     "sample",

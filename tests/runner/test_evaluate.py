@@ -91,7 +91,7 @@ def test_a_fault_after_the_first_episode_does_not_matter():
 
 def test_the_mode_is_deterministic_and_samples_are_not():
     agent = Group([0, 1]).carry.agent
-    policy = evaluate.Policy(seeds.mesh_for(1))
+    policy = evaluate.Policy(seeds.axis(1))
     observation = np.ones((2, 3, 2), np.float32)
     mode, sampled = policy.mode(agent), policy.sampled(agent, [0, 1])
     np.testing.assert_array_equal(mode(observation), mode(observation))

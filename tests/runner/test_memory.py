@@ -2,38 +2,50 @@ import re
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from jax.sharding import Mesh
 
-from jaxsac.data import replay
-from jaxsac.runner import memory
-from jaxsac.types import Transition
+from jaxsac.runner import driver, memory, seeds
 from run_examples import small_run
 
 PIXELS = jax.ShapeDtypeStruct((84, 84, 3), jnp.uint8)
-SCALAR = jax.ShapeDtypeStruct((), jnp.float32)
-TRANSITION = Transition(PIXELS, jax.ShapeDtypeStruct((6,), jnp.float32), SCALAR, SCALAR, PIXELS)
+ACTION = jax.ShapeDtypeStruct((6,), jnp.float32)
 ROW = 2 * 84 * 84 * 3 + 4 * (6 + 1 + 1)
 
 
+def plan_of(num_seeds, capacity, num_devices=1):
+    config = small_run(seeds=num_seeds, replay_capacity=capacity)
+    mesh = Mesh(np.array(jax.devices()[:num_devices]), ("seeds",))
+    axis = seeds.SeedAxis(num_seeds, mesh, "map")
+    return memory.plan(axis, driver.learning_structs(config, PIXELS, ACTION))
+
+
 def test_the_plan_is_what_is_allocated():
-    plan = memory.plan_replay(small_run(seeds=3, replay_capacity=50), TRANSITION)
-    assert plan.member.bytes_per_transition == ROW
-    assert plan.member.total_bytes == 50 * ROW
-    buffer = replay.init(50, TRANSITION)
-    assert sum(rows.nbytes for rows in buffer.rows.values()) == plan.member.total_bytes
-    assert plan.describe().startswith(f"replay: 3 × 50 transitions × {ROW:} B = 6.36 MB, ")
+    config = small_run(seeds=3, replay_capacity=50)
+    axis = seeds.SeedAxis(3, Mesh(np.array(jax.devices()[:2]), ("seeds",)), "map")
+    learning = driver.init_learning(config, PIXELS, ACTION, axis)
+    learning = learning._replace(key=jax.random.key_data(learning.key))
+    plan = plan_of(3, 50, num_devices=2)
+    assert (plan.transition_bytes, plan.capacity, plan.members) == (ROW, 50, 4)
+    allocated = sum(leaf.nbytes for leaf in jax.tree.leaves(learning))
+    assert plan.members * plan.member_bytes == allocated
+    assert plan.describe().startswith("memory: 4 × ")
+    assert plan.describe().endswith(f"replay of a member: 50 transitions of {ROW} B")
 
 
-def test_a_replay_that_does_not_fit_is_refused_with_a_capacity_that_does(monkeypatch):
+def test_a_population_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda device: 10**9)
-    config = small_run(seeds=4, replay_capacity=1_000_000)
     with pytest.raises(MemoryError, match="does not fit") as refusal:
-        memory.plan_replay(config, TRANSITION)
-    fits = int(re.search(r"replay_capacity of ([\d,]+)", str(refusal.value))[1].replace(",", ""))
-    assert memory.plan_replay(small_run(seeds=4, replay_capacity=fits), TRANSITION)
-    assert 4 * fits * ROW <= 0.9 * 10**9 < 4 * (fits + 1) * ROW
+        plan_of(40, 1000)
+    members = int(re.search(r"population of ([\d,]+) members", str(refusal.value))[1])
+    assert plan_of(members, 1000).members == members > 1
     with pytest.raises(MemoryError):
-        memory.plan_replay(small_run(seeds=4, replay_capacity=fits + 1), TRANSITION)
+        plan_of(members + 1, 1000)
+    transitions = int(re.search(r"replay_capacity of ([\d,]+)", str(refusal.value))[1])
+    assert plan_of(40, transitions).capacity == transitions > 1
+    with pytest.raises(MemoryError):
+        plan_of(40, transitions + 1)
 
 
 def test_an_accelerator_tells_its_own_free_memory():

@@ -82,11 +82,21 @@ def test_batching_members_equals_running_one_after_the_other():
 
 def test_shared_arguments_reach_every_member():
     mesh = Mesh(np.array(jax.devices()[:2]), ("seeds",))
-    scaled = seeds.compile_over_seeds(lambda x, factor: x * factor, mesh, num_shared=1)
+    axis = seeds.SeedAxis(4, mesh, "map")
+    scaled = axis.compile(lambda x, factor: x * factor, num_shared=1)
     np.testing.assert_array_equal(scaled(np.arange(4.0), 3.0), [0, 3, 6, 9])
 
 
-def test_the_mesh_takes_as_many_devices_as_divide_the_seeds():
+def test_an_axis_takes_the_fewest_devices_that_are_as_fast_as_all():
     assert len(jax.devices()) == 8
-    sizes = {count: seeds.mesh_for(count).size for count in (1, 2, 3, 5, 6, 8, 9, 11, 12, 16, 20)}
-    assert sizes == {1: 1, 2: 2, 3: 3, 5: 5, 6: 6, 8: 8, 9: 3, 11: 1, 12: 6, 16: 8, 20: 5}
+    axes = [seeds.axis(count) for count in (1, 3, 8, 9, 11, 16, 17, 20)]
+    assert [axis.mesh.size for axis in axes] == [1, 3, 8, 5, 6, 8, 6, 7]
+    assert [axis.num_rows for axis in axes] == [1, 3, 8, 10, 12, 16, 18, 21]
+
+
+def test_an_axis_says_what_it_chose():
+    assert seeds.axis(1).describe() == "1 member on 1 device (cpu)"
+    assert seeds.axis(9).describe() == (
+        "9 members on 5 devices (cpu), 2 on each, one after the other, 1 place left over"
+    )
+    assert "3 on each, batched" in seeds.axis(20, "vmap").describe()

@@ -55,7 +55,7 @@ def test_a_random_search_draws_from_ranges_and_lists_and_repeats_itself():
 @pytest.mark.parametrize(
     ("settings", "samples", "said"),
     [
-        ((), None, "nothing to sweep"),
+        ((), 3, "nothing to draw"),
         (("speed=1",), None, "cannot sweep over 'speed=1'.*actor_lr"),
         (("gamma",), None, "cannot sweep over 'gamma'"),
         (("gamma=high",), None, "cannot sweep over 'gamma=high'"),

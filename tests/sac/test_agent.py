@@ -1,3 +1,5 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ from examples import (
 from flax import linen as nn
 
 import jaxsac
-from jaxsac.sac.networks import MLP
+from jaxsac.sac.networks import MLP, log_std_of
 from jaxsac.sac.state import ACTIVATIONS
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -140,9 +142,42 @@ def test_initial_kernels_are_orthogonal_with_gain_root_two_and_biases_zero(agent
             assert not bias.any()
 
 
+@pytest.mark.parametrize(
+    ("initializer", "std", "largest", "bias"),
+    [("lecun_normal", 1, 2.27, 0), ("lecun_uniform", 1, 3**0.5, 0), ("torch", 3**-0.5, 1, 1)],
+)
+def test_initial_weights_are_spread_by_the_number_of_inputs(initializer, std, largest, bias):
+    mlp = MLP((400,), 100, nn.relu, False, jnp.float32, initializer)
+    for layer in mlp.init(KEY, jnp.zeros((1, 25)))["params"].values():
+        root = math.sqrt(len(layer["kernel"]))
+        np.testing.assert_allclose(root * jnp.std(layer["kernel"]), std, rtol=0.03)
+        np.testing.assert_allclose(root * jnp.max(jnp.abs(layer["kernel"])), largest, rtol=0.02)
+        np.testing.assert_allclose(root * jnp.max(jnp.abs(layer["bias"])), bias, rtol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("log_std_map", "expected"),
+    [
+        ("clip", [-5, -5, 0, 2, 2]),
+        ("tanh", [-5, -1.5 - 3.5 * math.tanh(6), -1.5, -1.5 + 3.5 * math.tanh(6), 2]),
+        ("softplus", [-5, math.log(math.exp(-5) + math.log1p(math.exp(-6))),
+                      math.log(math.exp(-5) + math.log(2)),
+                      math.log(math.exp(-5) + math.log1p(math.exp(6))), math.log(1e3)]),
+    ],
+)  # fmt: skip
+def test_the_log_std_follows_its_map(log_std_map, expected):
+    outputs = jnp.array([-1e3, -6.0, 0.0, 6.0, 1e3])
+    np.testing.assert_allclose(log_std_of(outputs, log_std_map, -5.0, 2.0), expected, rtol=1e-4)
+
+
 def test_target_entropy_defaults_to_minus_the_action_dimension(agent):
     assert agent.hyperparameters.target_entropy == -ACTION_SIZE
     assert make_agent(target_entropy=-0.5).hyperparameters.target_entropy == -0.5
+    half = jaxsac.Config((16, 16), target_entropy_scale=0.5)
+    assert make_agent(config=half).hyperparameters.target_entropy == -ACTION_SIZE / 2
+    assert make_agent(config=half, target_entropy=-0.7).hyperparameters.target_entropy == (
+        jnp.float32(-0.7)
+    )
 
 
 def test_examples_may_be_shape_dtype_structs(agent):
@@ -281,6 +316,12 @@ def test_q_values_refuses_actions_for_other_observations(agent):
         ({"actor_gradient": "mean"}, "actor_gradient must be one of"),
         ({"actor_samples": 0}, "actor_samples must be at least 1"),
         ({"log_std_min": 2.0}, "log_std_min"),
+        ({"log_std_map": "exp"}, "log_std_map must be one of"),
+        ({"alpha_loss": "log"}, "alpha_loss must be one of"),
+        ({"initializer": "glorot"}, "initializer must be one of"),
+        ({"log_prob_epsilon": -1e-6}, "log_prob_epsilon must be in"),
+        ({"log_prob_epsilon": float("nan")}, "log_prob_epsilon must be in"),
+        ({"target_entropy_scale": float("inf")}, "target_entropy_scale must be a number"),
     ],
 )
 def test_a_config_out_of_range_is_refused(fields, message):

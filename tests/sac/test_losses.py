@@ -109,6 +109,13 @@ def test_alpha_gradient_is_the_entropy_gap_whatever_alpha_is(log_alpha):
     assert gradient(log_alpha) == 0.75
 
 
+@pytest.mark.parametrize("log_alpha", [-8.0, 0.0, 3.0])
+def test_in_alpha_itself_the_gradient_shrinks_and_grows_with_it(log_alpha):
+    loss = lambda x: alpha_loss(x, jnp.float32(-1.25), jnp.float32(-2.0), "alpha")[0]  # noqa: E731
+    value, gradient = jax.value_and_grad(loss)(log_alpha)
+    np.testing.assert_allclose([value, gradient], 0.75 * math.exp(log_alpha), rtol=1e-6)
+
+
 @pytest.mark.parametrize("gap", [-0.5, 0.5])
 def test_alpha_rises_below_the_target_entropy_and_falls_above_it(gap):
     key, batch = jax.random.key(0), make_batch()

@@ -11,6 +11,7 @@ import jaxsac
 import probe_environments
 from jaxsac.runner import metrics
 from jaxsac.runner.config import RunConfig
+from jaxsac.sac.presets import PRESETS
 from jaxsac.tools import cli, commands
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
@@ -62,7 +63,9 @@ def test_every_flag_has_its_docstring_as_help(capsys):
         "Gradient updates per environment transition; fractions are allowed.",
         "Adam step size of log α; 0 keeps the temperature at initial_alpha.",
         "Size of the critic ensemble; targets and the actor use the minimum over all of it.",
-        "Entropy that α steers to, in nats, with actions in [-1, 1]; None means -dim(A).",
+        "Entropy that α steers to, in nats, with actions in [-1, 1]; None means "
+        "-target_entropy_scale·dim(A).",
+        "Defaults of another library instead of jaxsac's; options given beside it count.",
         "Run directory to write; runs/<env> by default.",
     ):
         assert line in text, line
@@ -90,6 +93,8 @@ def test_every_value_arrives():
         "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3, "layer_norm": True,
         "value_network": True,
         "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,
+        "log_std_map": "tanh", "log_prob_epsilon": 1e-5, "alpha_loss": "alpha",
+        "target_entropy_scale": 0.25, "initializer": "torch",
         "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
         "target_entropy": -0.5, "initial_alpha": 0.125,
     }  # fmt: skip
@@ -102,6 +107,19 @@ def test_every_value_arrives():
     parsed = parse_train(*arguments).to_json()
     values["hidden_sizes"] = [5, 6, 7]
     assert parsed == {"env": "Pendulum-v1", **values}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_gives_the_defaults_and_options_beside_it_count(name):
+    preset = jaxsac.preset(name)
+    config = parse_train("--preset", name)
+    assert (config.agent, config.hyperparameters) == (preset.config, preset.hyperparameters)
+    for field in ("batch_size", "learning_starts", "replay_capacity"):
+        assert getattr(config, field) == getattr(preset, field)
+    config = parse_train("--log-std-min", "-3", "--gamma", "0.5", "--preset", name, "--seeds", "2")
+    assert config.agent == dataclasses.replace(preset.config, log_std_min=-3.0)
+    assert config.hyperparameters == preset.hyperparameters.replace(gamma=0.5)
+    assert config.seeds == 2
 
 
 def test_underscores_and_none_are_understood():
@@ -117,6 +135,7 @@ def test_underscores_and_none_are_understood():
         ["--warp", "9"],
         ["--seeds"],
         ["--gamma", "None"],
+        ["--preset", "sb2"],
     ],
 )
 def test_unusable_options_exit_with_2(arguments, capsys):
@@ -232,10 +251,29 @@ def test_train_leaves_a_run_and_a_picture_and_says_where(tmp_path, capsys):
     assert commands.run(["train", *SMALL, "--run-dir", str(directory)]) == 0
     printed = capsys.readouterr().out
     assert f"run: {directory}\nlearning curve: {directory}/report/learning_curve.png" in printed
-    assert "replay: 2 × 200 transitions" in printed
+    assert "memory: 2 × " in printed
     assert printed.count("step 30/60") == 1
     assert json.loads((directory / "manifest.json").read_text())["finished"]
     assert (directory / "report" / "learning_curve.png").stat().st_size > 1000
+
+
+def test_one_seed_of_a_group_alone_learns_what_it_learns_in_the_group(finished, capsys):
+    assert commands.run(["train", *SMALL, "--run-dir", str(finished), "--only-seed", "1"]) == 0
+    alone = finished.with_name(f"{finished.name}-seed-0001")
+    assert f"run: {alone}\n" in capsys.readouterr().out
+    in_group, by_itself = (
+        [{**row, "wall_time": None} for row in metrics.read(directory / "metrics/seed-0001.csv")]
+        for directory in (finished, alone)
+    )
+    assert by_itself == in_group
+    assert not (alone / "metrics" / "seed-0000.csv").exists()
+
+
+def test_a_seed_that_the_group_does_not_have_is_refused(tmp_path, capsys):
+    run = ["train", *SMALL, "--run-dir", str(tmp_path / "run"), "--only-seed", "2"]
+    assert commands.run(run) == 1
+    assert "only_seed 2 is not one of the group's, 0 to 1" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_train_again_is_done_at_once(finished, capsys):

@@ -40,8 +40,21 @@ def update(meter: Meter) -> None:
         meter.add(settings.BLOCK)
 
 
-def train(env: str, num_seeds: int, replay_capacity: int, meter: Meter) -> None:
-    """The trainer, as `jaxsac train` runs it, without evaluation."""
+def train(
+    env: str, num_seeds: int, replay_capacity: int, num_devices: int, layout: Any, meter: Meter
+) -> None:
+    """The trainer, as `jaxsac train` runs it, without evaluation.
+
+    Args:
+      env: id of the environment.
+      num_seeds: trained together.
+      replay_capacity: of each.
+      num_devices: that the cores are presented as; 0 leaves it to the trainer.
+      layout: of the seeds that share a device.
+      meter: told of the updates.
+    """
+    if num_devices:
+        jax.config.update("jax_num_cpu_devices", num_devices)
     config = RunConfig(
         env,
         seeds=num_seeds,
@@ -52,6 +65,7 @@ def train(env: str, num_seeds: int, replay_capacity: int, meter: Meter) -> None:
         eval_every=0,
         log_every=settings.FOREVER,
         checkpoint_every=0,
+        seed_layout=layout,
         agent=jaxsac.Config(hidden_sizes=settings.HIDDEN_SIZES),
         hyperparameters=_hyperparameters(),
     )
@@ -59,17 +73,24 @@ def train(env: str, num_seeds: int, replay_capacity: int, meter: Meter) -> None:
         run_training(config, Path(directory), _MeterObserver(meter, num_seeds))
 
 
-on_host = partial(train, settings.ENV, replay_capacity=settings.REPLAY_CAPACITY)
-
-WORKLOADS = {
-    "update": update,
-    "train 1 seed": lambda meter: on_host(num_seeds=1, meter=meter),
-    "train 4 seeds": lambda meter: on_host(num_seeds=4, meter=meter),
-    "train 8 seeds": lambda meter: on_host(num_seeds=8, meter=meter),
-    "train on device": lambda meter: train(
-        "jaxsac:Pendulum-v1", 1, settings.DEVICE_REPLAY_CAPACITY, meter
-    ),
+ENVIRONMENTS = {
+    "": (settings.ENV, settings.REPLAY_CAPACITY),
+    " on device": ("jaxsac:Pendulum-v1", settings.DEVICE_REPLAY_CAPACITY),
 }
+LAYOUTS = {
+    "": (0, "auto"),
+    ", 1 device, vmap": (1, "vmap"),
+    ", 1 device, map": (1, "map"),
+    ", 2 devices, vmap": (2, "vmap"),
+    ", 2 devices, map": (2, "map"),
+}
+WORKLOADS = {"update": update} | {
+    f"train {count} seeds{where}{how}": partial(train, env, count, capacity, devices, layout)
+    for count in settings.SEED_COUNTS
+    for where, (env, capacity) in ENVIRONMENTS.items()
+    for how, (devices, layout) in LAYOUTS.items()
+}
+"""Such as `train 4 seeds on device, 2 devices, map`."""
 
 
 class _MeterObserver:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 from meter import Meter
 from peers import settings
@@ -12,8 +14,11 @@ STEPS = 100
 """Of one jitted call."""
 
 
-def train(meter: Meter) -> None:
-    """`SAC.train` from the state that the call before returned, evaluation left out."""
+def train(num_seeds: int, meter: Meter) -> None:
+    """`SAC.train` from the state that the call before returned, evaluation left out.
+
+    Several seeds are a `jax.vmap` over their keys, as its README does it.
+    """
     algorithm = SAC.create(
         env="Pendulum-v1",
         num_envs=1,
@@ -28,11 +33,12 @@ def train(meter: Meter) -> None:
         eval_freq=STEPS,
         skip_initial_evaluation=True,
     ).replace(eval_callback=lambda *_: ())
-    steps = jax.jit(lambda state: algorithm.train(train_state=state)[0], donate_argnums=0)
-    state = jax.jit(algorithm.init_state)(jax.random.key(0))
+    steps = jax.vmap(lambda state: algorithm.train(train_state=state)[0])
+    steps = jax.jit(steps, donate_argnums=0)
+    state = jax.jit(jax.vmap(algorithm.init_state))(jax.random.split(jax.random.key(0), num_seeds))
     while True:
         state = jax.block_until_ready(steps(state))
-        meter.add(STEPS)
+        meter.add(STEPS * num_seeds)
 
 
-WORKLOADS = {"train": train}
+WORKLOADS = {f"train {count} seeds": partial(train, count) for count in settings.SEED_COUNTS}

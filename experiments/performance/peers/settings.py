@@ -12,5 +12,7 @@ DEVICE_REPLAY_CAPACITY = 100_000
 """Of the runs whose environment is in JAX."""
 BLOCK = 50
 """Updates in one scan, and of the blocked mode."""
+SEED_COUNTS = (1, 2, 3, 4, 8, 16)
+"""Of the workloads that train several seeds."""
 FOREVER = 1_000_000_000
 """Steps that no measurement reaches."""

@@ -153,6 +153,17 @@ class RunConfig:
         }
         return self.hyperparameters.replace(**swept)
 
+    def only(self, seed: int) -> RunConfig:
+        """The run of one of its seeds alone, which learns what it learns in the group.
+
+        Raises:
+          ValueError: a seed that is not one of the group's.
+        """
+        last = self.seed + self.seeds - 1
+        if not self.seed <= seed <= last:
+            raise ValueError(f"only_seed {seed} is not one of the group's, {self.seed} to {last}.")
+        return dataclasses.replace(self, seed=seed, seeds=1)
+
     def _leaves(self) -> dict[str, Any]:
         return {
             f.name: getattr(self.hyperparameters, f.name)

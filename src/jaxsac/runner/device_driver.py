@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.envs.device import Environment
-from jaxsac.runner import device_loop, loop, seeds
+from jaxsac.runner import device_loop, loop
 from jaxsac.runner.config import EVALUATION_STREAM, RunConfig
 from jaxsac.runner.returns import Evaluation, Totals
+from jaxsac.runner.seeds import SeedAxis
 from jaxsac.sac.state import State
 from jaxsac.types import PyTree
 
@@ -26,8 +26,8 @@ SECONDS = 0.5
 class DeviceDriver:
     """A `Driver` of environments in JAX."""
 
-    def __init__(self, config: RunConfig, env: Environment, mesh: jax.sharding.Mesh) -> None:
-        self._config, self._env, self._mesh = config, env, mesh
+    def __init__(self, config: RunConfig, env: Environment, axis: SeedAxis) -> None:
+        self._config, self._env, self._axis = config, env, axis
         self._schedule = config.schedule
         self._init = functools.partial(
             device_loop.init,
@@ -36,15 +36,14 @@ class DeviceDriver:
             capacity=config.replay_capacity,
             batch_size=config.batch_size,
             config=config.agent,
-            hyperparameters=config.member_hyperparameters,
         )
         learn_chunk = functools.partial(
             device_loop.learn_chunk,
             env=env,
             batch_size=config.batch_size,
-            over_seeds=seeds.over_seeds(mesh, config.seed_layout),
+            over_seeds=axis.over_members,
         )
-        self._learn_chunk = seeds.compile_over_seeds(learn_chunk, mesh, num_shared=2, donate=(0,))
+        self._learn_chunk = axis.compile(learn_chunk, num_shared=2, donate=(0,))
         self._evaluators: dict[tuple[int, bool], Any] = {}
         self._chunk = 1
         self._carry: Any = None
@@ -65,8 +64,12 @@ class DeviceDriver:
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
         # Compiled, so that no two leaves share a buffer and the carry can be donated.
-        start = jax.jit(self._init, out_shardings=seeds.sharding(self._mesh))
-        self._carry = start(jnp.asarray(self._config.member_seeds))
+        config, axis = self._config, self._axis
+        init = functools.partial(
+            self._init, hyperparameters=axis.pad(config.member_hyperparameters)
+        )
+        start = jax.jit(init, out_shardings=axis.sharding)
+        self._carry = start(axis.pad(np.array(config.member_seeds)))
         self.whole = True
 
     def advance(self, until: int) -> Totals:
@@ -77,7 +80,7 @@ class DeviceDriver:
         start = time.monotonic()
         self.whole = False
         self._carry, finished = self._learn_chunk(self._carry, works, count)
-        finished = jax.device_get(finished)
+        finished = self._axis.take(jax.device_get(finished))
         self.step += count * num_envs
         self._discarded = self._discarded + finished.discarded
         self.whole = True
@@ -87,18 +90,19 @@ class DeviceDriver:
     def evaluate(self, agent: State, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy, all in one compiled program."""
         keys = self._evaluation_keys(step)
-        returns, lengths = self._evaluator(episodes, sampled)(agent, keys)
-        return Evaluation(np.asarray(returns, np.float64), np.asarray(lengths))
+        results = jax.device_get(self._evaluator(episodes, sampled)(agent, keys))
+        returns, lengths = self._axis.take(results)
+        return Evaluation(returns.astype(np.float64), lengths)
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode."""
-        envs, arrival = jax.device_get((self._carry.envs, self._carry.arrival))
+        envs, arrival = self._axis.take(jax.device_get((self._carry.envs, self._carry.arrival)))
         return {"envs": envs, "arrival": arrival, "discarded": self._discarded}, {}
 
     def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
         """Structs of the arrays of a snapshot."""
         del facts
-        carry = jax.eval_shape(self._init, jnp.asarray(self._config.member_seeds))
+        carry = jax.eval_shape(self._init, np.array(self._config.member_seeds))
         discarded = jax.ShapeDtypeStruct((self._config.population,), np.int64)
         return {"envs": carry.envs, "arrival": carry.arrival, "discarded": discarded}
 
@@ -107,10 +111,8 @@ class DeviceDriver:
     ) -> int:
         """Goes to where a snapshot was taken."""
         del facts
-        place = functools.partial(jax.device_put, device=seeds.sharding(self._mesh))
-        self._carry = device_loop.DeviceCarry(
-            learning, place(arrays["envs"]), place(arrays["arrival"])
-        )
+        envs, arrival = self._axis.place((arrays["envs"], arrays["arrival"]))
+        self._carry = device_loop.DeviceCarry(learning, envs, arrival)
         self.step, self._discarded = step, arrays["discarded"]
         self.whole = True
         return 0
@@ -124,16 +126,14 @@ class DeviceDriver:
             evaluate = functools.partial(
                 device_loop.evaluate, env=self._env, episodes=episodes, sampled=sampled
             )
-            self._evaluators[kind] = seeds.compile_over_seeds(
-                seeds.over_seeds(self._mesh, self._config.seed_layout)(evaluate), self._mesh
-            )
+            self._evaluators[kind] = self._axis.compile(self._axis.over_members(evaluate))
         return self._evaluators[kind]
 
     def _evaluation_keys(self, step: int) -> jax.Array:
         def key_of(member: jax.Array) -> jax.Array:
             return jax.random.fold_in(device_loop.stream_key(member, EVALUATION_STREAM), step)
 
-        return jax.vmap(key_of)(jnp.asarray(self._config.member_seeds))
+        return jax.vmap(key_of)(self._axis.pad(np.array(self._config.member_seeds)))
 
     def _adapt(self, count: int, seconds: float) -> None:
         """Lengthens or shortens the next chunk; where chunks end changes no number."""

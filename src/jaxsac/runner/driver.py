@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxsac.runner import loop, seeds
+from jaxsac.runner import loop
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.returns import Evaluation, Totals
-from jaxsac.sac.state import State
+from jaxsac.runner.seeds import SeedAxis
+from jaxsac.sac.state import Hyperparameters, State
 from jaxsac.types import PyTree
 
 
@@ -26,7 +27,7 @@ class Driver(Protocol):
     step: int
     """Transitions per seed so far."""
     learning: Any
-    """The learners, a `loop.Carry`."""
+    """The learners, a `loop.Carry` with the rows of a `SeedAxis`."""
     whole: bool
     """Whether learners, environments and `step` belong together, as between two advances."""
 
@@ -51,7 +52,7 @@ class Driver(Protocol):
         """Runs episodes of each seed's policy on environments and keys of their own.
 
         Args:
-          agent: the agents, leading axis S.
+          agent: the agents, with the rows of a `SeedAxis`.
           step: names the start states, so that they can be repeated.
           episodes: per seed.
           sampled: draw the actions instead of taking the mode.
@@ -86,17 +87,33 @@ class Driver(Protocol):
 
 
 def init_learning(
-    config: RunConfig, observation: PyTree, action: jax.ShapeDtypeStruct, mesh: jax.sharding.Mesh
+    config: RunConfig, observation: PyTree, action: jax.ShapeDtypeStruct, axis: SeedAxis
 ) -> loop.Carry:
-    """The learners of all seeds before the first step, laid out over the mesh."""
-    init = functools.partial(
+    """The learners of all members before the first step, laid out over the devices."""
+    init = _init(config, observation, action, axis.pad(config.member_hyperparameters))
+    return jax.jit(init, out_shardings=axis.sharding)(axis.pad(np.array(config.member_seeds)))
+
+
+def learning_structs(
+    config: RunConfig, observation: PyTree, action: jax.ShapeDtypeStruct
+) -> loop.Carry:
+    """Structs of the learners, one row for each member."""
+    init = _init(config, observation, action, config.member_hyperparameters)
+    return jax.eval_shape(init, np.array(config.member_seeds))
+
+
+def _init(
+    config: RunConfig,
+    observation: PyTree,
+    action: jax.ShapeDtypeStruct,
+    hyperparameters: Hyperparameters,
+) -> Callable[[Any], loop.Carry]:
+    return functools.partial(
         loop.init,
         observation=observation,
         action=action,
         capacity=config.replay_capacity,
         config=config.agent,
-        hyperparameters=config.member_hyperparameters,
+        hyperparameters=hyperparameters,
         batch_size=config.batch_size,
     )
-    compiled = jax.jit(init, out_shardings=seeds.sharding(mesh))
-    return compiled(jnp.asarray(config.member_seeds))

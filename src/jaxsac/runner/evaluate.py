@@ -8,9 +8,9 @@ import jax
 import numpy as np
 
 from jaxsac.envs import host
-from jaxsac.runner import seeds
 from jaxsac.runner.config import EVALUATION_STREAM
 from jaxsac.runner.returns import Evaluation
+from jaxsac.runner.seeds import SeedAxis
 from jaxsac.sac import agent as sac
 from jaxsac.types import PyTree
 
@@ -53,22 +53,25 @@ def evaluate(
 class Policy:
     """The policies of a group of seeds, compiled once for any parameters."""
 
-    def __init__(self, mesh: jax.sharding.Mesh) -> None:
-        self._mode = seeds.compile_over_seeds(jax.vmap(sac.act), mesh)
-        self._sample = seeds.compile_over_seeds(jax.vmap(sac.act), mesh)
+    def __init__(self, axis: SeedAxis) -> None:
+        self._axis = axis
+        self._mode = axis.compile(jax.vmap(sac.act))
+        self._sample = axis.compile(jax.vmap(sac.act))
 
     def mode(self, agent: sac.State) -> Callable[[PyTree], np.ndarray]:
         """The deterministic policy tanh(mean) of each seed."""
-        return lambda observation: np.asarray(self._mode(agent, observation))
+        pad, take = self._axis.pad, self._axis.take
+        return lambda observation: take(np.asarray(self._mode(agent, pad(observation))))
 
     def sampled(self, agent: sac.State, members: list[int]) -> Callable[[PyTree], np.ndarray]:
         """The stochastic policy of each seed, with keys of its own."""
-        keys = jax.vmap(jax.random.key)(np.asarray(members))
+        pad, take = self._axis.pad, self._axis.take
+        keys = jax.vmap(jax.random.key)(pad(np.asarray(members)))
 
         def act(observation: PyTree) -> np.ndarray:
             nonlocal keys
             keys, now = jax.vmap(jax.random.split, out_axes=1)(keys)
-            return np.asarray(self._sample(agent, observation, now))
+            return take(np.asarray(self._sample(agent, pad(observation), now)))
 
         return act
 

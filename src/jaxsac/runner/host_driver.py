@@ -12,11 +12,12 @@ import numpy as np
 from jaxsac.envs import host
 from jaxsac.envs.make import make
 from jaxsac.envs.trail import Trail
-from jaxsac.runner import loop, seeds
+from jaxsac.runner import loop
 from jaxsac.runner.config import TRAINING_STREAM, RunConfig
 from jaxsac.runner.driver import init_learning
 from jaxsac.runner.evaluate import Policy, environment_seeds, evaluate
 from jaxsac.runner.returns import Evaluation, Totals
+from jaxsac.runner.seeds import SeedAxis
 from jaxsac.sac.state import State
 from jaxsac.types import PyTree
 
@@ -24,23 +25,21 @@ from jaxsac.types import PyTree
 class HostDriver:
     """A `Driver` of environments that `gymnasium.make` knows."""
 
-    def __init__(self, config: RunConfig, mesh: jax.sharding.Mesh) -> None:
+    def __init__(self, config: RunConfig, axis: SeedAxis) -> None:
         """Makes the environments.
 
         Raises:
           ValueError, ModuleNotFoundError: they cannot be made or learned on.
         """
-        self._config, self._mesh = config, mesh
+        self._config, self._axis = config, axis
         self._envs = make_envs(config, config.num_envs)
         self._eval_envs: host.HostEnvs | None = None
-        self._policy = Policy(mesh)
+        self._policy = Policy(axis)
         self._schedule = config.schedule
         learn_step = functools.partial(
-            loop.learn_step,
-            batch_size=config.batch_size,
-            over_seeds=seeds.over_seeds(mesh, config.seed_layout),
+            loop.learn_step, batch_size=config.batch_size, over_seeds=axis.over_members
         )
-        self._learn_step = seeds.compile_over_seeds(learn_step, mesh, num_shared=1, donate=(0,))
+        self._learn_step = axis.compile(learn_step, num_shared=1, donate=(0,))
         self._next_action: Any = None
         self.observation = self._envs.observation_example
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
@@ -54,7 +53,7 @@ class HostDriver:
     def start(self) -> None:
         """Makes the learners, starts the first episodes and asks for the first actions."""
         config = self._config
-        self.learning = init_learning(config, self.observation, self.action, self._mesh)
+        self.learning = init_learning(config, self.observation, self.action, self._axis)
         stream = environment_seeds(config.member_seeds, (TRAINING_STREAM,), config.num_envs)
         self._learn(self._envs.reset(stream), before=0)
 
@@ -66,7 +65,7 @@ class HostDriver:
         """
         del until  # never more than one step
         before = self.step
-        arrival, episodes = self._envs.step(np.asarray(self._next_action))
+        arrival, episodes = self._envs.step(self._axis.take(np.asarray(self._next_action)))
         self.whole = False
         self.step += self._config.num_envs
         self._learn(arrival, before)
@@ -88,7 +87,7 @@ class HostDriver:
         arrays = {
             **envs.arrays,
             "actions": np.stack(actions) if actions else nothing,
-            "next_action": np.asarray(self._next_action),
+            "next_action": self._axis.take(np.asarray(self._next_action)),
             "discarded": self._envs.discarded,
         }
         trails = [
@@ -123,7 +122,7 @@ class HostDriver:
             for trail, rows in zip(facts["trails"], pieces, strict=True)
         ]
         astray = self._envs.restore(host.Snapshot(trails, arrays), discarded)
-        self.step, self.learning, self._next_action = step, learning, next_action
+        self.step, self.learning, self._next_action = step, learning, self._axis.pad(next_action)
         self.whole = True
         return len(astray)
 
@@ -135,6 +134,7 @@ class HostDriver:
 
     def _learn(self, arrival: host.Arrival, before: int) -> None:
         work = self._schedule.work(before, self.step)
+        arrival = self._axis.pad(arrival)
         self.learning, self._next_action = self._learn_step(self.learning, *arrival, work)
         self.whole = True
 

@@ -1,53 +1,85 @@
-"""Whether replay fits, said before anything is allocated."""
+"""Whether a population fits into memory, said before anything is allocated."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from jaxsac.data import replay
-from jaxsac.runner.config import RunConfig
+from jaxsac.runner.loop import Carry
+from jaxsac.runner.seeds import SeedAxis
 from jaxsac.types import PyTree
 
 RESERVE = 0.1
-"""Share of the free memory left to everything that is not replay."""
+"""Share of the free memory left to the work of an update, and to everything else."""
 
 
-class ReplayPlan(NamedTuple):
-    """The bytes of all seeds' replay."""
+class Plan(NamedTuple):
+    """The bytes of a population, where they have to fit together."""
 
-    population: int
-    member: replay.Plan
+    members: int
+    """That share one memory, with the places left over."""
+    learner_bytes: int
+    """Of one member, without its replay."""
+    capacity: int
+    """Transitions that the replay of one member holds."""
+    transition_bytes: int
     available: int
+
+    @property
+    def member_bytes(self) -> int:
+        """Of one member."""
+        return self.learner_bytes + self.capacity * self.transition_bytes
 
     def describe(self) -> str:
         """One line for a person."""
-        total = self.population * self.member.total_bytes
         return (
-            f"replay: {self.population} × {self.member.capacity:,} transitions × "
-            f"{self.member.bytes_per_transition} B = {human(total)}, "
-            f"{human(self.available)} free"
+            f"memory: {self.members} × {human(self.member_bytes)} = "
+            f"{human(self.members * self.member_bytes)}, {human(self.available)} free; replay of a "
+            f"member: {self.capacity:,} transitions of {self.transition_bytes} B"
         )
 
 
-def plan_replay(config: RunConfig, transition: PyTree) -> ReplayPlan:
-    """The plan of a run's replay.
+def plan(axis: SeedAxis, learning: Carry) -> Plan:
+    """The memory that a population needs.
+
+    Args:
+      axis: how it is laid out.
+      learning: structs of the learners, one row for each member.
 
     Raises:
-      MemoryError: it does not fit into the device's free memory; names the capacity that would.
+      MemoryError: it does not fit into what is free; names what would.
     """
-    member = replay.plan(config.replay_capacity, transition)
-    plan = ReplayPlan(config.population, member, available_bytes(jax.devices()[0]))
-    usable = int(plan.available * (1 - RESERVE))
-    if config.population * member.total_bytes > usable:
-        fits = usable // (config.population * member.bytes_per_transition)
+    device = axis.mesh.devices.flat[0]
+    num_memories = 1 if device.platform == "cpu" else axis.mesh.size
+    rows = learning.buffer.rows
+    capacity = next(iter(rows.values())).shape[1]
+    replay_bytes = num_bytes(rows) // axis.num_members
+    found = Plan(
+        axis.num_rows // num_memories,
+        num_bytes(learning) // axis.num_members - replay_bytes,
+        capacity,
+        replay_bytes // capacity,
+        available_bytes(device),
+    )
+    usable = int(found.available * (1 - RESERVE))
+    if found.members * found.member_bytes > usable:
+        population = usable // found.member_bytes * num_memories
+        population -= population % axis.mesh.size if population > axis.mesh.size else 0
+        transitions = (usable // found.members - found.learner_bytes) // found.transition_bytes
         raise MemoryError(
-            f"{plan.describe()}: that does not fit. A replay_capacity of {fits:,} would; fewer "
-            "seeds or smaller observations also help."
+            f"{found.describe()}: that does not fit. A population of {population:,} members would, "
+            f"or a replay_capacity of {max(transitions, 0):,}."
         )
-    return plan
+    return found
+
+
+def num_bytes(structs: PyTree) -> int:
+    """Of all leaves."""
+    leaves = jax.tree.leaves(structs)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
 
 
 def available_bytes(device: Any) -> int:

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 
 from jaxsac.runner import checkpoint, failures, seeds
 from jaxsac.runner.config import RunConfig
+from jaxsac.runner.driver import learning_structs
 from jaxsac.runner.returns import Evaluation
 from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.runner.train import learning_structs, make_driver
+from jaxsac.runner.train import make_driver
 from jaxsac.sac.diagnosis import explain
 
 
@@ -40,11 +41,11 @@ def evaluate_run(
     config = run.config()
     step = checkpoint.latest(run.checkpoints) if step is None else step
     seeds.configure_host_devices(config.population)
-    mesh = seeds.mesh_for(config.population)
-    driver = make_driver(config, mesh)
-    structs = learning_structs(config, driver, mesh).agent
+    axis = seeds.axis(config.population, config.seed_layout)
+    driver = make_driver(config, axis)
+    structs = learning_structs(config, driver.observation, driver.action).agent
     agent = checkpoint.load(run.checkpoints, step, "agent", structs)
-    agent = jax.device_put(agent, seeds.sharding(mesh))
+    agent = axis.place(agent)
     deterministic = driver.evaluate(agent, step, episodes, sampled=False)
     sampled = driver.evaluate(agent, step, episodes, sampled=True)
     driver.close()
@@ -64,8 +65,8 @@ def explain_failure(folder: Path) -> list[str]:
       RunDirectoryError, BundleError: there is no such run or failure, or it is damaged.
     """
     config = RunDirectory(folder.absolute().parents[1]).config()
-    mesh = seeds.mesh_for(1)
-    driver = make_driver(config, mesh)
+    driver = make_driver(config, seeds.axis(config.population))
     driver.close()
-    agent, batch, key = failures.load(folder, learning_structs(config, driver, mesh))
+    structs = learning_structs(config, driver.observation, driver.action)
+    agent, batch, key = failures.load(folder, structs)
     return explain(agent, batch, jax.random.wrap_key_data(jnp.asarray(key)))

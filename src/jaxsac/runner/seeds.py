@@ -6,78 +6,131 @@ This file alone decides it; everything else sees arrays with a leading seed axis
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxsac.types import PyTree
 
 SEEDS = PartitionSpec("seeds")
 UNSET = -1
 
 
-def configure_host_devices(num_seeds: int) -> None:
-    """Gives JAX one CPU device per core that a group of seeds can fill.
+@dataclasses.dataclass(frozen=True)
+class SeedAxis:
+    """The leading axis of everything that learns: one row a member, as many on every device.
 
-    Two seeds on two single-core devices learn faster than one after the other on both cores. A
+    Members that do not divide the devices leave rows over. Those repeat the last member, to no
+    effect but the room they take; `pad` adds them on the way to the devices and `take` leaves them
+    out on the way back.
+    """
+
+    num_members: int
+    mesh: Mesh
+    """Of the devices."""
+    layout: str
+    """How the members of a device share it: "vmap" batches them, "map" runs one after the other."""
+
+    @property
+    def num_rows(self) -> int:
+        """The length of the axis."""
+        return -(-self.num_members // self.mesh.size) * self.mesh.size
+
+    @property
+    def sharding(self) -> NamedSharding:
+        """Places the axis over the devices."""
+        return NamedSharding(self.mesh, SEEDS)
+
+    def pad(self, tree: PyTree) -> PyTree:
+        """Rows for all places: (num_members, ...) -> (num_rows, ...); scalars as they are."""
+        if self.num_rows == self.num_members:
+            return tree
+        member = np.minimum(np.arange(self.num_rows), self.num_members - 1)
+        return jax.tree.map(lambda x: x[member] if np.ndim(x) else x, tree)
+
+    def take(self, tree: PyTree) -> PyTree:
+        """The rows of the members: (num_rows, ...) -> (num_members, ...)."""
+        if self.num_rows == self.num_members:
+            return tree
+        # On the host, where a slice needs no program of its own; keys are JAX arrays alone.
+        return jax.tree.map(
+            lambda x: (x if _is_key(x) else np.asarray(x))[: self.num_members], tree
+        )
+
+    def place(self, tree: PyTree) -> PyTree:
+        """Puts the rows of the members onto the devices."""
+        return jax.device_put(self.pad(tree), self.sharding)
+
+    def over_members(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of one member as a function of a device's own share of the axis."""
+        return _one_after_the_other(function) if self.layout == "map" else jax.vmap(function)
+
+    def compile(
+        self, function: Callable[..., Any], num_shared: int = 0, donate: tuple[int, ...] = ()
+    ) -> Callable[..., Any]:
+        """Compiles a function of arrays with a leading seed axis for the devices.
+
+        Args:
+          function: all arguments and results have a leading seed axis, but the last arguments.
+          num_shared: how many of the last arguments are shared by all members.
+          donate: argument numbers whose buffers may be reused.
+        """
+
+        @functools.partial(jax.jit, donate_argnums=donate)
+        def compiled(*args: Any) -> Any:
+            specs = (SEEDS,) * (len(args) - num_shared) + (PartitionSpec(),) * num_shared
+            sharded = jax.shard_map(
+                function, mesh=self.mesh, in_specs=specs, out_specs=SEEDS, check_vma=False
+            )
+            return sharded(*args)
+
+        return compiled
+
+    def describe(self) -> str:
+        """One line for a person."""
+        devices, each = self.mesh.devices.flat, self.num_rows // self.mesh.size
+        text = _count(self.num_members, "member") + " on " + _count(len(devices), "device")
+        text += f" ({devices[0].device_kind})"
+        if each > 1:
+            how = "one after the other" if self.layout == "map" else "batched"
+            text += f", {each} on each, {how}"
+        spare = self.num_rows - self.num_members
+        return text + (f", {_count(spare, 'place')} left over" if spare else "")
+
+
+def configure_host_devices(num_members: int) -> None:
+    """Gives JAX one CPU device per core that a group of members can fill.
+
+    Two members on two single-core devices learn faster than one after the other on both cores. A
     process that has computed already keeps the devices it has, and a number that was set before
     is respected.
     """
     if jax.config.values["jax_num_cpu_devices"] == UNSET:
         with contextlib.suppress(RuntimeError):  # raised once JAX has computed
-            jax.config.update("jax_num_cpu_devices", _largest_divisor(num_seeds, _num_cores()))
+            jax.config.update("jax_num_cpu_devices", _as_many_as_help(num_members, _num_cores()))
 
 
-def mesh_for(num_seeds: int) -> Mesh:
-    """A mesh over as many of the default devices as divide the seeds evenly."""
-    devices = jax.devices()
-    return Mesh(np.array(devices[: _largest_divisor(num_seeds, len(devices))]), ("seeds",))
-
-
-def sharding(mesh: Mesh) -> NamedSharding:
-    """Places a leading seed axis over the mesh."""
-    return NamedSharding(mesh, SEEDS)
-
-
-def over_seeds(
-    mesh: Mesh, layout: str = "auto"
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """How a function of one seed runs over a device's own share of the seed axis.
+def axis(num_members: int, layout: str = "auto") -> SeedAxis:
+    """The axis over this process's default devices.
 
     Args:
-      mesh: from `mesh_for`.
-      layout: "vmap" batches, "map" runs one seed after the other. "auto" batches on accelerators;
-        a CPU core runs one after the other: its matrix products are fast already, and batching
-        them only makes the working set larger.
+      num_members: of the population.
+      layout: "vmap", "map" or "auto". "auto" batches on accelerators; a CPU core runs one after
+        the other: its matrix products are fast already, and batching them only makes the working
+        set larger (experiments/seed_scaling).
     """
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    return _one_after_the_other if layout == "map" or (layout == "auto" and on_cpu) else jax.vmap
-
-
-def compile_over_seeds(
-    function: Callable[..., Any], mesh: Mesh, num_shared: int = 0, donate: tuple[int, ...] = ()
-) -> Callable[..., Any]:
-    """Compiles a function of arrays with a leading seed axis for the mesh.
-
-    Args:
-      function: all arguments and results have a leading seed axis, but the last arguments.
-      mesh: from `mesh_for`.
-      num_shared: how many of the last arguments are shared by all seeds.
-      donate: argument numbers whose buffers may be reused.
-    """
-
-    @functools.partial(jax.jit, donate_argnums=donate)
-    def compiled(*args: Any) -> Any:
-        specs = (SEEDS,) * (len(args) - num_shared) + (PartitionSpec(),) * num_shared
-        sharded = jax.shard_map(
-            function, mesh=mesh, in_specs=specs, out_specs=SEEDS, check_vma=False
-        )
-        return sharded(*args)
-
-    return compiled
+    devices = jax.local_devices()
+    mesh = Mesh(np.array(devices[: _as_many_as_help(num_members, len(devices))]), ("seeds",))
+    if layout == "auto":
+        layout = "map" if devices[0].platform == "cpu" else "vmap"
+    return SeedAxis(num_members, mesh, layout)
 
 
 def _one_after_the_other(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,8 +140,18 @@ def _one_after_the_other(function: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-def _largest_divisor(number: int, limit: int) -> int:
-    return max(d for d in range(1, limit + 1) if number % d == 0)
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _as_many_as_help(num_members: int, num_devices: int) -> int:
+    """The fewest devices on which none has more members than it would have among them all."""
+    each = -(-num_members // num_devices)
+    return -(-num_members // each)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _num_cores() -> int:

@@ -15,6 +15,7 @@ from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.driver import Driver
 from jaxsac.runner.returns import Totals
 from jaxsac.runner.run_directory import versions
+from jaxsac.runner.seeds import SeedAxis
 from jaxsac.types import PyTree
 
 _member = jax.jit(lambda rows, index: rows[index])
@@ -35,14 +36,16 @@ class Snapshot(NamedTuple):
     """Bytes of each metrics file."""
 
 
-def save(directory: Path, members: list[str], driver: Driver, run: Snapshot) -> None:
-    """Writes a checkpoint.
+def save(
+    directory: Path, members: list[str], driver: Driver, axis: SeedAxis, run: Snapshot
+) -> None:
+    """Writes a checkpoint, one row for each member.
 
     Raises:
       OSError: it could not be written; the checkpoints from before are untouched.
     """
     carry: loop.Carry = driver.learning
-    sizes = np.asarray(carry.buffer.size)
+    sizes = axis.take(np.asarray(carry.buffer.size))
     environments, facts = driver.snapshot()
     facts = {
         **run._asdict(),
@@ -54,12 +57,13 @@ def save(directory: Path, members: list[str], driver: Driver, run: Snapshot) -> 
     }
 
     def parts() -> Iterator[tuple[str, PyTree]]:
-        yield "agent", carry.agent
-        yield "failure", carry.failure
-        yield "learning", _learning(carry)
+        yield "agent", axis.take(carry.agent)
+        yield "failure", axis.take(carry.failure)
+        yield "learning", axis.take(_learning(carry))
         yield "environments", environments
         # One seed at a time, its filled rows only: a copy of all replay might not fit.
-        for member, size, rows in zip(members, sizes, _replay(carry.buffer.rows), strict=True):
+        # Places left over come last.
+        for member, size, rows in zip(members, sizes, _replay(carry.buffer.rows), strict=False):
             yield _replay_part(member), {dtype: array[:size] for dtype, array in rows.items()}
 
     checkpoint.save(directory, driver.step, parts(), facts)
@@ -71,7 +75,7 @@ def load(
     members: list[str],
     driver: Driver,
     carry: loop.Carry,
-    sharding: jax.sharding.Sharding,
+    axis: SeedAxis,
 ) -> tuple[Snapshot, int, dict[str, str]]:
     """Reads a checkpoint and brings the driver to where it was taken.
 
@@ -80,8 +84,8 @@ def load(
       step: which one.
       members: their names.
       driver: not started.
-      carry: structs of the learners, with a leading seed axis.
-      sharding: of the seed axis.
+      carry: structs of the learners, one row for each member.
+      axis: how they are to be laid out.
 
     Returns:
       The snapshot, the number of environments that could not be brought back, and the versions
@@ -91,7 +95,6 @@ def load(
       BundleError: it is missing, damaged or of another run.
     """
     read = functools.partial(checkpoint.load, directory, step)
-    place = functools.partial(jax.device_put, device=sharding)
     manifest = checkpoint.verify(directory, step)
     try:
         if manifest["members"] != members:
@@ -101,13 +104,13 @@ def load(
             raise ValueError("a negative size of replay")
         environments = manifest["environments"]
         arrays = read("environments", driver.snapshot_structs(environments))
-        learning = place(read("learning", jax.eval_shape(_learning, carry)))
+        learning = axis.place(read("learning", jax.eval_shape(_learning, carry)))
 
         def rows_of(dtype: str) -> jax.Array:
             struct = carry.buffer.rows[dtype]
 
             def shard(index: Any) -> np.ndarray:
-                mine = members[index[0]]
+                mine = axis.pad(np.array(members))[index[0]]
                 filled = np.zeros((len(mine), *struct.shape[1:]), struct.dtype)
                 for rows, member in zip(filled, mine, strict=True):
                     part = {
@@ -117,7 +120,8 @@ def load(
                     rows[: sizes[member]] = read(_replay_part(member), part)[dtype]
                 return filled
 
-            return jax.make_array_from_callback(struct.shape, sharding, shard)
+            shape = (axis.num_rows, *struct.shape[1:])
+            return jax.make_array_from_callback(shape, axis.sharding, shard)
 
         buffer = carry.buffer.replace(
             rows={dtype: rows_of(dtype) for dtype in carry.buffer.rows},
@@ -125,11 +129,11 @@ def load(
             size=learning["size"],
         )
         restored = loop.Carry(
-            agent=place(read("agent", carry.agent)),
+            agent=axis.place(read("agent", carry.agent)),
             buffer=buffer,
             key=learning["key"],
             metrics=learning["metrics"],
-            failure=place(read("failure", carry.failure)),
+            failure=axis.place(read("failure", carry.failure)),
         )
         run = Snapshot(
             logged=int(manifest["logged"]),

@@ -53,6 +53,8 @@ class Group(NamedTuple):
     config: RunConfig
     points: list[Point]
     """In the order of `config.points`."""
+    first_point: int = 0
+    """Number of its first point in the sweep."""
 
 
 def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None) -> list[Group]:
@@ -60,7 +62,8 @@ def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None)
 
     Args:
       base: everything that is not swept over.
-      settings: `name=value,value` for each setting, or `name=low:high` to draw numbers from.
+      settings: `name=value,value` for each setting, or `name=low:high` to draw numbers from; none
+        for the seeds alone.
       samples: points to draw at random, the same for the same settings; by default the whole grid.
 
     Raises:
@@ -68,41 +71,50 @@ def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None)
         `samples`.
     """
     choices = dict(_parse(base, text) for text in settings)
-    if not choices:
-        raise ValueError("nothing to sweep over: give settings, such as actor_lr=1e-4,3e-4.")
+    if not choices and samples is not None:
+        raise ValueError("nothing to draw samples of: give settings, such as actor_lr=1e-4:1e-3.")
     if len(choices) < len(settings):
         raise ValueError(f"a setting is given twice in {list(settings)}.")
     groups: dict[str, list[Point]] = {}
     for point in _points(choices, samples):
         static = [f"{name}={point[name]}" for name in point if name not in HYPERPARAMETERS]
         groups.setdefault(" ".join(static) or "all", []).append(point)
-    return [Group(_file_name(name), _config(base, ps), ps) for name, ps in groups.items()]
+    firsts = itertools.accumulate(map(len, groups.values()), initial=0)
+    return [
+        Group(_file_name(name), config_for(base, points), points, first)
+        for (name, points), first in zip(groups.items(), firsts, strict=False)
+    ]
 
 
-def rows(directory: Path, groups: list[Group]) -> Iterator[dict[str, Any]]:
+def config_for(base: RunConfig, points: list[Point]) -> RunConfig:
+    """The run that trains points which differ in hyperparameters alone."""
+    first = points[0]
+    network = {name: first[name] for name in first if name in NETWORK}
+    run = {name: first[name] for name in first if name in RUN}
+    swept = {
+        name: tuple(point[name] for point in points) if len(points) > 1 else first[name]
+        for name in first
+        if name in HYPERPARAMETERS
+    }
+    return dataclasses.replace(
+        base,
+        agent=dataclasses.replace(base.agent, **network),
+        hyperparameters=base.hyperparameters.replace(**swept),
+        **run,
+    )
+
+
+def rows(directory: Path, groups: list[Group]) -> list[dict[str, Any]]:
     """Every row of every member's metrics, with its settings and seed: one tidy table.
 
     Args:
       directory: of the sweep.
-      groups: as planned; those that have no metrics yet are left out.
+      groups: as planned, or parts of them; those that have no metrics yet are left out.
+
+    Returns:
+      Rows by point, seed and step.
     """
-    number = 0
-    for group in groups:
-        run, config = RunDirectory(directory / group.name), group.config
-        for index, name in enumerate(config.member_names):
-            point = index // config.seeds
-            file = metrics.path(run.metrics, name)
-            for row in metrics.read(file) if file.exists() else []:
-                yield {
-                    "member": f"{group.name}/{name}",
-                    "point": number + point,
-                    **group.points[point],
-                    "seed": config.member_seeds[index],
-                    "step": int(row["step"] or 0),
-                    "train_return": row["train_return"],
-                    "eval_return": row["eval_return"],
-                }
-        number += len(group.points)
+    return sorted(_rows(directory, groups), key=lambda row: (row["point"], row["seed"]))
 
 
 def write_table(file: Path, table: list[dict[str, Any]]) -> None:
@@ -131,6 +143,24 @@ def scores(table: list[dict[str, Any]], column: str) -> dict[int, np.ndarray]:
         ]
         found[point] = np.array(by_seed)
     return found
+
+
+def _rows(directory: Path, groups: list[Group]) -> Iterator[dict[str, Any]]:
+    for group in groups:
+        run, config = RunDirectory(directory / group.name), group.config
+        for index, name in enumerate(config.member_names):
+            point = index // config.seeds
+            file = metrics.path(run.metrics, name)
+            for row in metrics.read(file) if file.exists() else []:
+                yield {
+                    "member": f"{group.name}/{name}",
+                    "point": group.first_point + point,
+                    **group.points[point],
+                    "seed": config.member_seeds[index],
+                    "step": int(row["step"] or 0),
+                    "train_return": row["train_return"],
+                    "eval_return": row["eval_return"],
+                }
 
 
 def _parse(base: RunConfig, text: str) -> tuple[str, list[Any] | Range]:
@@ -183,24 +213,6 @@ def _points(choices: dict[str, list[Any] | Range], samples: int | None) -> list[
         return values[chance.integers(len(values))]
 
     return [{name: draw(values) for name, values in choices.items()} for _ in range(samples)]
-
-
-def _config(base: RunConfig, points: list[Point]) -> RunConfig:
-    """The run that trains points which differ in hyperparameters alone."""
-    first = points[0]
-    network = {name: first[name] for name in first if name in NETWORK}
-    run = {name: first[name] for name in first if name in RUN}
-    swept = {
-        name: tuple(point[name] for point in points) if len(points) > 1 else first[name]
-        for name in first
-        if name in HYPERPARAMETERS
-    }
-    return dataclasses.replace(
-        base,
-        agent=dataclasses.replace(base.agent, **network),
-        hyperparameters=base.hyperparameters.replace(**swept),
-        **run,
-    )
 
 
 def _file_name(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from jaxsac.runner import checkpoint, failures, memory, seeds, snapshot
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.device_driver import DeviceDriver
-from jaxsac.runner.driver import Driver, init_learning
+from jaxsac.runner.driver import Driver, learning_structs
 from jaxsac.runner.host_driver import HostDriver
 from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
@@ -25,7 +24,6 @@ from jaxsac.runner.returns import Evaluation, Totals
 from jaxsac.runner.run_directory import RunDirectory, versions
 from jaxsac.runner.snapshot import Snapshot
 from jaxsac.sac.checks import check_hyperparameters
-from jaxsac.types import transition_of
 
 
 def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
@@ -55,14 +53,15 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
         observer.message(f"{directory} holds this run, complete: nothing to do.")
         return True
     seeds.configure_host_devices(config.population)
-    mesh = seeds.mesh_for(config.population)
-    driver = make_driver(config, mesh)
+    axis = seeds.axis(config.population, config.seed_layout)
+    driver = make_driver(config, axis)
     check_hyperparameters(config.hyperparameters, driver.action.shape[0])
-    plan = memory.plan_replay(config, transition_of(driver.observation, driver.action))
-    observer.message(plan.describe())
+    structs = learning_structs(config, driver.observation, driver.action)
+    observer.message(axis.describe())
+    observer.message(memory.plan(axis, structs).describe())
     new = run.create(config)
     with run.locked():
-        training = _Training(config, run, driver, mesh, observer)
+        training = _Training(config, run, driver, axis, observer)
         if not new:
             training.go_on()
         complete = training.run()
@@ -71,7 +70,7 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     return complete
 
 
-def make_driver(config: RunConfig, mesh: jax.sharding.Mesh) -> Driver:
+def make_driver(config: RunConfig, axis: seeds.SeedAxis) -> Driver:
     """The driver for the run's environment, on the host or in JAX.
 
     Raises:
@@ -79,13 +78,7 @@ def make_driver(config: RunConfig, mesh: jax.sharding.Mesh) -> Driver:
     """
     redirect_mujoco_warnings()
     env = make_in_jax(config.env)
-    return HostDriver(config, mesh) if env is None else DeviceDriver(config, env, mesh)
-
-
-def learning_structs(config: RunConfig, driver: Driver, mesh: jax.sharding.Mesh) -> Any:
-    """Structs of the learners of a run, a `loop.Carry` with a leading seed axis."""
-    init = functools.partial(init_learning, config, driver.observation, driver.action, mesh)
-    return jax.eval_shape(init)
+    return HostDriver(config, axis) if env is None else DeviceDriver(config, env, axis)
 
 
 class _Training:
@@ -96,11 +89,11 @@ class _Training:
         config: RunConfig,
         run: RunDirectory,
         driver: Driver,
-        mesh: jax.sharding.Mesh,
+        axis: seeds.SeedAxis,
         observer: Observer,
     ) -> None:
         self.config, self.directory, self.driver = config, run, driver
-        self.mesh, self.observer = mesh, observer
+        self.axis, self.observer = axis, observer
         self.logged = 0
         self.saved: int | None = None
         self.seconds = self.saving_seconds = 0.0
@@ -233,7 +226,7 @@ class _Training:
     def _log(self, metrics: MetricsWriter, evaluated: Evaluation | None) -> None:
         self._record_failures()
         config, driver, totals = self.config, self.driver, self.totals
-        latest = jax.device_get(driver.learning.metrics)
+        latest = self.axis.take(jax.device_get(driver.learning.metrics))
         seconds = time.monotonic() - self.start_time
         schedule = config.schedule
         updates = schedule.updates_due(driver.step)
@@ -287,21 +280,22 @@ class _Training:
             eval_returns=self.eval_returns,
             metrics_lengths=metrics.lengths(),
         )
-        snapshot.save(self.directory.checkpoints, self.config.member_names, self.driver, run)
+        members = self.config.member_names
+        snapshot.save(self.directory.checkpoints, members, self.driver, self.axis, run)
         self.saved = self.driver.step
         self.saving_seconds += time.monotonic() - start
 
     def _restore(self, step: int) -> None:
-        config, mesh = self.config, self.mesh
+        config, driver = self.config, self.driver
         run, astray, written_under = snapshot.load(
-            self.directory.checkpoints, step, config.member_names, self.driver,
-            learning_structs(config, self.driver, mesh), seeds.sharding(mesh),
+            self.directory.checkpoints, step, config.member_names, driver,
+            learning_structs(config, driver.observation, driver.action), self.axis,
         )  # fmt: skip
         self.saved = step
         self.logged, self.seconds, self.totals = run.logged, run.seconds, run.totals
         self.train_returns, self.eval_returns = run.train_returns, run.eval_returns
         self.metrics_lengths = run.metrics_lengths
-        held = np.asarray(self.driver.learning.buffer.size)
+        held = np.asarray(driver.learning.buffer.size)
         self.observer.message(
             f"{self.directory.path} goes on at step {step:,}: learners, replay of "
             f"{held.min():,} transitions per seed, environments in mid-episode, metrics."

@@ -46,7 +46,9 @@ def init(
     check_action(action_spec)
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
     if hyperparameters.target_entropy is None:
-        hyperparameters = hyperparameters.replace(target_entropy=-float(size))
+        hyperparameters = hyperparameters.replace(
+            target_entropy=-config.target_entropy_scale * size
+        )
     check_hyperparameters(hyperparameters, size)
     hyperparameters = jax.tree.map(lambda x: jnp.array(x, dtype), hyperparameters)
     return _init(key, hyperparameters, config, observation_spec, action_spec)
@@ -183,7 +185,7 @@ def _learn(
     )  # fmt: skip
     temperature = minimize(
         alpha_loss, adam(hyper.alpha_lr), state.log_alpha, state.alpha_opt_state,
-        actor.info.entropy, hyper.target_entropy,
+        actor.info.entropy, hyper.target_entropy, state.config.alpha_loss,
     )  # fmt: skip
     target_critic_params = optax.incremental_update(
         critic.params, state.target_critic_params, hyper.tau

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 
-class TanhNormal(NamedTuple):
+class TanhNormal(struct.PyTreeNode):
     """Parameters of a = tanh(u), u ~ N(mean, exp(log_std)²), independent per action dimension."""
 
     mean: jax.Array
     """(..., A)"""
     log_std: jax.Array
     """(..., A)"""
+    epsilon: float = struct.field(pytree_node=False, default=0.0)
+    """In log(1 - tanh²(u) + epsilon); 0 is the exact density."""
 
 
 def mode(policy: TanhNormal) -> jax.Array:
@@ -32,7 +34,8 @@ def sample_and_log_prob(
 
     Haarnoja et al. 2018, appendix C. Nothing inverts tanh: the last term is written as
     2·(log 2 - |u| - log(1 + exp(-2|u|))), which is exact for any u and has the gradient
-    -2·tanh(u), so a saturated policy keeps its entropy gradient.
+    -2·tanh(u), so a saturated policy keeps its entropy gradient. With an `epsilon` it is the
+    log(1 - tanh²(u) + ε) of other libraries, whose gradient goes to zero there.
 
     Args:
       noise: ε, standard normal, (..., A).
@@ -54,11 +57,15 @@ def sample_and_log_prob(
         policy.log_std - density.log_std
     )
     log_normal = -0.5 * standardized**2 - density.log_std - 0.5 * math.log(2 * math.pi)
-    return jnp.tanh(pre_tanh), jnp.sum(log_normal - log_tanh_derivative(pre_tanh), axis=-1)
+    return jnp.tanh(pre_tanh), jnp.sum(
+        log_normal - log_tanh_derivative(pre_tanh, policy.epsilon), axis=-1
+    )
 
 
-def log_tanh_derivative(pre_tanh: jax.Array) -> jax.Array:
-    """log(1 - tanh²(u)), exact for any u, elementwise."""
+def log_tanh_derivative(pre_tanh: jax.Array, epsilon: float = 0.0) -> jax.Array:
+    """log(1 - tanh²(u) + epsilon), elementwise; exact for any u where epsilon is 0."""
+    if epsilon:
+        return jnp.log(1 - jnp.tanh(pre_tanh) ** 2 + epsilon)
     # A plain log: beside log 4 the digits that log1p saves are below rounding, and on a CPU log1p
     # costs 4 % of an update.
     u = jnp.abs(pre_tanh)

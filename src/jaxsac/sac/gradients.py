@@ -68,7 +68,11 @@ def minimize(
 ) -> Step:
     """One step of `optimizer` on `loss(params, *args) -> (scalar, info)`."""
     (value, info), gradient = jax.value_and_grad(loss, has_aux=True)(params, *args)
-    updates, opt_state = optimizer.update(gradient, opt_state, params)
+    updates, _ = optimizer.update(gradient, opt_state, params)
+    # The moments once more, hidden from the compiler's search for equal terms: it then computes
+    # them where they are written, together with the guard of `update`, and not in a pass of their
+    # own through memory. Worth 2 % of an update on a CPU.
+    _, opt_state = optimizer.update(jax.lax.optimization_barrier(gradient), opt_state, params)
     params = optax.apply_updates(params, updates)
     return Step(params, opt_state, value, info, optax.tree.norm(gradient))
 

@@ -141,16 +141,19 @@ def min_q(
 
 
 def alpha_loss(
-    log_alpha: jax.Array, entropy: jax.Array, target_entropy: jax.Array
+    log_alpha: jax.Array, entropy: jax.Array, target_entropy: jax.Array, weight: str = "log_alpha"
 ) -> tuple[jax.Array, None]:
     """Temperature loss on log α: J(log α) = log α · (H(π) - H̄).
 
     Its gradient is the entropy gap itself, whatever α is, so a collapsed temperature recovers as
-    fast as it fell.
+    fast as it fell. With the weight α instead of log α, as the paper has it, the gradient is α
+    times as large.
 
     Args:
       log_alpha: scalar, trained here.
       entropy: batch estimate of the policy's entropy in [-1, 1]^A, scalar.
       target_entropy: H̄, scalar.
+      weight: "log_alpha" or "alpha".
     """
-    return log_alpha * (entropy - target_entropy), None
+    factor = log_alpha if weight == "log_alpha" else jnp.exp(log_alpha)
+    return factor * (entropy - target_entropy), None

@@ -40,6 +40,32 @@ def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax
     return (math.sqrt(2) * jax.lax.fori_loop(0, 50, step, x)).astype(dtype)
 
 
+def initializers(name: str, inputs: int) -> dict[str, Any]:
+    """`kernel_init` and `bias_init` of a layer with so many inputs (`Config.initializer`)."""
+    if name == "torch":  # nn.Linear: both uniform within ±1/√inputs
+        bound = 1 / math.sqrt(inputs)
+
+        def uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+            return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+        return {"kernel_init": uniform, "bias_init": uniform}
+    kernels = {
+        "orthogonal": orthogonal_kernel,
+        "lecun_normal": nn.initializers.lecun_normal(),
+        "lecun_uniform": nn.initializers.lecun_uniform(),
+    }
+    return {"kernel_init": kernels[name], "bias_init": nn.initializers.zeros}
+
+
+def log_std_of(output: jax.Array, name: str, low: float, high: float) -> jax.Array:
+    """log σ from the actor's output by the map of that name (`Config.log_std_map`)."""
+    if name == "clip":
+        return jnp.clip(output, low, high)
+    if name == "tanh":
+        return low + 0.5 * (high - low) * (jnp.tanh(output) + 1)
+    return jnp.log(math.exp(low) + jax.nn.softplus(output))
+
+
 class MLP(nn.Module):
     """Hidden layers, each with an optional LayerNorm and the activation; a linear output layer."""
 
@@ -48,18 +74,21 @@ class MLP(nn.Module):
     activation: Callable[[jax.Array], jax.Array]
     layer_norm: bool
     param_dtype: Any
+    initializer: str = "orthogonal"
 
     @nn.compact
     def __call__(self, *inputs: PyTree) -> jax.Array:
+        def dense(x: jax.Array, size: int) -> jax.Array:
+            initial = initializers(self.initializer, x.shape[-1])
+            return nn.Dense(size, param_dtype=self.param_dtype, **initial)(x)
+
         x = flat_features(inputs, self.param_dtype)
         for size in self.hidden_sizes:
-            x = nn.Dense(size, kernel_init=orthogonal_kernel, param_dtype=self.param_dtype)(x)
+            x = dense(x, size)
             if self.layer_norm:
                 x = nn.LayerNorm(param_dtype=self.param_dtype)(x)
             x = self.activation(x)
-        return nn.Dense(
-            self.output_size, kernel_init=orthogonal_kernel, param_dtype=self.param_dtype
-        )(x)
+        return dense(x, self.output_size)
 
 
 class Actor(nn.Module):
@@ -72,6 +101,8 @@ class Actor(nn.Module):
     log_std_min: float
     log_std_max: float
     param_dtype: Any
+    log_std_map: str = "clip"
+    initializer: str = "orthogonal"
 
     @nn.compact
     def __call__(self, observation: PyTree) -> tuple[jax.Array, jax.Array]:
@@ -81,9 +112,10 @@ class Actor(nn.Module):
             self.activation,
             self.layer_norm,
             self.param_dtype,
+            self.initializer,
         )
-        mean, log_std = jnp.split(mlp(observation), 2, axis=-1)
-        return mean, jnp.clip(log_std, self.log_std_min, self.log_std_max)
+        mean, output = jnp.split(mlp(observation), 2, axis=-1)
+        return mean, log_std_of(output, self.log_std_map, self.log_std_min, self.log_std_max)
 
 
 class Critic(nn.Module):
@@ -94,6 +126,7 @@ class Critic(nn.Module):
     activation: Callable[[jax.Array], jax.Array]
     layer_norm: bool
     param_dtype: Any
+    initializer: str = "orthogonal"
 
     @nn.compact
     def __call__(self, observation: PyTree, action: jax.Array) -> jax.Array:
@@ -105,7 +138,10 @@ class Critic(nn.Module):
             in_axes=None,  # pyright: ignore[reportArgumentType]
             out_axes=0,
             axis_size=self.num_critics,
-        )(self.hidden_sizes, 1, self.activation, self.layer_norm, self.param_dtype)
+        )(
+            self.hidden_sizes, 1, self.activation, self.layer_norm,
+            self.param_dtype, self.initializer,
+        )  # fmt: skip
         return jnp.squeeze(ensemble(observation, action), axis=-1)
 
 
@@ -116,10 +152,14 @@ class Value(nn.Module):
     activation: Callable[[jax.Array], jax.Array]
     layer_norm: bool
     param_dtype: Any
+    initializer: str = "orthogonal"
 
     @nn.compact
     def __call__(self, observation: PyTree) -> jax.Array:
-        mlp = MLP(self.hidden_sizes, 1, self.activation, self.layer_norm, self.param_dtype)
+        mlp = MLP(
+            self.hidden_sizes, 1, self.activation, self.layer_norm,
+            self.param_dtype, self.initializer,
+        )  # fmt: skip
         return jnp.squeeze(mlp(observation), axis=-1)
 
 
@@ -130,12 +170,14 @@ class Networks(NamedTuple):
     """apply({"params": p}, observation) -> (mean, log_std), each (B, A)."""
     critic: Any
     """apply({"params": p}, observation, action) -> q, (E, B)."""
+    log_prob_epsilon: float = 0.0
     value: Any = None
     """apply({"params": p}, observation) -> v, (B,); None without a value network."""
 
     def policy(self, params: Params, observation: PyTree) -> TanhNormal:
         """π_φ(·|s) for a batch of states."""
-        return TanhNormal(*self.actor.apply({"params": params}, observation))
+        mean, log_std = self.actor.apply({"params": params}, observation)
+        return TanhNormal(mean, log_std, self.log_prob_epsilon)
 
     def q(self, params: Params, observation: PyTree, action: jax.Array) -> jax.Array:
         """Q_θ(s, a) of every critic, (E, B)."""
@@ -152,13 +194,14 @@ def make_networks(config: Config, action_spec: Spec) -> Networks:
     activation = getattr(nn, config.activation)
     actor = config.actor or Actor(
         config.hidden_sizes, size, activation, config.layer_norm,
-        config.log_std_min, config.log_std_max, dtype,
+        config.log_std_min, config.log_std_max, dtype, config.log_std_map, config.initializer,
     )  # fmt: skip
     critic = config.critic or Critic(
-        config.hidden_sizes, config.num_critics, activation, config.layer_norm, dtype
-    )
-    value = Value(config.hidden_sizes, activation, config.layer_norm, dtype)
-    return Networks(actor, critic, value=value if config.value_network else None)
+        config.hidden_sizes, config.num_critics, activation, config.layer_norm,
+        dtype, config.initializer,
+    )  # fmt: skip
+    value = Value(config.hidden_sizes, activation, config.layer_norm, dtype, config.initializer)
+    return Networks(actor, critic, config.log_prob_epsilon, value if config.value_network else None)
 
 
 def flat_features(tree: PyTree, dtype: Any) -> jax.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -14,6 +15,9 @@ from jaxsac.types import Params, Spec
 Scalar = float | jax.Array
 ACTIVATIONS = ("relu", "tanh", "silu", "gelu", "elu")
 ACTOR_GRADIENTS = ("total", "path", "score")
+LOG_STD_MAPS = ("clip", "tanh", "softplus")
+ALPHA_LOSSES = ("log_alpha", "alpha")
+INITIALIZERS = ("orthogonal", "lecun_normal", "lecun_uniform", "torch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +42,20 @@ class Config:
     actor_samples: int = 1
     """Actions drawn for each state of a batch in the actor's loss."""
     log_std_min: float = -10.0
-    """Lower clip of the policy's log standard deviation (before tanh)."""
+    """Lower bound of the policy's log standard deviation (before tanh)."""
     log_std_max: float = 2.0
-    """Upper clip of the policy's log standard deviation (before tanh)."""
+    """Upper bound of the policy's log standard deviation (before tanh); softplus has none."""
+    log_std_map: Literal["clip", "tanh", "softplus"] = "clip"
+    """How the network's output x becomes log σ: clipped to the bounds; tanh(x) spread over them; or
+    softplus, σ = exp(log_std_min) + log(1 + exp(x))."""
+    log_prob_epsilon: float = 0.0
+    """ε in the log-probability's log(1 - tanh²(u) + ε). 0 is exact; other libraries have 1e-6."""
+    alpha_loss: Literal["log_alpha", "alpha"] = "log_alpha"
+    """What the entropy gap is multiplied by in the temperature's loss; its variable is log α."""
+    target_entropy_scale: float = 1.0
+    """The default target entropy is -target_entropy_scale·dim(A)."""
+    initializer: Literal["orthogonal", "lecun_normal", "lecun_uniform", "torch"] = "orthogonal"
+    """Initial weights: orthogonal with gain √2; Flax's default; Brax's; or PyTorch's default."""
     actor: nn.Module | None = None
     """Custom network: observation -> (mean, log_std), each (B, A). Replaces the default one."""
     critic: nn.Module | None = None
@@ -52,17 +67,26 @@ class Config:
             raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}.")
         if self.num_critics < 1:
             raise ValueError(f"num_critics must be at least 1, got {self.num_critics}.")
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {ACTIVATIONS}, got {self.activation!r}.")
-        if self.actor_gradient not in ACTOR_GRADIENTS:
-            raise ValueError(
-                f"actor_gradient must be one of {ACTOR_GRADIENTS}, got {self.actor_gradient!r}."
-            )
+        for name, choices in (
+            ("activation", ACTIVATIONS),
+            ("actor_gradient", ACTOR_GRADIENTS),
+            ("log_std_map", LOG_STD_MAPS),
+            ("alpha_loss", ALPHA_LOSSES),
+            ("initializer", INITIALIZERS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}.")
         if self.actor_samples < 1:
             raise ValueError(f"actor_samples must be at least 1, got {self.actor_samples}.")
         if not self.log_std_min < self.log_std_max:
             raise ValueError(
                 f"log_std_min {self.log_std_min} is not below log_std_max {self.log_std_max}."
+            )
+        if not 0 <= self.log_prob_epsilon < 1:
+            raise ValueError(f"log_prob_epsilon must be in [0, 1), got {self.log_prob_epsilon}.")
+        if not math.isfinite(self.target_entropy_scale):
+            raise ValueError(
+                f"target_entropy_scale must be a number, got {self.target_entropy_scale}."
             )
 
 
@@ -81,7 +105,8 @@ class Hyperparameters(struct.PyTreeNode):
     """Share of the critics, or of the value network, moved into the targets at each update (Polyak
     averaging)."""
     target_entropy: Scalar | None = None
-    """Entropy that α steers to, in nats, with actions in [-1, 1]; None means -dim(A)."""
+    """Entropy that α steers to, in nats, with actions in [-1, 1]; None means
+    -target_entropy_scale·dim(A)."""
     initial_alpha: Scalar = 1.0
     """Temperature at the start."""
 

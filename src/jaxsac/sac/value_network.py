@@ -120,7 +120,7 @@ def learn_with_value_network(
     )  # fmt: skip
     temperature = minimize(
         alpha_loss, adam(hyper.alpha_lr), state.log_alpha, state.alpha_opt_state,
-        actor.info.entropy, hyper.target_entropy,
+        actor.info.entropy, hyper.target_entropy, state.config.alpha_loss,
     )  # fmt: skip
     target_value_params = optax.incremental_update(
         value.params, state.target_value_params, hyper.tau

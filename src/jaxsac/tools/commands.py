@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import jax
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -20,9 +18,14 @@ from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
 from jaxsac.runner.saved import evaluate_run, explain_failure
+from jaxsac.runner.sweep import Group
+from jaxsac.sac import presets
 from jaxsac.sac.state import Scalar
 from jaxsac.tools import doctor, report, sweep_report
+from jaxsac.tools.compiled import keep_compiled_programs
 from jaxsac.tools.display import Display
+from jaxsac.tools.launch import LaunchError
+from jaxsac.tools.placement import Placement
 
 REFUSALS = (
     ValueError,
@@ -32,6 +35,7 @@ REFUSALS = (
     OSError,
     RunDirectoryError,
     BundleError,
+    LaunchError,
 )
 
 
@@ -40,14 +44,22 @@ class Train:
     """Train a group of independent seeds and leave a run directory."""
 
     config: RunConfig
+    preset: presets.Name | None = None
+    """Defaults of another library instead of jaxsac's; options given beside it count."""
     run_dir: Path | None = None
     """Run directory to write; runs/<env> by default."""
+    only_seed: int | None = None
+    """Train this seed of the group alone, beside the group: in <run-dir>-seed-NNNN."""
 
     def run(self) -> int:
         """Trains with a display and draws the learning curve, also of a run that was stopped."""
         directory = self.run_dir or default_directory(self.config.env)
-        with Display(self.config) as display:
-            complete = runner.train(self.config, directory, display)
+        config = self.config
+        if self.only_seed is not None:
+            config = config.only(self.only_seed)
+            directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
+        with Display(config) as display:
+            complete = runner.train(config, directory, display)
         picture = report.learning_curve(RunDirectory(directory))
         if not complete:
             print(
@@ -66,34 +78,36 @@ class Sweep:
     config: RunConfig
     set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """A setting to sweep over: name=value,value for a grid, name=low:high to draw from. Again for
-    each setting. Hyperparameters train together in one program, all else one after the other."""
+    each setting. Hyperparameters train together in one program, all else one after the other. None:
+    the seeds alone."""
+    preset: presets.Name | None = None
+    """Defaults of another library instead of jaxsac's; options given beside it count."""
     samples: int | None = None
     """Points to draw at random; the whole grid by default."""
     run_dir: Path | None = None
-    """Directory to write; runs/sweep-<env> by default. Each group of points is a run within."""
+    """Directory to write; runs/sweep-<env> by default. Each part of the sweep is a run within."""
+    placement: Placement = Placement()
 
     def run(self) -> int:
-        """Trains group after group and leaves sweep.csv and sweep.png."""
+        """Trains all members and leaves sweep.csv and sweep.png."""
         groups = sweep.plan(self.config, self.set, self.samples)
         directory = self.run_dir or default_directory(f"sweep-{self.config.env}")
-        for number, group in enumerate(groups, start=1):
-            with Display(group.config) as display:
-                display.message(
-                    f"group {number} of {len(groups)}, {group.name}: {len(group.points)} points × "
-                    f"{self.config.seeds} seeds"
-                )
-                complete = runner.train(group.config, directory / group.name, display)
-            if not complete:
-                print(f"jaxsac: stopped; the same command goes on in {directory}.", file=sys.stderr)
-                return 130
+        trained = self.placement.train(groups, directory, Console())
+        if not trained.complete:
+            print(f"jaxsac: stopped; the same command goes on in {directory}.", file=sys.stderr)
+            return 130
+        if trained.leader:
+            self._report(groups, trained.parts, directory)
+        return 0
+
+    def _report(self, groups: list[Group], parts: list[Group], directory: Path) -> None:
         column = "eval_return" if self.config.eval_every else "train_return"
-        rows = list(sweep.rows(directory, groups))
+        rows = sweep.rows(directory, parts)
         scores = sweep.scores(rows, column)
         sweep.write_table(directory / "sweep.csv", rows)
         sweep_report.picture(directory / "sweep.png", groups, rows, scores, column)
         Console().print(sweep_report.table(groups, scores))
         print(f"table: {directory / 'sweep.csv'}\npicture: {directory / 'sweep.png'}")
-        return 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,26 +203,38 @@ def parse(arguments: list[str]) -> Train | Sweep | Eval | ReplayFailure | Doctor
     with registry:
         if arguments and arguments[0] in commands:
             name, *rest = arguments
-            return tyro.cli(commands[name], prog=f"jaxsac {name}", args=rest, **options)
+            options["prog"] = f"jaxsac {name}"
+            command = tyro.cli(commands[name], args=rest, **options)
+            if getattr(command, "preset", None):  # its options first: of two alike the last counts
+                rest = [*_options_of(command.preset), *rest]
+                command = tyro.cli(commands[name], args=rest, **options)
+            return command
         description = "Soft Actor-Critic as pure functions in JAX."
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="jaxsac", description=description, args=arguments, **options
         )
 
 
-def keep_compiled_programs() -> None:
-    """Keeps compiled programs in the user's cache, so that only a first run waits for them.
-
-    A folder named by JAX_COMPILATION_CACHE_DIR, or set before, is respected.
-    """
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(cache) / "jaxsac"))
-
-
 def default_directory(env: str) -> Path:
     """runs/<env>, with the module of `module:EnvId` as part of the name."""
     return Path("runs") / env.replace(":", "-").replace("/", "-")
+
+
+def _options_of(name: presets.Name) -> list[str]:
+    """The command line of a preset: every setting in which it differs from the defaults."""
+    default, chosen = presets.Preset(), presets.preset(name)
+    records = [
+        (vars(default.config), vars(chosen.config)),
+        (vars(default.hyperparameters), vars(chosen.hyperparameters)),
+        (default._asdict(), chosen._asdict()),
+    ]
+    options = []
+    for before, after in records:
+        for field, value in after.items():
+            if field not in ("config", "hyperparameters") and value != before[field]:
+                values = value if isinstance(value, tuple) else (value,)
+                options += [f"--{field.replace('_', '-')}", *map(str, values)]
+    return options
 
 
 def _scalar(info: tyro.constructors.PrimitiveTypeInfo) -> Any:

@@ -125,9 +125,14 @@ class Display:
 
     def _describe(self, returns: list[float | None]) -> str:
         if self._is_large:
-            summary = zip(SUMMARY, _summary(returns), strict=True)
-            return ", ".join(f"{label} {_number(value)}" for label, value in summary)
+            return summary_line(returns)
         return f"by seed {' '.join(_number(value) for value in returns)}"
+
+
+def summary_line(values: list[float | None]) -> str:
+    """Best, median and worst in words."""
+    named = zip(SUMMARY, _summary(values), strict=True)
+    return ", ".join(f"{label} {_number(value)}" for label, value in named)
 
 
 class _Rate(ProgressColumn):

@@ -14,7 +14,10 @@ import numpy as np
 from jaxsac.data import replay
 from jaxsac.runner import memory, seeds
 from jaxsac.runner.config import RunConfig
+from jaxsac.runner.driver import learning_structs
+from jaxsac.runner.loop import Carry
 from jaxsac.runner.run_directory import versions
+from jaxsac.runner.seeds import SeedAxis
 from jaxsac.runner.train import make_driver
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config
@@ -53,7 +56,11 @@ def examine(config: RunConfig | None, directory: Path) -> list[Finding]:
     """
     findings = [check_versions(), check_devices(), check_inserts(), check_repeats(), check_guard()]
     if config is not None:
-        findings += [check_memory(config), check_disk(config, directory)]
+        axis = seeds.axis(config.population)
+        driver = make_driver(config, axis)
+        driver.close()
+        learning = learning_structs(config, driver.observation, driver.action)
+        findings += [check_memory(axis, learning), check_disk(learning, directory)]
     return findings
 
 
@@ -110,19 +117,18 @@ def check_guard() -> Finding:
     )
 
 
-def check_memory(config: RunConfig) -> Finding:
-    """Whether the planned run's replay fits into memory."""
+def check_memory(axis: SeedAxis, learning: Carry) -> Finding:
+    """Whether the planned run fits into memory."""
     try:
-        return _finding("memory", True, memory.plan_replay(config, _transition(config)).describe())
+        return _finding("memory", True, memory.plan(axis, learning).describe())
     except MemoryError as error:
         return _finding("memory", False, "", str(error))
 
 
-def check_disk(config: RunConfig, directory: Path) -> Finding:
+def check_disk(learning: Carry, directory: Path) -> Finding:
     """Whether the planned run's checkpoints fit on the disk."""
-    member = replay.plan(config.replay_capacity, _transition(config))
     # Two are kept, and a third is written before the oldest goes.
-    needed = 3 * config.population * member.total_bytes
+    needed = 3 * memory.num_bytes(learning)
     existing = next(p for p in (directory, *directory.absolute().parents) if p.exists())
     free = shutil.disk_usage(existing).free
     detail = f"checkpoints take up to {memory.human(needed)}, {memory.human(free)} free"
@@ -165,9 +171,3 @@ def _learner() -> tuple[sac.State, Transition, jax.Array]:
 def _same_bits(a: sac.State, b: sac.State) -> bool:
     leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in leaves)
-
-
-def _transition(config: RunConfig) -> Transition:
-    driver = make_driver(config, seeds.mesh_for(config.population))
-    driver.close()
-    return transition_of(driver.observation, driver.action)

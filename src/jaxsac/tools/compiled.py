@@ -1,0 +1,18 @@
+"""Where compiled programs are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jax
+
+
+def keep_compiled_programs() -> None:
+    """Keeps compiled programs in the user's cache, so that only a first run waits for them.
+
+    A folder named by JAX_COMPILATION_CACHE_DIR, or set before, is respected.
+    """
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(cache) / "jaxsac"))
