@@ -19,7 +19,7 @@ def config(request, monkeypatch):
     monkeypatch.setitem(families.FAMILIES, "probe", lambda _: Short())
     return small_run(
         env=request.param, seeds=3, steps=60, log_every=15, eval_every=30, checkpoint_every=15,
-        hyperparameters=FAST.replace(gamma=(0.9, 0.95, 0.99)),
+        hyperparameters=FAST.replace(gamma=(0.9, 0.95, 0.99)), seed_layout="map",
     )  # fmt: skip
 
 

@@ -97,6 +97,8 @@ def test_an_axis_takes_the_fewest_devices_that_are_as_fast_as_all():
 def test_an_axis_says_what_it_chose():
     assert seeds.axis(1).describe() == "1 member on 1 device (cpu)"
     assert seeds.axis(9).describe() == (
-        "9 members on 5 devices (cpu), 2 on each, one after the other, 1 place left over"
+        "9 members on 5 devices (cpu), 2 on each, batched, 1 place left over"
     )
-    assert "3 on each, batched" in seeds.axis(20, "vmap").describe()
+    assert "5 on each, one after the other" in seeds.axis(40).describe()
+    assert "5 on each, batched" in seeds.axis(40, "vmap").describe()
+    assert "3 on each, one after the other" in seeds.axis(20, "map").describe()

@@ -96,7 +96,8 @@ def test_the_number_of_updates_applied_is_the_one_written_down(finished):
 
 def test_the_observer_hears_of_every_row(finished):
     config, directory, listener = finished
-    plan, start, checkpoints = listener.messages
+    axis, plan, start, checkpoints = listener.messages
+    assert axis == "2 members on 2 devices (cpu)"
     assert "memory: 2 × " in plan
     assert start == "from step 0"
     assert checkpoints.startswith("checkpoints took")

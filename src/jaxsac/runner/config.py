@@ -58,8 +58,8 @@ class RunConfig:
     """Seconds that one reset or step of one environment may take; the run is saved and stopped
     when it takes longer. 0: no limit."""
     seed_layout: Literal["auto", "vmap", "map"] = "auto"
-    """How members share a device: batched (vmap), or one after the other (map); auto: map on a CPU,
-    vmap elsewhere."""
+    """How members share a device: batched (vmap), or one after the other (map); auto: vmap, but map
+    for more than four members on a CPU core."""
     agent: Config = Config()
     hyperparameters: Hyperparameters = Hyperparameters()
     """Floats, or tuples of equal length: then the run is a sweep over as many points."""

@@ -21,6 +21,8 @@ from jaxsac.types import PyTree
 
 SEEDS = PartitionSpec("seeds")
 UNSET = -1
+BATCHED_ON_A_CORE = 4
+"""Members that a CPU core learns faster with as a batch; at eight it is no faster."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +38,7 @@ class SeedAxis:
     mesh: Mesh
     """Of the devices."""
     layout: str
-    """How the members of a device share it: "vmap" batches them, "map" runs one after the other."""
+    """How members share a device: "vmap" batches them, "map" takes one after the other."""
 
     @property
     def num_rows(self) -> int:
@@ -122,14 +124,14 @@ def axis(num_members: int, layout: str = "auto") -> SeedAxis:
 
     Args:
       num_members: of the population.
-      layout: "vmap", "map" or "auto". "auto" batches on accelerators; a CPU core runs one after
-        the other: its matrix products are fast already, and batching them only makes the working
-        set larger (experiments/seed_scaling).
+      layout: "vmap", "map" or "auto". "auto" batches, but for more than a few members on a CPU
+        core: the working set of a batch then outgrows its cache (experiments/seed_scaling).
     """
     devices = jax.local_devices()
     mesh = Mesh(np.array(devices[: _as_many_as_help(num_members, len(devices))]), ("seeds",))
     if layout == "auto":
-        layout = "map" if devices[0].platform == "cpu" else "vmap"
+        many = num_members > BATCHED_ON_A_CORE * mesh.size
+        layout = "map" if many and devices[0].platform == "cpu" else "vmap"
     return SeedAxis(num_members, mesh, layout)
 
 
