@@ -237,7 +237,15 @@ def test_an_environment_that_breaks_costs_neither_policies_nor_metrics(tmp_path)
     assert_stopped_at(tmp_path / "run", config, step=29)
 
 
-def test_a_second_signal_acts_as_usual():
+@pytest.fixture
+def usual_handler():
+    """Python's own, which a test run in the background of a shell does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_acts_as_usual(usual_handler):
     with Interrupt() as stop:
         assert not stop.requested
         os.kill(os.getpid(), signal.SIGINT)
