@@ -16,6 +16,15 @@ from matplotlib.axes import Axes
 
 RESULTS = Path(__file__).parent / "results"
 KINDS = ("median", "min", "max")
+COLORS = {
+    "jaxsac": "C0",
+    "SBX, a process a seed": "C1",
+    "rejax, vmap": "C1",
+    "jaxsac, 1 device, map": "C2",
+    "jaxsac, 1 device, vmap": "C3",
+    "jaxsac, 2 devices, map": "C4",
+    "jaxsac, 2 devices, vmap": "C5",
+}
 
 
 def draw(results: Path = RESULTS) -> None:
@@ -53,6 +62,7 @@ def _draw_line(axes: Axes, name: str, rows: list[dict[str, Any]]) -> None:
         counts,
         median,
         spread,
+        color=COLORS[name],
         marker="x" if by_hand else "o",
         linestyle="none" if by_hand else "-",
         linewidth=2.2 if default else 1.4,
