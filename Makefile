@@ -39,7 +39,7 @@ eval: $(INSTALLED) ## Evaluate a run's policies: RUN= (run directory) ARGS=
 	$(BIN)/jaxsac eval --run-dir '$(RUN)' $(ARGS)
 
 test: $(INSTALLED) ## Run the tests (minutes).
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
 	$(BIN)/python -m pytest -m slow
