@@ -72,6 +72,8 @@ class SeedAxis:
 
     def over_members(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of one member as a function of a device's own share of the axis."""
+        if self.num_rows == self.mesh.size:
+            return _alone(function)
         return _one_after_the_other(function) if self.layout == "map" else jax.vmap(function)
 
     def compile(
@@ -133,6 +135,16 @@ def axis(num_members: int, layout: str = "auto") -> SeedAxis:
         many = num_members > BATCHED_ON_A_CORE * mesh.size
         layout = "map" if many and devices[0].platform == "cpu" else "vmap"
     return SeedAxis(num_members, mesh, layout)
+
+
+def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    # Not a vmap over one member: the compiler then leaves weight gradients transposed, which makes
+    # an update on a CPU 10 % slower.
+    def alone(*args: Any) -> Any:
+        result = function(*jax.tree.map(lambda x: x[0], args))
+        return jax.tree.map(lambda x: x[None], result)
+
+    return alone
 
 
 def _one_after_the_other(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -130,19 +130,23 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, observation: PyTree, action: jax.Array) -> jax.Array:
-        # One batched matrix product a layer for the whole ensemble.
+        # One batched matrix product a layer for the whole ensemble, the first one too: with inputs
+        # that are shared the compiler makes it one wide product and transposes its results.
         ensemble = nn.vmap(
             MLP,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=None,  # pyright: ignore[reportArgumentType]
+            in_axes=0,  # pyright: ignore[reportArgumentType]
             out_axes=0,
             axis_size=self.num_critics,
         )(
             self.hidden_sizes, 1, self.activation, self.layer_norm,
             self.param_dtype, self.initializer,
         )  # fmt: skip
-        return jnp.squeeze(ensemble(observation, action), axis=-1)
+        inputs = jax.tree.map(
+            lambda x: jnp.broadcast_to(x, (self.num_critics, *x.shape)), (observation, action)
+        )
+        return jnp.squeeze(ensemble(*inputs), axis=-1)
 
 
 class Value(nn.Module):
