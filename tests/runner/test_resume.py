@@ -1,5 +1,6 @@
 """A run that was stopped, or killed, and goes on is the run that was not."""
 
+import dataclasses
 import multiprocessing
 import os
 import random
@@ -94,6 +95,27 @@ def test_it_holds_for_every_kind_of_run(config, tmp_path, changes):
     every = kind.log_every
     train_in_parts(kind, tmp_path / "parts", 3 * every, 5 * every)
     assert result_of(tmp_path / "parts") == result_of(tmp_path / "straight")
+
+
+@pytest.mark.parametrize("env", ["probe_environments:Drift-v0", "jaxsac:Pendulum-v1"])
+def test_a_run_can_be_given_more_steps(config, tmp_path, env):
+    config = dataclasses.replace(config, env=env)
+    assert train.train(config, tmp_path / "straight", Listener())
+    fewer = dataclasses.replace(config, steps=56)
+    assert train.train(fewer, tmp_path / "run", Listener())
+    assert any("goes on at step 56:" in text for text in train_in_parts(config, tmp_path / "run"))
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+    assert RunDirectory(tmp_path / "run").is_finished(config)
+    with pytest.raises(RunDirectoryError, match=r"\(steps: 84 there, 56 asked for\)"):
+        train.train(fewer, tmp_path / "run", Listener())
+
+
+def test_more_steps_are_not_written_down_while_another_process_trains(config, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(config)
+    with run.locked(), pytest.raises(RunDirectoryError, match="another process"):
+        train.train(dataclasses.replace(config, steps=100), run.path, Listener())
+    assert run.config() == config
 
 
 def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tmp_path):

@@ -35,7 +35,7 @@ class RunConfig:
     seed: int = 0
     """Number of the first seed; the group is seed, seed + 1, …"""
     steps: int = 1_000_000
-    """Environment transitions to train for, per seed."""
+    """Environment transitions to train for, per seed; a run can be given more later."""
     num_envs: int = 1
     """Environments per seed, stepped together."""
     learning_starts: int = 10_000

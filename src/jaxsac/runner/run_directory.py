@@ -39,6 +39,8 @@ class RunDirectory:
     def create(self, config: RunConfig) -> bool:
         """Makes the directory for a new run, or opens the one where this run lies.
 
+        A run that lies there may have been begun with fewer steps.
+
         Returns:
           Whether the run is new.
 
@@ -74,20 +76,30 @@ class RunDirectory:
             lock.flush()
             yield
 
+    def prolong(self, config: RunConfig) -> None:
+        """Writes down that the run is to have more steps than it was begun with."""
+        content = self._read()
+        if config.steps > content["config"]["steps"]:
+            content["config"]["steps"] = config.steps
+            self._write({**content, "finished": False})
+
     def _check_same(self, config: RunConfig) -> None:
-        different = self._differences(config)
+        more = config.steps > self.config().steps
+        different = self._differences(config, WITHOUT_EFFECT + ("steps",) * more)
         if different:
             raise RunDirectoryError(
                 f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
                 "Give another run directory, or move that one away."
             )
 
-    def _differences(self, config: RunConfig) -> list[str]:
+    def _differences(
+        self, config: RunConfig, but_for: tuple[str, ...] = WITHOUT_EFFECT
+    ) -> list[str]:
         existing, wanted = self.config().to_json(), config.to_json()
         return [
             f"{name}: {existing[name]!r} there, {wanted[name]!r} asked for"
             for name in wanted
-            if existing[name] != wanted[name] and name not in WITHOUT_EFFECT
+            if existing[name] != wanted[name] and name not in but_for
         ]
 
     def finish(self) -> None:

@@ -30,8 +30,9 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     """Trains a population of independent members, or goes on with a run that was stopped.
 
     A run that is stopped, by a signal or by a kill, and goes on ends as it would have ended
-    without, bit for bit on a CPU. SIGINT (Ctrl-C) and SIGTERM end the run after the current step,
-    with everything saved; a second one ends it at once.
+    without, bit for bit on a CPU; so does one that is asked for more steps than it was begun with.
+    SIGINT (Ctrl-C) and SIGTERM end the run after the current step, with everything saved; a second
+    one ends it at once.
 
     Args:
       config: the run.
@@ -61,6 +62,7 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     observer.message(memory.plan(axis, structs).describe())
     new = run.create(config)
     with run.locked():
+        run.prolong(config)
         training = _Training(config, run, driver, axis, observer)
         if not new:
             training.go_on()

@@ -11,11 +11,18 @@ import optax
 
 from jaxsac.sac import distributions
 from jaxsac.sac.checks import check_action, check_batch, check_hyperparameters
-from jaxsac.sac.gradients import GradientTerms, Steps, actor_gradient_terms, adam, minimize
+from jaxsac.sac.gradients import (
+    GradientTerms,
+    Step,
+    Steps,
+    actor_gradient_terms,
+    adam,
+    minimize,
+)
 from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
 from jaxsac.sac.networks import Networks, make_networks
 from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
-from jaxsac.sac.value_network import add_value_network, learn_with_value_network
+from jaxsac.sac.value_network import add_value_network, learn_value_and_critics
 from jaxsac.types import PyTree, Spec, Transition, flatten_batch
 
 
@@ -155,53 +162,59 @@ def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metr
     batch_size = check_batch(state, batch)
     nets = make_networks(state.config, state.action_spec)
     alpha = jnp.exp(state.log_alpha)
-    learn = learn_with_value_network if state.config.value_network else _learn
-    new_state, steps = learn(state, nets, alpha, batch, *_noise(state, batch_size, key))
+    learn_critics = learn_value_and_critics if state.config.value_network else _learn_critics
+    next_action_noise, action_noise = _noise(state, batch_size, key)
+    new_state, critic, value = learn_critics(state, nets, alpha, batch, next_action_noise)
+    new_state, actor, temperature = _learn_policy(new_state, nets, alpha, batch, action_noise)
+
+    steps = Steps(critic, actor, temperature, value)
     numbers = [x for s in steps if s is not None for x in (s.loss, s.gradient_norm)]
     finite = jnp.all(jnp.isfinite(jnp.stack(numbers)))
+    new_state = new_state.replace(step=state.step + 1)
     new_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new_state, state)
     new_state = new_state.replace(skipped=state.skipped + ~finite)
     return new_state, _metrics(alpha, steps, new_state.skipped)
 
 
-def _learn(
-    state: State,
-    nets: Networks,
-    alpha: jax.Array,
-    batch: Transition,
-    next_action_noise: jax.Array,
-    action_noise: jax.Array,
-) -> tuple[State, Steps]:
-    """Critics, actor, temperature, and then the target critics."""
+def _learn_critics(
+    state: State, nets: Networks, alpha: jax.Array, batch: Transition, noise: jax.Array
+) -> tuple[State, Step, None]:
+    """A step of the critics, and the target critics a little further after them."""
     hyper = state.hyperparameters
     critic = minimize(
         critic_loss, adam(hyper.critic_lr), state.critic_params, state.critic_opt_state,
-        nets, state.target_critic_params, state.actor_params, alpha, hyper.gamma, batch,
-        next_action_noise,
+        nets, state.target_critic_params, state.actor_params, alpha, hyper.gamma, batch, noise,
     )  # fmt: skip
+    new_state = state.replace(
+        critic_params=critic.params,
+        critic_opt_state=critic.opt_state,
+        target_critic_params=optax.incremental_update(
+            critic.params, state.target_critic_params, hyper.tau
+        ),
+    )
+    return new_state, critic, None
+
+
+def _learn_policy(
+    state: State, nets: Networks, alpha: jax.Array, batch: Transition, noise: jax.Array
+) -> tuple[State, Step, Step]:
+    """A step of the actor against the critics, and one of the temperature."""
+    hyper = state.hyperparameters
     actor = minimize(
         actor_loss, adam(hyper.actor_lr), state.actor_params, state.actor_opt_state,
-        nets, critic.params, alpha, batch.observation, action_noise, state.config.actor_gradient,
+        nets, state.critic_params, alpha, batch.observation, noise, state.config.actor_gradient,
     )  # fmt: skip
     temperature = minimize(
         alpha_loss, adam(hyper.alpha_lr), state.log_alpha, state.alpha_opt_state,
         actor.info.entropy, hyper.target_entropy, state.config.alpha_loss,
     )  # fmt: skip
-    target_critic_params = optax.incremental_update(
-        critic.params, state.target_critic_params, hyper.tau
-    )
-
     new_state = state.replace(
         actor_params=actor.params,
-        critic_params=critic.params,
-        target_critic_params=target_critic_params,
-        log_alpha=temperature.params,
         actor_opt_state=actor.opt_state,
-        critic_opt_state=critic.opt_state,
+        log_alpha=temperature.params,
         alpha_opt_state=temperature.opt_state,
-        step=state.step + 1,
     )
-    return new_state, Steps(critic, actor, temperature)
+    return new_state, actor, temperature
 
 
 def _metrics(alpha: jax.Array, steps: Steps, skipped: jax.Array) -> Metrics:

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxsac.sac import distributions
-from jaxsac.sac.gradients import Steps, adam, minimize
-from jaxsac.sac.losses import CriticInfo, actor_loss, alpha_loss, bellman_residual
+from jaxsac.sac.gradients import Step, adam, minimize
+from jaxsac.sac.losses import CriticInfo, bellman_residual
 from jaxsac.sac.networks import Networks, make_networks
 from jaxsac.sac.state import State
 from jaxsac.types import Params, PyTree, Transition
@@ -92,50 +92,31 @@ def add_value_network(key: jax.Array, state: State) -> State:
     )
 
 
-def learn_with_value_network(
-    state: State,
-    nets: Networks,
-    alpha: jax.Array,
-    batch: Transition,
-    value_noise: jax.Array,
-    action_noise: jax.Array,
-) -> tuple[State, Steps]:
-    """Value network, critics, actor, temperature, and then the target of the value network.
+def learn_value_and_critics(
+    state: State, nets: Networks, alpha: jax.Array, batch: Transition, noise: jax.Array
+) -> tuple[State, Step, Step]:
+    """A step of the value network, one of the critics, and the target value a little further.
 
-    This is the order of the paper's algorithm 1. The actor's loss has the minimum of the critics,
-    as the paper says; the code of its authors has the first critic there (haarnoja/sac, fba571f).
+    This is the order of the paper's algorithm 1, whose actor comes next. Its loss has the minimum
+    of the critics, as the paper says; the code of its authors has the first critic there
+    (haarnoja/sac, fba571f).
     """
     hyper = state.hyperparameters
     value = minimize(
         value_loss, adam(hyper.critic_lr), state.value_params, state.value_opt_state,
-        nets, state.critic_params, state.actor_params, alpha, batch.observation, value_noise,
+        nets, state.critic_params, state.actor_params, alpha, batch.observation, noise,
     )  # fmt: skip
     critic = minimize(
         value_critic_loss, adam(hyper.critic_lr), state.critic_params, state.critic_opt_state,
         nets, state.target_value_params, hyper.gamma, batch,
     )  # fmt: skip
-    actor = minimize(
-        actor_loss, adam(hyper.actor_lr), state.actor_params, state.actor_opt_state,
-        nets, critic.params, alpha, batch.observation, action_noise, state.config.actor_gradient,
-    )  # fmt: skip
-    temperature = minimize(
-        alpha_loss, adam(hyper.alpha_lr), state.log_alpha, state.alpha_opt_state,
-        actor.info.entropy, hyper.target_entropy, state.config.alpha_loss,
-    )  # fmt: skip
-    target_value_params = optax.incremental_update(
-        value.params, state.target_value_params, hyper.tau
-    )
-
     new_state = state.replace(
-        actor_params=actor.params,
-        critic_params=critic.params,
         value_params=value.params,
-        target_value_params=target_value_params,
-        log_alpha=temperature.params,
-        actor_opt_state=actor.opt_state,
-        critic_opt_state=critic.opt_state,
         value_opt_state=value.opt_state,
-        alpha_opt_state=temperature.opt_state,
-        step=state.step + 1,
+        critic_params=critic.params,
+        critic_opt_state=critic.opt_state,
+        target_value_params=optax.incremental_update(
+            value.params, state.target_value_params, hyper.tau
+        ),
     )
-    return new_state, Steps(critic, actor, temperature, value)
+    return new_state, critic, value
