@@ -83,9 +83,12 @@ def test_rows_come_where_they_are_asked_for(config, straight, tmp_path):
 def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
     agent = sac.init(jax.random.key(0), Short.observation, Short.action, NET)
     env, key = Short(), jax.random.key(5)
-    returns, lengths = jax.jit(
-        functools.partial(device_loop.evaluate, env=env, episodes=4, sampled=False)
-    )(agent, key)
+    evaluate = functools.partial(device_loop.evaluate, env=env, episodes=4, sampled=False)
+    returns, lengths, ended = jax.jit(functools.partial(evaluate, longest=9))(agent, key)
+    assert ended.all()
+    given_up, _, ended = jax.jit(functools.partial(evaluate, longest=8))(agent, key)
+    assert not ended.any()
+    assert jnp.isnan(given_up).all()
     envs, arrival = device.reset(env, jax.random.split(key)[0], 4)
     total = np.zeros(4)
     for _ in range(9):
@@ -93,6 +96,15 @@ def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
         total += arrival.transition.reward
     np.testing.assert_allclose(returns, total, rtol=1e-5)
     np.testing.assert_array_equal(lengths, 9)
+
+
+def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(device_driver, "LONGEST_EPISODE", 8)
+    with pytest.raises(ValueError, match=r"no end after .*max_episode_steps"):
+        train.train(config, tmp_path / "run", Listener())
+    assert checkpoint.latest(tmp_path / "run" / "checkpoints") == 30
 
 
 def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, tmp_path):

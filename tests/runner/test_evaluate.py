@@ -3,7 +3,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from jaxsac.envs import host
-from jaxsac.runner import evaluate, metrics, saved, seeds, train
+from jaxsac.runner import checkpoint, evaluate, metrics, saved, seeds, train
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import EVALUATION_STREAM
 from jaxsac.runner.run_directory import RunDirectoryError
@@ -87,6 +87,21 @@ def test_a_fault_after_the_first_episode_does_not_matter():
     result = evaluate.evaluate(envs, lambda _: np.zeros((1, 2, 1), np.float32), [0], step=0)
     np.testing.assert_array_equal(result.returns, [[3, 21]])
     assert envs.discarded > 0
+
+
+def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "LONGEST_EPISODE", 9)
+    short = small_run(eval_every=30)  # episodes of ten steps
+    with pytest.raises(ValueError, match=r"no end after .*max_episode_steps"):
+        train.train(short, tmp_path / "short", Listener())
+    monkeypatch.setattr(evaluate, "LONGEST_EPISODE", 10)
+    assert train.train(short, tmp_path / "short", Listener())
+    endless = small_run(eval_every=30, env="probe_environments:Endless-v0")
+    with pytest.raises(ValueError, match="no end"):
+        train.train(endless, tmp_path / "endless", Listener())
+    assert checkpoint.steps(tmp_path / "endless" / "checkpoints") == [30]
+    alone = small_run(env="probe_environments:Endless-v0")
+    assert train.train(alone, tmp_path / "alone", Listener())
 
 
 def test_the_mode_is_deterministic_and_samples_are_not():

@@ -12,7 +12,7 @@ import numpy as np
 from jaxsac.envs.device import Environment
 from jaxsac.runner import device_loop, loop
 from jaxsac.runner.config import EVALUATION_STREAM, RunConfig
-from jaxsac.runner.returns import Evaluation, Totals
+from jaxsac.runner.returns import LONGEST_EPISODE, Evaluation, Totals, endless
 from jaxsac.runner.seeds import SeedAxis
 from jaxsac.sac.state import State
 from jaxsac.types import PyTree
@@ -88,10 +88,16 @@ class DeviceDriver:
         return Totals(*(x.astype(np.float64) for x in finished[:3]))
 
     def evaluate(self, agent: State, step: int, episodes: int, sampled: bool) -> Evaluation:
-        """Runs episodes of each seed's policy, all in one compiled program."""
+        """Runs episodes of each seed's policy, all in one compiled program.
+
+        Raises:
+          ValueError: an episode does not end.
+        """
         keys = self._evaluation_keys(step)
         results = jax.device_get(self._evaluator(episodes, sampled)(agent, keys))
-        returns, lengths = self._axis.take(results)
+        returns, lengths, ended = self._axis.take(results)
+        if not ended.all():
+            raise endless()
         return Evaluation(returns.astype(np.float64), lengths)
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
@@ -124,7 +130,11 @@ class DeviceDriver:
         kind = (episodes, sampled)
         if kind not in self._evaluators:
             evaluate = functools.partial(
-                device_loop.evaluate, env=self._env, episodes=episodes, sampled=sampled
+                device_loop.evaluate,
+                env=self._env,
+                episodes=episodes,
+                sampled=sampled,
+                longest=LONGEST_EPISODE,
             )
             self._evaluators[kind] = self._axis.compile(self._axis.over_members(evaluate))
         return self._evaluators[kind]

@@ -134,7 +134,8 @@ def evaluate(
     env: device.Environment,
     episodes: int,
     sampled: bool,
-) -> tuple[jax.Array, jax.Array]:
+    longest: int,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """One episode of one seed in each of as many copies.
 
     Args:
@@ -143,30 +144,34 @@ def evaluate(
       env: the environment.
       episodes: how many.
       sampled: draw the actions instead of taking the mode.
+      longest: steps after which an episode is given up.
 
     Returns:
-      Returns and lengths, (episodes,); NaN for an episode with a NaN or an infinity in it.
+      Returns, NaN for an episode with a NaN or an infinity in it; lengths; whether each episode
+      has ended, (episodes,).
     """
     reset_key, key = jax.random.split(key)
     envs, arrival = device.reset(env, reset_key, episodes)
     dtype = envs.episode_return.dtype
 
     def not_ended(value: Any) -> jax.Array:
-        return ~value[-1].all()
+        count, *_, ended = value
+        return ~ended.all() & (count < longest)
 
     def one_step(value: Any) -> Any:
-        envs, observation, key, returns, lengths, ended = value
+        count, envs, observation, key, returns, lengths, ended = value
         key, action_key = jax.random.split(key)
         action = sac.act(agent, observation, action_key if sampled else None)
         envs, arrival, now = device.step(env, envs, action)
         first = now.mask & ~ended
         returns = jnp.where(first, now.episode_return, returns)
         lengths = jnp.where(first, now.episode_length, lengths)
-        return envs, arrival.observation, key, returns, lengths, ended | now.mask | ~arrival.valid
+        ended |= now.mask | ~arrival.valid
+        return count + 1, envs, arrival.observation, key, returns, lengths, ended
 
     start = (
-        envs, arrival.observation, key, jnp.full(episodes, jnp.nan, dtype),
+        0, envs, arrival.observation, key, jnp.full(episodes, jnp.nan, dtype),
         jnp.zeros(episodes, jnp.int32), jnp.zeros(episodes, bool),
     )  # fmt: skip
-    *_, returns, lengths, _ = jax.lax.while_loop(not_ended, one_step, start)
-    return returns, lengths
+    *_, returns, lengths, ended = jax.lax.while_loop(not_ended, one_step, start)
+    return returns, lengths, ended

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsac.envs import host
 from jaxsac.runner.config import EVALUATION_STREAM
-from jaxsac.runner.returns import Evaluation
+from jaxsac.runner.returns import LONGEST_EPISODE, Evaluation, endless
 from jaxsac.runner.seeds import SeedAxis
 from jaxsac.sac import agent as sac
 from jaxsac.types import PyTree
@@ -34,12 +34,15 @@ def evaluate(
 
     Returns:
       Returns and lengths; NaN for an episode with a NaN or an infinity in it.
+
+    Raises:
+      ValueError: an episode does not end.
     """
     arrival = envs.reset(environment_seeds(members, (EVALUATION_STREAM, step), envs.num_envs))
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     ended = np.zeros((envs.num_seeds, envs.num_envs), bool)
-    while not ended.all():
+    for _ in range(LONGEST_EPISODE):
         arrival, episodes = envs.step(act(arrival.observation))
         for episode in episodes:
             where = episode.seed_index, episode.env_index
@@ -47,7 +50,9 @@ def evaluate(
                 returns[where], lengths[where] = episode.episode_return, episode.length
                 ended[where] = True
         ended |= ~arrival.valid
-    return Evaluation(returns, lengths)
+        if ended.all():
+            return Evaluation(returns, lengths)
+    raise endless()
 
 
 class Policy:
