@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 import tyro
 from moments import TERMS
+from scipy.stats import t as student_t
 
 matplotlib.use("Agg")
 
@@ -31,28 +32,35 @@ def draw(results: Path) -> None:
     """Prints the numbers behind the figures and draws them.
 
     Args:
-      results: folder with returns.csv and moments.csv; the figures go there too.
+      results: folder with one of each variant, returns.csv and moments.csv in it; the figures go
+        there too.
     """
-    table = load(results / "moments.csv")
+    variants = [name for name in LABELS if (results / name / "moments.csv").exists()]
+    table = load(results, variants)
     _draw_variance(table, results)
-    _draw_returns(results)
+    _draw_returns(results, variants)
     for step in steps_of(table, "total"):
         ratios = {name: signal_to_noise(table["total", step], name) for name in ESTIMATORS}
         print(f"step {step:,}: " + ", ".join(f"{n} {r.mean():.2f}" for n, r in ratios.items()))
 
 
-def load(file: Path) -> Table:
+def load(results: Path, variants: list[str]) -> Table:
     """The stored moments as symmetric matrices."""
     rows = defaultdict(lambda: defaultdict(list))
-    with file.open() as lines:
-        for row in csv.DictReader(lines):
+    for variant in variants:
+        for row in _read(results / variant / "moments.csv"):
             for part in ("mean", "noise", "states"):
                 matrix = np.zeros((len(TERMS), len(TERMS)))
                 for i, x in enumerate(TERMS):
                     for j in range(i, len(TERMS)):
                         matrix[i, j] = matrix[j, i] = float(row[f"{part}:{x}:{TERMS[j]}"])
-                rows[row["variant"], int(row["step"])][part].append(matrix)
+                rows[variant, int(row["step"])][part].append(matrix)
     return {k: {part: np.array(m) for part, m in parts.items()} for k, parts in rows.items()}
+
+
+def _read(file: Path) -> list[dict[str, str]]:
+    with file.open() as lines:
+        return list(csv.DictReader(lines))
 
 
 def steps_of(table: Table, variant: str) -> list[int]:
@@ -129,17 +137,17 @@ def _draw_variance(table: Table, results: Path) -> None:
     figure.savefig(results / "variance.png", dpi=120)
 
 
-def _draw_returns(results: Path) -> None:
+def _draw_returns(results: Path, variants: list[str]) -> None:
     """Every variant's mean return over seeds, with a 95 % interval of Student's t."""
     curves = defaultdict(lambda: defaultdict(list))
-    with (results / "returns.csv").open() as lines:
-        for row in csv.DictReader(lines):
-            curves[row["variant"]][int(float(row["step"]))].append(float(row["eval_return"]))
+    for variant in variants:
+        for row in _read(results / variant / "returns.csv"):
+            curves[variant][int(float(row["step"]))].append(float(row["eval_return"]))
     figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
     count = len(next(iter(curves["total"].values())))
     for variant, points in curves.items():
         steps, values = list(points), np.array(list(points.values()))
-        half = _t_quantile(count) * values.std(1, ddof=1) / np.sqrt(count)
+        half = student_t.ppf(0.975, count - 1) * values.std(1, ddof=1) / np.sqrt(count)
         mean, color = values.mean(1), COLORS[variant]
         axes.plot(steps, mean, color=color, label=LABELS[variant])
         axes.fill_between(steps, mean - half, mean + half, color=color, alpha=0.13, linewidth=0)
@@ -155,11 +163,6 @@ def _draw_returns(results: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="lower right")
     figure.savefig(results / "returns.png", dpi=120)
-
-
-def _t_quantile(count: int) -> float:
-    """97.5 % of Student's t with count - 1 degrees of freedom."""
-    return {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}[count]
 
 
 if __name__ == "__main__":

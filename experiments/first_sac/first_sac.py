@@ -20,6 +20,7 @@ import numpy as np
 import tyro
 from gymnasium.wrappers import TransformReward
 from rich.console import Console
+from scipy.stats import t as student_t
 
 import jaxsac
 from jaxsac.runner import metrics
@@ -48,8 +49,6 @@ LABELS = {
     "v2": "v2: target critics, learned α",
     "v1-scaled": "v1: value network, rewards × 5, α = 1",
 }
-T_QUANTILE = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
-"""97.5 % of Student's t by the number of seeds."""
 SHOWN = (3, 4, 9, 19)
 """Which of the 20 evaluations are printed."""
 
@@ -65,7 +64,7 @@ class Study:
     learning_starts: int = 1_000
     """Transitions by uniformly random actions before the first update, per seed."""
     seeds: int = 4
-    """Number of seeds of every variant, at most 10."""
+    """Number of seeds of every variant."""
     variants: tuple[str, ...] = tuple(VARIANTS)
     """What to train: v1, v2, v1-scaled (v1 by scaled rewards, as the paper has it)."""
     runs: Path = Path("runs/first_sac")
@@ -141,7 +140,7 @@ def draw(results: Path) -> None:
     for variant, points in curves.items():
         steps, values = np.array(list(points)), np.array(list(points.values()))
         count = values.shape[1]
-        half = T_QUANTILE[count] * values.std(1, ddof=1) / np.sqrt(count)
+        half = student_t.ppf(0.975, count - 1) * values.std(1, ddof=1) / np.sqrt(count)
         mean, color = values.mean(1), f"C{list(LABELS).index(variant)}"
         axes.plot(steps, mean, color=color, label=f"{LABELS[variant]}, {count} seeds")
         axes.fill_between(steps, mean - half, mean + half, color=color, alpha=0.13, linewidth=0)
