@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 ESTIMATORS = {"total": (1, 1, 1, 0), "path": (0, 1, 1, 0), "score": (0, 0, 0, 1)}
 """As sums of `moments.TERMS`."""
@@ -101,6 +102,7 @@ def _draw_variance(table: Table, results: Path) -> None:
     """The agents of the run `total`: size of the terms, their correlation, signal to noise."""
     steps = steps_of(table, "total")
     parts = [table["total", step] for step in steps]
+    updates = [step - steps[0] for step in steps]
     figure, (top, middle, bottom) = plt.subplots(
         3, 1, figsize=(7.5, 10.5), sharex=True, layout="constrained"
     )
@@ -108,33 +110,42 @@ def _draw_variance(table: Table, results: Path) -> None:
     for index, (term, label) in enumerate(names.items()):
         i = TERMS.index(term)
         values = [np.sqrt(p["noise"][:, i, i]) for p in parts]
-        _line(top, steps, values, label=label, color=f"C{index + 4}")
+        _line(top, updates, values, label=label, color=f"C{index + 4}")
     mean = [np.sqrt(square(p["mean"], "total")) for p in parts]
-    _line(top, steps, mean, label="norm of the mean gradient", color="0.3", linestyle="--")
+    _line(top, updates, mean, label="norm of the mean gradient", color="0.3", linestyle="--")
     top.set(yscale="log", ylabel="standard deviation over ε", title="Noise of one action's terms")
     pairs = (("score", "entropy_path"), ("score", "q_path"), ("entropy_path", "q_path"))
     for index, (x, y) in enumerate(pairs):
         values = [correlation(p["noise"], x, y) for p in parts]
-        _line(middle, steps, values, label=f"{names[x]} and {names[y]}", color=f"C{index + 4}")
+        label = f"{names[x]} and {names[y]}"
+        _line(middle, updates, values, label=label, color=f"C{index + 7}")
     middle.axhline(0, color="0.7", linewidth=0.8)
     middle.set(ylim=(-1.05, 1.05), ylabel="cosine", title="How the noise of the terms correlates")
     for name in ESTIMATORS:
         values = [signal_to_noise(p, name) for p in parts]
-        _line(bottom, steps, values, label=LABELS[name], color=COLORS[name])
+        _line(bottom, updates, values, label=LABELS[name], color=COLORS[name])
     values = [signal_to_noise(p, "total", 4) for p in parts]
-    _line(bottom, steps, values, label=LABELS["samples4"], color=COLORS["samples4"])
+    _line(bottom, updates, values, label=LABELS["samples4"], color=COLORS["samples4"])
     bottom.set(
-        xscale="log",
         yscale="log",
-        xlabel="environment steps (learning starts at the first point)",
+        xlabel="updates",
         ylabel="‖mean‖ / standard deviation",
+        ylim=(0.1, None),  # below it the mean is lost in the noise of the measurement
         title=f"Signal to noise of a gradient from {BATCH_SIZE} states",
     )
+    bottom.set_yticks([0.1, 0.2, 0.5, 1, 2, 5], [f"{tick:g}" for tick in (0.1, 0.2, 0.5, 1, 2, 5)])
+    bottom.yaxis.set_minor_formatter("")
+    # Measured at 0 and at doubling distances: logarithmic but for the first one.
+    bottom.set_xscale("symlog", linthresh=updates[1], linscale=0.5)
+    bottom.set_xlim(-0.1 * updates[1], 1.1 * updates[-1])
+    ticks = [*updates[:-2], updates[-1]]
+    bottom.set_xticks(ticks, [f"{count:,}" for count in ticks])
+    bottom.xaxis.set_minor_locator(NullLocator())
     for axes in (top, middle, bottom):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=9, ncols=2)
     figure.suptitle(f"{results.name}: the actor's gradient during training (band: all seeds)")
-    figure.savefig(results / "variance.png", dpi=120)
+    figure.savefig(results / "variance.png", dpi=110)
 
 
 def _draw_returns(results: Path, variants: list[str]) -> None:
