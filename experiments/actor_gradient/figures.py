@@ -40,9 +40,16 @@ def draw(results: Path) -> None:
     table = load(results, variants)
     _draw_variance(table, results)
     _draw_returns(results, variants)
+    print(
+        "agents of total: signal to noise; noise variance over ε of path, and what of the score's"
+    )
+    print("noise is cancelled, 1 where dropping it changes nothing; means over seeds")
     for step in steps_of(table, "total"):
-        ratios = {name: signal_to_noise(table["total", step], name) for name in ESTIMATORS}
-        print(f"step {step:,}: " + ", ".join(f"{n} {r.mean():.2f}" for n, r in ratios.items()))
+        parts = table["total", step]
+        ratios = {name: signal_to_noise(parts, name).mean() for name in ESTIMATORS}
+        less = (square(parts["noise"], "path") / square(parts["noise"], "total")).mean()
+        print(f"step {step:,}: " + ", ".join(f"{n} {r:.2f}" for n, r in ratios.items()) + "; "
+              f"path {less:.2f} of total, cancelled {cancelled(parts['noise']).mean():.2f}")  # fmt: skip
 
 
 def load(results: Path, variants: list[str]) -> Table:
@@ -81,6 +88,13 @@ def signal_to_noise(
     """Norm of the mean over the standard deviation of a batch's gradient, by seed."""
     variance = square(parts["states"], estimator) + square(parts["noise"], estimator) / num_samples
     return np.sqrt(square(parts["mean"], estimator) / (variance / BATCH_SIZE))
+
+
+def cancelled(noise: np.ndarray) -> np.ndarray:
+    """-2 Cov(score, pathwise) / Var(score), by seed: above 1 the score term takes noise away."""
+    score = TERMS.index("score")
+    covariance = noise[:, score] @ np.array(ESTIMATORS["path"], float)
+    return -2 * covariance / noise[:, score, score]
 
 
 def correlation(matrices: np.ndarray, x: str, y: str) -> np.ndarray:
