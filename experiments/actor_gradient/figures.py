@@ -41,15 +41,15 @@ def draw(results: Path) -> None:
     _draw_variance(table, results)
     _draw_returns(results, variants)
     print(
-        "agents of total: signal to noise; noise variance over ε of path, and what of the score's"
+        "Agents of total: signal to noise of the estimators; variance over ε of path by that of "
+        "total; how much of the score's noise the other terms cancel (1: dropping it is even)"
     )
-    print("noise is cancelled, 1 where dropping it changes nothing; means over seeds")
     for step in steps_of(table, "total"):
         parts = table["total", step]
-        ratios = {name: signal_to_noise(parts, name).mean() for name in ESTIMATORS}
-        less = (square(parts["noise"], "path") / square(parts["noise"], "total")).mean()
-        print(f"step {step:,}: " + ", ".join(f"{n} {r:.2f}" for n, r in ratios.items()) + "; "
-              f"path {less:.2f} of total, cancelled {cancelled(parts['noise']).mean():.2f}")  # fmt: skip
+        ratios = [f"{n} {signal_to_noise(parts, n).mean():.2f}" for n in ESTIMATORS]
+        noise = parts["noise"]
+        variance = (square(noise, "path") / square(noise, "total")).mean()
+        print(f"step {step:,}:", *ratios, f"{variance:.2f}", f"{cancelled(noise).mean():.2f}")
 
 
 def load(results: Path, variants: list[str]) -> Table:
@@ -91,7 +91,10 @@ def signal_to_noise(
 
 
 def cancelled(noise: np.ndarray) -> np.ndarray:
-    """-2 Cov(score, pathwise) / Var(score), by seed: above 1 the score term takes noise away."""
+    """-2 Cov(score, pathwise) / Var(score), by seed: above 1 the score term takes noise away.
+
+    Var(total) = Var(pathwise) + Var(score) (1 - this).
+    """
     score = TERMS.index("score")
     covariance = noise[:, score] @ np.array(ESTIMATORS["path"], float)
     return -2 * covariance / noise[:, score, score]

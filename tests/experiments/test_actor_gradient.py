@@ -14,6 +14,7 @@ from jaxsac.sac.networks import make_networks
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "actor_gradient"))
 
+import figures
 import levels
 import moments
 
@@ -67,3 +68,11 @@ def test_moments_are_those_of_the_gradients_themselves():
         for part, expected in (("noise", within), ("mean", mean), ("states", states)):
             actual = np.einsum("i,ij,j->", weights, getattr(found, part), weights)
             np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
+def test_dropping_the_score_term_takes_away_the_noise_that_is_not_cancelled():
+    factors = np.random.default_rng(0).normal(size=(3, 4, 6))
+    noise = factors @ factors.transpose(0, 2, 1)
+    left = noise[:, 0, 0] * (1 - figures.cancelled(noise))
+    total, path = (figures.square(noise, name) for name in ("total", "path"))
+    np.testing.assert_allclose(total - path, left, rtol=1e-12)
