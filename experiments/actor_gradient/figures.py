@@ -33,10 +33,10 @@ def draw(results: Path) -> None:
     """Prints the numbers behind the figures and draws them.
 
     Args:
-      results: folder with one of each variant, returns.csv and moments.csv in it; the figures go
-        there too.
+      results: folder with one of each variant, and in it one of each group of seeds with
+        returns.csv and moments.csv; the figures go to `results` too.
     """
-    variants = [name for name in LABELS if (results / name / "moments.csv").exists()]
+    variants = [name for name in LABELS if _read(results / name, "moments.csv")]
     table = load(results, variants)
     _draw_variance(table, results)
     _draw_returns(results, variants)
@@ -56,7 +56,7 @@ def load(results: Path, variants: list[str]) -> Table:
     """The stored moments as symmetric matrices."""
     rows = defaultdict(lambda: defaultdict(list))
     for variant in variants:
-        for row in _read(results / variant / "moments.csv"):
+        for row in _read(results / variant, "moments.csv"):
             for part in ("mean", "noise", "states"):
                 matrix = np.zeros((len(TERMS), len(TERMS)))
                 for i, x in enumerate(TERMS):
@@ -66,9 +66,13 @@ def load(results: Path, variants: list[str]) -> Table:
     return {k: {part: np.array(m) for part, m in parts.items()} for k, parts in rows.items()}
 
 
-def _read(file: Path) -> list[dict[str, str]]:
-    with file.open() as lines:
-        return list(csv.DictReader(lines))
+def _read(variant: Path, name: str) -> list[dict[str, str]]:
+    """The rows of all groups of seeds."""
+    rows = []
+    for file in sorted(variant.glob(f"seed-*/{name}")):
+        with file.open() as lines:
+            rows += csv.DictReader(lines)
+    return rows
 
 
 def steps_of(table: Table, variant: str) -> list[int]:
@@ -169,7 +173,7 @@ def _draw_returns(results: Path, variants: list[str]) -> None:
     """Every variant's mean return over seeds, with a 95 % interval of Student's t."""
     curves = defaultdict(lambda: defaultdict(list))
     for variant in variants:
-        for row in _read(results / variant / "returns.csv"):
+        for row in _read(results / variant, "returns.csv"):
             curves[variant][int(float(row["step"]))].append(float(row["eval_return"]))
     figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
     count = len(next(iter(curves["total"].values())))

@@ -1,7 +1,7 @@
 """What the score term does during training: `python study.py --env Pendulum-v1 --steps 20000`.
 
 Trains each variant (a run that was stopped goes on), measures the gradient of the agents that it
-kept, writes `results/<env>/<variant>/` and draws the figures of all variants that are there;
+kept, writes `results/<env>/<variant>/<first seed>/` and draws the figures of all that is there;
 `figures.py` draws them again from what is stored.
 """
 
@@ -35,16 +35,15 @@ PARTS = ("mean", "noise", "states")
 def main(study: Study) -> None:
     """Trains, measures and writes one variant after the other, and draws."""
     keep_compiled_programs()
-    results = RESULTS / study.env.replace(":", "-").replace("/", "-")
     for variant in study.variants:
         study.train(variant)
-        folder = results / variant
+        folder = RESULTS / study.place(variant)
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "returns.csv", _returns(study, variant))
         shutil.copy(RunDirectory(study.directory(variant)).manifest, folder)
-        states = _states(study, results / "states.safetensors")
+        states = _states(study, folder.parents[1] / "states.safetensors")
         _write(folder / "moments.csv", _measurements(study, variant, states))
-    figures.draw(results)
+    figures.draw(RESULTS / study.place("total").parents[1])
 
 
 def _states(study: Study, file: Path) -> PyTree:
@@ -75,7 +74,7 @@ def _measurements(study: Study, variant: str, states: PyTree) -> Iterator[dict[s
             size = agent.action_spec.tree.shape[0]
             noise = jax.random.normal(jax.random.key(step), (NUM_SAMPLES, len(states), size))
             found = moments(agent, states, noise)
-            row: dict[str, Any] = {"seed": index, "step": step}
+            row: dict[str, Any] = {"seed": study.seed + index, "step": step}
             row["alpha"] = f"{float(np.exp(agent.log_alpha)):.6g}"
             for part in PARTS:
                 matrix = np.asarray(getattr(found, part))

@@ -39,6 +39,8 @@ class Study:
     """Environment transitions per seed."""
     seeds: int = 4
     """Number of seeds of every variant."""
+    seed: int = 0
+    """The first of them; a second group adds to the results of the first."""
     learning_starts: int = 1_000
     """Transitions by uniformly random actions before the first update, per seed."""
     every: int = 250
@@ -67,6 +69,7 @@ class Study:
         return RunConfig(
             self.env,
             seeds=self.seeds,
+            seed=self.seed,
             steps=self.steps,
             learning_starts=self.learning_starts,
             replay_capacity=self.steps,
@@ -78,7 +81,12 @@ class Study:
 
     def directory(self, variant: str) -> Path:
         """Where that run lies."""
-        return self.runs / self.env.replace(":", "-").replace("/", "-") / variant
+        return self.runs / self.place(variant)
+
+    def place(self, variant: str) -> Path:
+        """The part of a path that tells the runs of all studies apart."""
+        env = self.env.replace(":", "-").replace("/", "-")
+        return Path(env) / variant / f"seed-{self.seed:04d}"
 
     def train(self, variant: str) -> None:
         """Trains a variant, or goes on where it was; SIGINT and SIGTERM end the program."""
