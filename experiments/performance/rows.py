@@ -37,6 +37,8 @@ ROWS = (
     Row(TRAINING, "jaxsac, 1 seed", "jaxsac", "train 1 seeds"),
     Row(TRAINING, "jaxsac, 4 seeds", "jaxsac", "train 4 seeds"),
     Row(TRAINING, "jaxsac, 8 seeds", "jaxsac", "train 8 seeds"),
+    Row(TRAINING, "jaxsac, 1 seed, blocks of 50", "jaxsac", "train 1 seeds blocked"),
+    Row(TRAINING, "jaxsac, 8 seeds, blocks of 50", "jaxsac", "train 8 seeds blocked"),
     Row(TRAINING, "SBX", "sbx", "train"),
     Row(TRAINING, "SBX, blocks of 50", "sbx", "train blocked"),
     Row(TRAINING, "SB3", "sb3", "train"),

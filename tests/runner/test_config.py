@@ -16,6 +16,7 @@ from run_examples import small_run
         ({"steps": 0}, "steps must be at least 1"),
         ({"steps": -5}, "steps must be at least 1"),
         ({"num_envs": 0}, "num_envs must be at least 1"),
+        ({"update_every": 0}, "update_every must be at least 1"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"replay_capacity": 0}, "replay_capacity must be at least 1"),
         ({"log_every": 0}, "log_every must be at least 1"),

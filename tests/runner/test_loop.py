@@ -56,6 +56,18 @@ def test_updates_are_utd_times_the_transitions_after_learning_starts(
         assert total == 432 * Fraction(utd)
 
 
+@pytest.mark.parametrize("num_envs", [1, 4])
+@pytest.mark.parametrize("utd", ["1", "1/3"])
+def test_updates_in_blocks_are_those_due_at_every_multiple(num_envs, utd):
+    one_by_one = Schedule(learning_starts=48, utd=Fraction(utd))
+    blocks = Schedule(learning_starts=48, utd=Fraction(utd), update_every=12)
+    for after in range(num_envs, 481, num_envs):
+        last_block = after - after % 12  # 48 is a multiple of 12
+        assert blocks.updates_due(after) == one_by_one.updates_due(last_block)
+        if after != last_block:
+            assert blocks.work(after - num_envs, after).num_updates == 0
+
+
 @pytest.mark.parametrize("num_envs", [1, 4, 16])
 def test_as_many_actions_are_uniform_as_learning_starts_says(num_envs):
     schedule = Schedule(learning_starts=48, utd=Fraction(1))

@@ -41,7 +41,13 @@ def update(meter: Meter) -> None:
 
 
 def train(
-    env: str, num_seeds: int, replay_capacity: int, num_devices: int, layout: Any, meter: Meter
+    env: str,
+    num_seeds: int,
+    replay_capacity: int,
+    num_devices: int,
+    layout: Any,
+    meter: Meter,
+    update_every: int = 1,
 ) -> None:
     """The trainer, as `jaxsac train` runs it, without evaluation.
 
@@ -52,6 +58,7 @@ def train(
       num_devices: that the cores are presented as; 0 leaves it to the trainer.
       layout: of the seeds that share a device.
       meter: told of the updates.
+      update_every: steps with one policy, before as many updates.
     """
     if num_devices:
         jax.config.update("jax_num_cpu_devices", num_devices)
@@ -60,6 +67,7 @@ def train(
         seeds=num_seeds,
         steps=settings.FOREVER,
         learning_starts=settings.LEARNING_STARTS,
+        update_every=update_every,
         batch_size=settings.BATCH_SIZE,
         replay_capacity=replay_capacity,
         eval_every=0,
@@ -91,6 +99,10 @@ WORKLOADS = {"update": update} | {
     for how, (devices, layout) in LAYOUTS.items()
 }
 """Such as `train 4 seeds on device, 2 devices, map`."""
+WORKLOADS |= {
+    f"{name} blocked": partial(WORKLOADS[name], update_every=settings.BLOCK)
+    for name in ("train 1 seeds", "train 8 seeds")
+}
 
 
 class _MeterObserver:

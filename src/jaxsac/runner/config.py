@@ -20,6 +20,9 @@ from jaxsac.sac.state import Config, Hyperparameters
 # First words of the seeds from which a member's environments draw their start states.
 TRAINING_STREAM, EVALUATION_STREAM = 0, 1
 SMALLEST_UTD = 1e-6
+POSITIVE = (
+    "seeds", "steps", "num_envs", "update_every", "batch_size", "replay_capacity", "log_every",
+)  # fmt: skip
 WITHOUT_EFFECT = ("checkpoint_every", "env_timeout")
 """Fields that change nothing in what a run learns: it may go on with other values."""
 
@@ -42,6 +45,9 @@ class RunConfig:
     """Transitions by uniformly random actions before the first update, per seed."""
     utd: float = 1.0
     """Gradient updates per environment transition; fractions are allowed."""
+    update_every: int = 1
+    """Transitions with one policy, per seed, after which the updates due are done together. More
+    than 1 saves time between updates, at the price of older policies; `utd` stays as it is."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000
@@ -71,7 +77,7 @@ class RunConfig:
             value = getattr(self, field.name)
             if field.type == "int" and (isinstance(value, bool) or not isinstance(value, int)):
                 raise ValueError(f"{field.name} must be a whole number, got {value!r}.")
-        for name in ("seeds", "steps", "num_envs", "batch_size", "replay_capacity", "log_every"):
+        for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name in ("seed", "learning_starts", "eval_every", "checkpoint_every"):
@@ -105,7 +111,7 @@ class RunConfig:
     def schedule(self) -> Schedule:
         """When the run explores and when it updates."""
         utd = Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
-        return Schedule(self.learning_starts, utd)
+        return Schedule(self.learning_starts, utd, self.update_every)
 
     @property
     def points(self) -> list[dict[str, float]]:

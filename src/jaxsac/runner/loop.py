@@ -56,10 +56,13 @@ class Schedule:
     """Transitions collected by uniform actions before the first update."""
     utd: Fraction
     """Updates per transition."""
+    update_every: int = 1
+    """Transitions between updates; those that are due are then done together."""
 
     def updates_due(self, transitions: int) -> int:
         """Updates that have to be done once `transitions` have arrived."""
-        return int(self.utd * max(0, transitions - self.learning_starts))
+        since_start = max(0, transitions - self.learning_starts)
+        return int(self.utd * (since_start - since_start % self.update_every))
 
     def work(self, before: int, after: int) -> Work:
         """The work of the step in which the count of transitions goes from `before` to `after`."""
