@@ -1,5 +1,6 @@
 """Runs whose environments live on the device, from the outside."""
 
+import dataclasses
 import functools
 
 import jax
@@ -10,7 +11,7 @@ from test_resume import StopAt, result_of, train_in_parts
 
 from jaxsac.envs import device, families
 from jaxsac.envs.pendulum import Pendulum
-from jaxsac.runner import checkpoint, device_driver, device_loop, metrics, saved, train
+from jaxsac.runner import checkpoint, device_driver, device_loop, loop, metrics, saved, train
 from jaxsac.sac import agent as sac
 from run_examples import NET, Listener, small_run
 
@@ -82,11 +83,12 @@ def test_rows_come_where_they_are_asked_for(config, straight, tmp_path):
 
 def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
     agent = sac.init(jax.random.key(0), Short.observation, Short.action, NET)
+    policy = loop.Policy(agent, normalizer=())
     env, key = Short(), jax.random.key(5)
     evaluate = functools.partial(device_loop.evaluate, env=env, episodes=4, sampled=False)
-    returns, lengths, ended = jax.jit(functools.partial(evaluate, longest=9))(agent, key)
+    returns, lengths, ended = jax.jit(functools.partial(evaluate, longest=9))(policy, key)
     assert ended.all()
-    given_up, _, ended = jax.jit(functools.partial(evaluate, longest=8))(agent, key)
+    given_up, _, ended = jax.jit(functools.partial(evaluate, longest=8))(policy, key)
     assert not ended.any()
     assert jnp.isnan(given_up).all()
     envs, arrival = device.reset(env, jax.random.split(key)[0], 4)
@@ -113,6 +115,17 @@ def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, t
     last = metrics.read(metrics.path(tmp_path / "straight" / "metrics", "seed-0001"))[-1]
     assert f"{deterministic.returns[1].mean():.6g}" == f"{last['eval_return']:.6g}"
     assert (sampled.returns != deterministic.returns).all()
+
+
+def test_normalized_observations_are_part_of_a_run(config, tmp_path):
+    config = dataclasses.replace(config, normalize_observations=True)
+    assert train.train(config, tmp_path / "straight", Listener())
+    train_in_parts(config, tmp_path / "run", 15, 57)
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+    assert "normalizer.safetensors" in result_of(tmp_path / "run")[1]
+    _, _, deterministic, _ = saved.evaluate_run(tmp_path / "run", None, 2)
+    last = metrics.read(metrics.path(tmp_path / "run" / "metrics", "seed-0001"))[-1]
+    assert f"{deterministic.returns[1].mean():.6g}" == f"{last['eval_return']:.6g}"
 
 
 def test_steps_that_are_not_finite_are_counted_and_kept_out(config, tmp_path):

@@ -13,10 +13,10 @@ from run_examples import Group, Listener, agent_of, assert_identical, make_envs,
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 
-@pytest.fixture(scope="module")
-def run(shared_compilation, tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "normalized"])
+def run(shared_compilation, tmp_path_factory, request):
     directory = tmp_path_factory.mktemp("run") / "run"
-    config = small_run(seed=5, eval_every=30, eval_episodes=3)
+    config = small_run(seed=5, eval_every=30, eval_episodes=3, normalize_observations=request.param)
     train.train(config, directory, Listener())
     return directory, config
 
@@ -105,16 +105,16 @@ def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(tmp_pat
 
 
 def test_the_mode_is_deterministic_and_samples_are_not():
-    agent = Group([0, 1]).carry.agent
-    policy = evaluate.Policy(seeds.axis(1))
+    policy = Group([0, 1]).carry.policy
+    policies = evaluate.Policies(seeds.axis(1))
     observation = np.ones((2, 3, 2), np.float32)
-    mode, sampled = policy.mode(agent), policy.sampled(agent, [0, 1])
+    mode, sampled = policies.mode(policy), policies.sampled(policy, [0, 1])
     np.testing.assert_array_equal(mode(observation), mode(observation))
     first, second = sampled(observation), sampled(observation)
     assert (first != second).all()
     assert len(np.unique(first)) == first.size
     # The same keys again, from the members' numbers.
-    np.testing.assert_array_equal(policy.sampled(agent, [0, 1])(observation), first)
+    np.testing.assert_array_equal(policies.sampled(policy, [0, 1])(observation), first)
     np.testing.assert_allclose(mode(observation)[0, 0], mode(observation)[0, 1])
 
 

@@ -20,9 +20,10 @@ VECTOR = jax.ShapeDtypeStruct((2,), jnp.float32)
 learn_step = jax.jit(functools.partial(loop.learn_step, batch_size=4))
 
 
-def make_carry(seeds=(0, 1), agent=NET, hyperparameters=FAST):
+def make_carry(seeds=(0, 1), agent=NET, hyperparameters=FAST, normalize_observations=False):
     init = functools.partial(loop.init, observation=VECTOR, action=VECTOR, capacity=200,
-        config=agent, hyperparameters=hyperparameters, batch_size=4)  # fmt: skip
+        config=agent, hyperparameters=hyperparameters, batch_size=4,
+        normalize_observations=normalize_observations)  # fmt: skip
     return jax.jit(init)(jnp.asarray(seeds))
 
 
@@ -177,6 +178,44 @@ def test_the_action_comes_from_the_parameters_after_the_update():
     )
     assert np.abs(before_mode - after_mode).max() > 0.1
     np.testing.assert_allclose(action, after_mode, atol=1e-3)
+
+
+def learn_from(carry, scale):
+    """The learner and its last action when all observations are `scale` of themselves."""
+    transition, valid, observation = make_arrival()
+    transition = transition._replace(
+        observation=scale(transition.observation),
+        next_observation=scale(transition.next_observation),
+    )
+    for _ in range(3):
+        carry, action = learn_step(carry, transition, valid, scale(observation), Work(2, False))
+    return carry, action
+
+
+def test_the_unit_of_observations_does_not_matter_when_they_are_normalized():
+    def other(observation):
+        return 8 * observation - 16
+
+    carry = make_carry(normalize_observations=True)
+    (one, one_action), (two, two_action) = (learn_from(carry, s) for s in (lambda x: x, other))
+    np.testing.assert_allclose(one_action, two_action, rtol=1e-3, atol=1e-4)
+    for a, b in zip(*map(jax.tree.leaves, (one.agent, two.agent)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    plain = [learn_from(make_carry(), scale)[1] for scale in (lambda x: x, other)]
+    assert np.abs(plain[0] - plain[1]).max() > 0.1
+
+
+def test_observations_are_counted_where_the_agent_acted_if_the_row_is_valid():
+    transition, valid, observation = make_arrival()
+    valid[0, 3:] = False
+    carry = make_carry(normalize_observations=True)
+    after, _ = learn_step(carry, transition, valid, observation, Work(0, False))
+    (moments,) = after.normalizer
+    assert moments.count.tolist() == [3, COUNT]
+    np.testing.assert_allclose(
+        moments.mean[0], transition.observation[0, :3].mean(axis=0), rtol=1e-5
+    )
+    assert make_carry().normalizer == ()
 
 
 def test_actions_are_sampled_anew_at_every_step():

@@ -91,7 +91,7 @@ def test_no_device_waits_for_another(config, monkeypatch):
     driver = train.make_driver(config, seeds.axis(config.population))
     driver.start()
     driver.advance(config.steps)
-    driver.evaluate(driver.learning.agent, 0, 1, sampled=False)
+    driver.evaluate(driver.learning.policy, 0, 1, sampled=False)
     driver.close()
     assert len(programs) >= 2
     for program in programs:

@@ -85,7 +85,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
         {"env": "probe_environments:Scripted-v0"},
         {"num_envs": 3, "steps": 90, "log_every": 9},
         {"utd": 0.4, "replay_capacity": 30},
-        {"update_every": 10},
+        {"update_every": 10, "normalize_observations": True},
         {"env": "Hopper-v5", "seeds": 1},
         {"agent": jaxsac.Config(hidden_sizes=(8,), value_network=True)},
     ],

@@ -88,10 +88,11 @@ def test_defaults_are_those_of_the_library():
 def test_every_value_arrives():
     values = {
         "seeds": 3, "seed": 7, "steps": 1234, "num_envs": 5, "learning_starts": 321, "utd": 0.25,
-        "update_every": 2, "batch_size": 12, "replay_capacity": 777, "eval_every": 99,
-        "eval_episodes": 4, "log_every": 11, "checkpoint_every": 55, "env_timeout": 8.5,
-        "seed_layout": "vmap", "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3,
-        "layer_norm": True, "value_network": True,
+        "update_every": 2, "normalize_observations": True, "batch_size": 12,
+        "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4, "log_every": 11,
+        "checkpoint_every": 55, "env_timeout": 8.5, "seed_layout": "vmap",
+        "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3, "layer_norm": True,
+        "value_network": True,
         "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,
         "log_std_map": "tanh", "log_prob_epsilon": 1e-5, "alpha_loss": "alpha",
         "target_entropy_scale": 0.25, "initializer": "torch",

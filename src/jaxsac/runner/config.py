@@ -48,6 +48,9 @@ class RunConfig:
     update_every: int = 1
     """Transitions with one policy, per seed, after which the updates due are done together. More
     than 1 saves time between updates, at the price of older policies; `utd` stays as it is."""
+    normalize_observations: bool = False
+    """Show the agent each feature less its running mean and over its running deviation, within
+    ±10; whole numbers, such as pixels, as they are."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000

@@ -14,7 +14,6 @@ from jaxsac.runner import device_loop, loop
 from jaxsac.runner.config import EVALUATION_STREAM, RunConfig
 from jaxsac.runner.returns import LONGEST_EPISODE, Evaluation, Totals, endless
 from jaxsac.runner.seeds import SeedAxis
-from jaxsac.sac.state import State
 from jaxsac.types import PyTree
 
 LONGEST_CHUNK = 1000
@@ -35,6 +34,7 @@ class DeviceDriver:
             num_envs=config.num_envs,
             capacity=config.replay_capacity,
             batch_size=config.batch_size,
+            normalize_observations=config.normalize_observations,
             config=config.agent,
         )
         learn_chunk = functools.partial(
@@ -87,14 +87,14 @@ class DeviceDriver:
         self._adapt(count, time.monotonic() - start)
         return Totals(*(x.astype(np.float64) for x in finished[:3]))
 
-    def evaluate(self, agent: State, step: int, episodes: int, sampled: bool) -> Evaluation:
+    def evaluate(self, policy: loop.Policy, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy, all in one compiled program.
 
         Raises:
           ValueError: an episode does not end.
         """
         keys = self._evaluation_keys(step)
-        results = jax.device_get(self._evaluator(episodes, sampled)(agent, keys))
+        results = jax.device_get(self._evaluator(episodes, sampled)(policy, keys))
         returns, lengths, ended = self._axis.take(results)
         if not ended.all():
             raise endless()

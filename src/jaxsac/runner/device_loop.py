@@ -12,8 +12,7 @@ from jaxsac.envs import device
 from jaxsac.envs.arrival import Arrival
 from jaxsac.runner import loop
 from jaxsac.runner.config import TRAINING_STREAM
-from jaxsac.sac import agent as sac
-from jaxsac.sac.state import Config, Hyperparameters, State
+from jaxsac.sac.state import Config, Hyperparameters
 
 
 class Finished(NamedTuple):
@@ -41,6 +40,7 @@ def init(
     num_envs: int,
     capacity: int,
     batch_size: int,
+    normalize_observations: bool = False,
     config: Config = Config(),
     hyperparameters: Hyperparameters = Hyperparameters(),
 ) -> DeviceCarry:
@@ -52,12 +52,14 @@ def init(
       num_envs: E, copies of each seed.
       capacity: transitions that each seed's replay holds.
       batch_size: transitions per update.
+      normalize_observations: show the agent observations on the scale of those so far.
       config: static structure.
       hyperparameters: each a float that all seeds share, or (S,).
     """
     learning = loop.init(
-        seeds, env.observation, env.action, capacity, config, hyperparameters, batch_size
-    )
+        seeds, env.observation, env.action, capacity, config, hyperparameters, batch_size,
+        normalize_observations,
+    )  # fmt: skip
 
     def start(seed: jax.Array) -> tuple[device.Envs, Arrival]:
         return device.reset(env, stream_key(seed, TRAINING_STREAM), num_envs)
@@ -128,7 +130,7 @@ def works(schedule: loop.Schedule, step: int, count: int, num_envs: int) -> loop
 
 
 def evaluate(
-    agent: State,
+    policy: loop.Policy,
     key: jax.Array,
     *,
     env: device.Environment,
@@ -139,7 +141,7 @@ def evaluate(
     """One episode of one seed in each of as many copies.
 
     Args:
-      agent: of one seed.
+      policy: of one seed.
       key: for the start states, and for the actions if they are sampled.
       env: the environment.
       episodes: how many.
@@ -161,7 +163,7 @@ def evaluate(
     def one_step(value: Any) -> Any:
         count, envs, observation, key, returns, lengths, ended = value
         key, action_key = jax.random.split(key)
-        action = sac.act(agent, observation, action_key if sampled else None)
+        action = loop.act(policy, observation, action_key if sampled else None)
         envs, arrival, now = device.step(env, envs, action)
         first = now.mask & ~ended
         returns = jnp.where(first, now.episode_return, returns)

@@ -13,7 +13,7 @@ from jaxsac.runner import loop
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.returns import Evaluation, Totals
 from jaxsac.runner.seeds import SeedAxis
-from jaxsac.sac.state import Hyperparameters, State
+from jaxsac.sac.state import Hyperparameters
 from jaxsac.types import PyTree
 
 
@@ -48,11 +48,11 @@ class Driver(Protocol):
         """
         ...
 
-    def evaluate(self, agent: State, step: int, episodes: int, sampled: bool) -> Evaluation:
+    def evaluate(self, policy: loop.Policy, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy on environments and keys of their own.
 
         Args:
-          agent: the agents, with the rows of a `SeedAxis`.
+          policy: of all seeds, with the rows of a `SeedAxis`.
           step: names the start states, so that they can be repeated.
           episodes: per seed.
           sampled: draw the actions instead of taking the mode.
@@ -116,4 +116,5 @@ def _init(
         config=config.agent,
         hyperparameters=hyperparameters,
         batch_size=config.batch_size,
+        normalize_observations=config.normalize_observations,
     )

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 from jaxsac.envs import host
+from jaxsac.runner import loop
 from jaxsac.runner.config import EVALUATION_STREAM
 from jaxsac.runner.returns import LONGEST_EPISODE, Evaluation, endless
 from jaxsac.runner.seeds import SeedAxis
-from jaxsac.sac import agent as sac
 from jaxsac.types import PyTree
 
 
@@ -55,20 +55,19 @@ def evaluate(
     raise endless()
 
 
-class Policy:
+class Policies:
     """The policies of a group of seeds, compiled once for any parameters."""
 
     def __init__(self, axis: SeedAxis) -> None:
         self._axis = axis
-        self._mode = axis.compile(jax.vmap(sac.act))
-        self._sample = axis.compile(jax.vmap(sac.act))
+        self._act = axis.compile(jax.vmap(loop.act))
 
-    def mode(self, agent: sac.State) -> Callable[[PyTree], np.ndarray]:
+    def mode(self, policy: loop.Policy) -> Callable[[PyTree], np.ndarray]:
         """The deterministic policy tanh(mean) of each seed."""
         pad, take = self._axis.pad, self._axis.take
-        return lambda observation: take(np.asarray(self._mode(agent, pad(observation))))
+        return lambda observation: take(np.asarray(self._act(policy, pad(observation))))
 
-    def sampled(self, agent: sac.State, members: list[int]) -> Callable[[PyTree], np.ndarray]:
+    def sampled(self, policy: loop.Policy, members: list[int]) -> Callable[[PyTree], np.ndarray]:
         """The stochastic policy of each seed, with keys of its own."""
         pad, take = self._axis.pad, self._axis.take
         keys = jax.vmap(jax.random.key)(pad(np.asarray(members)))
@@ -76,7 +75,7 @@ class Policy:
         def act(observation: PyTree) -> np.ndarray:
             nonlocal keys
             keys, now = jax.vmap(jax.random.split, out_axes=1)(keys)
-            return take(np.asarray(self._sample(agent, pad(observation), now)))
+            return take(np.asarray(self._act(policy, pad(observation), now)))
 
         return act
 

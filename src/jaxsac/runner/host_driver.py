@@ -15,10 +15,9 @@ from jaxsac.envs.trail import Trail
 from jaxsac.runner import loop
 from jaxsac.runner.config import TRAINING_STREAM, RunConfig
 from jaxsac.runner.driver import init_learning
-from jaxsac.runner.evaluate import Policy, environment_seeds, evaluate
+from jaxsac.runner.evaluate import Policies, environment_seeds, evaluate
 from jaxsac.runner.returns import Evaluation, Totals
 from jaxsac.runner.seeds import SeedAxis
-from jaxsac.sac.state import State
 from jaxsac.types import PyTree
 
 
@@ -34,7 +33,7 @@ class HostDriver:
         self._config, self._axis = config, axis
         self._envs = make_envs(config, config.num_envs)
         self._eval_envs: host.HostEnvs | None = None
-        self._policy = Policy(axis)
+        self._policies = Policies(axis)
         self._schedule = config.schedule
         learn_step = functools.partial(
             loop.learn_step, batch_size=config.batch_size, over_seeds=axis.over_members
@@ -71,12 +70,13 @@ class HostDriver:
         self._learn(arrival, before)
         return _totals(episodes, self._config.population)
 
-    def evaluate(self, agent: State, step: int, episodes: int, sampled: bool) -> Evaluation:
+    def evaluate(self, policy: loop.Policy, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy, all seeds and episodes as one batch."""
         config, members = self._config, self._config.member_seeds
         if self._eval_envs is None or self._eval_envs.num_envs != episodes:
             self._eval_envs = make_envs(config, episodes, "evaluation of ")
-        act = self._policy.sampled(agent, members) if sampled else self._policy.mode(agent)
+        policies = self._policies
+        act = policies.sampled(policy, members) if sampled else policies.mode(policy)
         return evaluate(self._eval_envs, act, members, step)
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:

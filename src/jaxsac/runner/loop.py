@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsac.data import replay
+from jaxsac.data import normalize, replay
+from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
@@ -27,16 +28,30 @@ class Failure(NamedTuple):
     """As numbers, `jax.random.key_data`."""
 
 
+class Policy(NamedTuple):
+    """All that it takes to act: an agent, and the scale on which it sees observations."""
+
+    agent: State
+    normalizer: Normalizer
+
+
 class Carry(NamedTuple):
     """Everything that learning carries from step to step; every array has a leading seed axis."""
 
     agent: State
+    normalizer: Normalizer
+    """() where observations are used as they are."""
     buffer: Buffer
     key: jax.Array
     metrics: Metrics
     """Of the latest update; zeros before the first."""
     failure: Buffer
     """A ring with room for one `Failure`: packed, so that it costs few arrays."""
+
+    @property
+    def policy(self) -> Policy:
+        """What acts."""
+        return Policy(self.agent, self.normalizer)
 
 
 class Work(NamedTuple):
@@ -80,6 +95,7 @@ def init(
     config: Config,
     hyperparameters: Hyperparameters,
     batch_size: int,
+    normalize_observations: bool = False,
 ) -> Carry:
     """The carry before the first step.
 
@@ -91,6 +107,7 @@ def init(
       config: static structure.
       hyperparameters: each a float that all seeds share, or (S,).
       batch_size: transitions per update.
+      normalize_observations: show the agent observations on the scale of those so far.
     """
     transition = transition_of(observation, action)
 
@@ -101,10 +118,17 @@ def init(
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
         metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
         failure = replay.init(1, Failure(agent, batch, jax.random.key_data(key)))
-        return Carry(agent, replay.init(capacity, transition), key, metrics, failure)
+        normalizer = normalize.init(observation) if normalize_observations else ()
+        buffer = replay.init(capacity, transition)
+        return Carry(agent, normalizer, buffer, key, metrics, failure)
 
     own = jax.tree.map(lambda value: 0 if jnp.ndim(value) else None, hyperparameters)
     return jax.vmap(init_member, in_axes=(0, own))(seeds, hyperparameters)
+
+
+def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
+    """`sac.act` on an observation as the environment returned it."""
+    return sac.act(policy.agent, normalize.apply(policy.normalizer, observation), key)
 
 
 def learn_step(
@@ -120,7 +144,8 @@ def learn_step(
     """Inserts what the environments delivered, updates, and chooses the next action.
 
     The action comes from the parameters after the last update: nothing is delayed. Each update
-    draws its own batch.
+    draws its own batch. Replay holds observations as they came; a batch is normalised when it is
+    drawn, so that what it held before is always on the latest scale.
 
     Args:
       carry: leading axis S.
@@ -135,12 +160,13 @@ def learn_step(
       The next carry and the action (S, E, A) in [-1, 1].
     """
     buffer = jax.vmap(replay.add)(carry.buffer, transition, valid)
+    normalizer = jax.vmap(normalize.update)(carry.normalizer, transition.observation, valid)
 
     def one_update(_: Any, learner: Any) -> Any:
         agent, key, _metrics, failure = learner
         skipped = agent.skipped
         key, sample_key, update_key = _split(key, 3)
-        batch = jax.vmap(replay.sample, in_axes=(0, 0, None))(buffer, sample_key, batch_size)
+        batch = jax.vmap(_sample, (0, 0, 0, None))(buffer, normalizer, sample_key, batch_size)
         agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
         first = (agent.skipped > skipped) & (failure.size == 0)
         now = Failure(agent, batch, jax.vmap(jax.random.key_data)(update_key))
@@ -152,12 +178,21 @@ def learn_step(
     learner = (carry.agent, carry.key, carry.metrics, carry.failure)
     agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
     key, action_key = _split(key, 2)
-    policy_action = jax.vmap(sac.act)(agent, observation, action_key)
+    policy_action = jax.vmap(act)(Policy(agent, normalizer), observation, action_key)
     uniform_action = jax.vmap(
         lambda k: jax.random.uniform(k, policy_action.shape[1:], policy_action.dtype, -1, 1)
     )(action_key)
     action = jnp.where(work.uniform, uniform_action, policy_action)
-    return Carry(agent, buffer, key, metrics, failure), action
+    return Carry(agent, normalizer, buffer, key, metrics, failure), action
+
+
+def _sample(buffer: Buffer, normalizer: Normalizer, key: jax.Array, batch_size: int) -> Transition:
+    """A batch of one seed as its agent sees it."""
+    batch = replay.sample(buffer, key, batch_size)
+    return batch._replace(
+        observation=normalize.apply(normalizer, batch.observation),
+        next_observation=normalize.apply(normalizer, batch.next_observation),
+    )
 
 
 def _add_rows(buffers: Buffer, rows: PyTree, mask: jax.Array) -> Buffer:

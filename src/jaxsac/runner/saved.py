@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from jaxsac.runner import checkpoint, failures, seeds
+from jaxsac.runner import checkpoint, failures, seeds, snapshot
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.driver import learning_structs
 from jaxsac.runner.returns import Evaluation
@@ -43,11 +43,10 @@ def evaluate_run(
     seeds.configure_host_devices(config.population)
     axis = seeds.axis(config.population, config.seed_layout)
     driver = make_driver(config, axis)
-    structs = learning_structs(config, driver.observation, driver.action).agent
-    agent = checkpoint.load(run.checkpoints, step, "agent", structs)
-    agent = axis.place(agent)
-    deterministic = driver.evaluate(agent, step, episodes, sampled=False)
-    sampled = driver.evaluate(agent, step, episodes, sampled=True)
+    structs = learning_structs(config, driver.observation, driver.action)
+    policy = axis.place(snapshot.load_policy(run.checkpoints, step, structs))
+    deterministic = driver.evaluate(policy, step, episodes, sampled=False)
+    sampled = driver.evaluate(policy, step, episodes, sampled=True)
     driver.close()
     return step, config, deterministic, sampled
 

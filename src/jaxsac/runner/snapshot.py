@@ -58,6 +58,8 @@ def save(
 
     def parts() -> Iterator[tuple[str, PyTree]]:
         yield "agent", axis.take(carry.agent)
+        if carry.normalizer:
+            yield "normalizer", axis.take(carry.normalizer)
         yield "failure", axis.take(carry.failure)
         yield "learning", axis.take(_learning(carry))
         yield "environments", environments
@@ -128,8 +130,10 @@ def load(
             position=learning["position"],
             size=learning["size"],
         )
+        policy = axis.place(load_policy(directory, step, carry))
         restored = loop.Carry(
-            agent=axis.place(read("agent", carry.agent)),
+            agent=policy.agent,
+            normalizer=policy.normalizer,
             buffer=buffer,
             key=learning["key"],
             metrics=learning["metrics"],
@@ -153,6 +157,22 @@ def load(
         where = checkpoint.folder(directory, step)
         raise BundleError(f"{where} is not of this run: {error!r}.") from error
     return run, astray, written_under
+
+
+def load_policy(directory: Path, step: int, carry: loop.Carry) -> loop.Policy:
+    """Reads what acts alone, one row for each member.
+
+    Args:
+      directory: the run's `checkpoints` folder.
+      step: which one.
+      carry: structs of the learners, one row for each member.
+
+    Raises:
+      BundleError: it is missing, damaged or of another run.
+    """
+    read = functools.partial(checkpoint.load, directory, step)
+    normalizer = read("normalizer", carry.normalizer) if carry.normalizer else ()
+    return loop.Policy(read("agent", carry.agent), normalizer)
 
 
 def _learning(carry: loop.Carry) -> dict[str, Any]:

@@ -24,7 +24,10 @@ from jaxsac.sac.state import Config, Hyperparameters
 
 HYPERPARAMETERS = tuple(f.name for f in dataclasses.fields(Hyperparameters))
 NETWORK = tuple(f.name for f in dataclasses.fields(Config) if f.name not in ("actor", "critic"))
-RUN = ("num_envs", "learning_starts", "utd", "update_every", "batch_size", "replay_capacity")
+RUN = (
+    "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "batch_size",
+    "replay_capacity",
+)  # fmt: skip
 LAST = 0.2
 """Share of a run's steps over which its score is taken."""
 

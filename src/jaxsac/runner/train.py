@@ -210,7 +210,7 @@ class _Training:
     def _evaluate(self) -> Evaluation:
         driver = self.driver
         return driver.evaluate(
-            driver.learning.agent, driver.step, self.config.eval_episodes, sampled=False
+            driver.learning.policy, driver.step, self.config.eval_episodes, sampled=False
         )
 
     def _record_failures(self) -> None:

@@ -1,0 +1,99 @@
+"""Observations on a common scale: less their running mean, over their running deviation."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsac.types import PyTree, Spec
+
+EPSILON = 1e-8
+"""Added to a variance; a feature that never changes has none."""
+LIMIT = 10.0
+"""Normalised features lie within ± this many deviations."""
+
+
+class Moments(NamedTuple):
+    """Of one array of an observation, feature by feature."""
+
+    count: jax.Array
+    """Observations so far, int32 scalar."""
+    mean: jax.Array
+    squares: jax.Array
+    """Sum of squared deviations from the mean."""
+
+
+Normalizer = tuple[Moments, ...]
+"""For each array of floats in an observation, in their order. `()` changes nothing."""
+
+
+def init(observation: PyTree) -> Normalizer:
+    """No observations yet.
+
+    Args:
+      observation: one unbatched example, arrays or `jax.ShapeDtypeStruct`s. Integers, such as the
+        pixels of an image, are left as they are.
+    """
+    return tuple(
+        Moments(jnp.zeros((), jnp.int32), jnp.zeros(x.shape, x.dtype), jnp.zeros(x.shape, x.dtype))
+        for x in Spec.of(observation).leaves
+        if _is_float(x)
+    )
+
+
+def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Normalizer:
+    """Adds observations: means and sums of squares are merged (Chan, Golub and LeVeque 1979).
+
+    Args:
+      normalizer: so far.
+      observations: with one leading axis (N, ...).
+      mask: bool (N,); the others are not counted, whatever is in them.
+    """
+    floats = [x for x in jax.tree.leaves(observations) if _is_float(x)]
+    # Without moments there is nothing to add to: the rest of the arrays are left out.
+    return tuple(_merge(old, x, mask) for old, x in zip(normalizer, floats, strict=False))
+
+
+def apply(normalizer: Normalizer, observation: PyTree) -> PyTree:
+    """(x − mean) / √(variance + ε) for every feature, within ±`LIMIT`.
+
+    Args:
+      normalizer: () gives the observation itself, and so does one that has counted nothing.
+      observation: with any leading axes.
+
+    Returns:
+      The same structure, shapes and dtypes.
+    """
+    leaves, structure = jax.tree.flatten(observation)
+    floats = [number for number, x in enumerate(leaves) if _is_float(x)]
+    for number, moments in zip(floats, normalizer, strict=False):
+        leaves[number] = _scale(moments, leaves[number])
+    return jax.tree.unflatten(structure, leaves)
+
+
+def _merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
+    counted = mask.reshape(-1, *[1] * (x.ndim - 1))
+    x = jnp.where(counted, x, 0)  # a NaN times zero would stay a NaN
+    added = jnp.sum(mask, dtype=jnp.int32)
+    count = old.count + added
+    mean = jnp.sum(x, axis=0) / jnp.maximum(added, 1)
+    squares = jnp.sum(jnp.where(counted, x - mean, 0) ** 2, axis=0)
+    share = (added / jnp.maximum(count, 1)).astype(x.dtype)
+    delta = mean - old.mean
+    return Moments(
+        count,
+        old.mean + share * delta,
+        old.squares + squares + share * old.count.astype(x.dtype) * delta**2,
+    )
+
+
+def _scale(moments: Moments, x: jax.Array) -> jax.Array:
+    count = jnp.maximum(moments.count, 1).astype(moments.mean.dtype)
+    scaled = (x - moments.mean) * jax.lax.rsqrt(moments.squares / count + EPSILON)
+    return jnp.where(moments.count > 0, jnp.clip(scaled, -LIMIT, LIMIT), x)
+
+
+def _is_float(leaf: jax.Array | jax.ShapeDtypeStruct) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)

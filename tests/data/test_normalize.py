@@ -1,0 +1,75 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from assertions import assert_identical
+from jaxsac.data import normalize
+
+RNG = np.random.default_rng(0)
+# Far from zero, where a mean of squares less a squared mean would have no digits left.
+STREAM = (RNG.normal(size=(500, 3)) * [0.1, 1.0, 30.0] + [0.0, 1000.0, -7.0]).astype(np.float32)
+
+update = jax.jit(normalize.update)
+
+
+def after(stream, sizes, masks=None):
+    """Moments of a stream that arrives in pieces, and the rows that were counted."""
+    normalizer, start = normalize.init(jax.ShapeDtypeStruct(stream.shape[1:], stream.dtype)), 0
+    while start < len(stream):
+        size = next(sizes)
+        piece = stream[start : start + size]
+        mask = np.ones(len(piece), bool) if masks is None else masks[start : start + size]
+        normalizer = update(normalizer, piece, mask)
+        start += size
+    return normalizer
+
+
+@pytest.mark.parametrize("sizes", [[1], [500], [7, 64, 1, 20]])
+def test_moments_are_those_of_everything_that_was_counted(sizes):
+    masks = RNG.random(len(STREAM)) < 0.8
+    stream = np.where(masks[:, None], STREAM, np.float32(np.nan))
+    (moments,) = after(stream, iter(sizes * 500), masks)
+    counted = STREAM[masks].astype(np.float64)
+    assert moments.count == masks.sum()
+    np.testing.assert_allclose(moments.mean, counted.mean(axis=0), rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(moments.squares / masks.sum(), counted.var(axis=0), rtol=1e-3)
+
+
+def test_nothing_that_counts_changes_nothing():
+    normalizer = after(STREAM, iter([500]))
+    nothing = update(normalizer, np.full((4, 3), np.inf, np.float32), np.zeros(4, bool))
+    assert_identical(nothing, normalizer)
+
+
+def test_features_are_less_their_mean_and_over_their_deviation():
+    normalizer = after(STREAM, iter([500]))
+    scaled = normalize.apply(normalizer, STREAM.reshape(5, 100, 3))
+    assert scaled.shape == (5, 100, 3)
+    expected = (STREAM - STREAM.mean(axis=0, dtype=float)) / STREAM.std(axis=0, dtype=float)
+    np.testing.assert_allclose(scaled.reshape(-1, 3), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_features_out_of_the_ordinary_are_bounded_and_constant_ones_are_zero():
+    constant = np.tile(np.float32([1.0, 2.0]), (10, 1))
+    constant[:, 1] = np.arange(10)
+    normalizer = after(constant, iter([10]))
+    scaled = normalize.apply(normalizer, np.float32([[1.0, 1e9], [1.001, -1e9]]))
+    np.testing.assert_array_equal(scaled, [[0.0, 10.0], [10.0, -10.0]])
+
+
+def test_whole_numbers_are_left_alone_and_dtypes_kept():
+    example = {
+        "a": jnp.ones(2, jnp.int32), "half": jnp.ones(2, jnp.float16), "image": jnp.ones(2, "uint8")
+    }  # fmt: skip
+    batch = jax.tree.map(lambda x: jnp.stack([x, 3 * x]), example)
+    normalizer = normalize.update(normalize.init(example), batch, np.ones(2, bool))
+    scaled = normalize.apply(normalizer, batch)
+    expected = batch | {"half": jnp.array([[-1, -1], [1, 1]], jnp.float16)}
+    assert_identical(scaled, expected)
+
+
+def test_before_anything_is_counted_and_without_moments_it_is_the_identity():
+    for normalizer in ((), normalize.init(STREAM[0])):
+        assert_identical(normalize.apply(normalizer, jnp.array(STREAM)), jnp.array(STREAM))
+    assert normalize.update((), STREAM, np.ones(500, bool)) == ()
