@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from jaxsac.types import PyTree, Spec
 
@@ -15,7 +14,7 @@ LIMIT = 10.0
 """Normalised features lie within ± this many deviations."""
 
 
-class Moments(NamedTuple):
+class Moments(struct.PyTreeNode):
     """Of one array of an observation, feature by feature."""
 
     count: jax.Array
