@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep eval test test-slow identity check-resume faults conventions bench bench-quick lint format clean
+.PHONY: help install train sweep eval test test-slow identity gradient-study gradient-figures check-resume faults conventions bench bench-quick lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,15 @@ faults: $(INSTALLED) ## Kill 200 runs and damage 500 checkpoints, and write down
 
 identity: $(INSTALLED) ## Show where the terms of the actor's gradient come from, as one table.
 	$(BIN)/python experiments/actor_gradient/identity.py
+
+STUDY := $(BIN)/python experiments/actor_gradient/study.py
+gradient-study: $(INSTALLED) ## Train with each estimator of that gradient and measure it, in three environments (four hours).
+	$(STUDY) --env Pendulum-v1 --steps 20000 --learning-starts 1000 --every 250
+	for env in HalfCheetah-v4 Hopper-v4; do $(STUDY) --env $$env --steps 100000 \
+	  --learning-starts 10000 --every 1000 --variants total path samples4 || exit; done
+
+gradient-figures: $(INSTALLED) ## Print that study's tables and draw its figures again from what is stored.
+	$(BIN)/python experiments/actor_gradient/figures.py
 
 conventions: $(INSTALLED) ## Prove the presets against the packages of other libraries, each in a venv of its own.
 	$(BIN)/python experiments/conventions/conventions.py $(ARGS)

@@ -2,7 +2,7 @@
 
 Trains each variant (a run that was stopped goes on), measures the gradient of the agents that it
 kept, writes `results/<env>/<variant>/<first seed>/` and draws the figures of all that is there;
-`figures.py` draws them again from what is stored.
+`figures.py` draws them again.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from jaxsac.sac.networks import make_networks
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "actor_gradient"))
 
-import figures
 import levels
 import moments
+import stored
 
 pytestmark = pytest.mark.usefixtures("quick_compilation", "x64")
 
@@ -73,6 +73,6 @@ def test_moments_are_those_of_the_gradients_themselves():
 def test_dropping_the_score_term_takes_away_the_noise_that_is_not_cancelled():
     factors = np.random.default_rng(0).normal(size=(3, 4, 6))
     noise = factors @ factors.transpose(0, 2, 1)
-    left = noise[:, 0, 0] * (1 - figures.cancelled(noise))
-    total, path = (figures.square(noise, name) for name in ("total", "path"))
+    left = noise[:, 0, 0] * (1 - stored.cancelled(noise))
+    total, path = (stored.square(noise, name) for name in ("total", "path"))
     np.testing.assert_allclose(total - path, left, rtol=1e-12)
