@@ -14,7 +14,7 @@ ARGS ?=
 .PHONY: help install train sweep eval test test-slow identity gradient-study gradient-figures check-resume faults conventions bench bench-quick lint format clean
 
 help: ## Show this list.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 	@echo
 	@echo 'make train ENV=HalfCheetah-v4 SEEDS=4 STEPS=300000 RUN=runs/mine ARGS="--gamma 0.98"'
 
