@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent / "results"
 COLORS = {"total": "C0", "path": "C1", "score": "C2", "samples4": "C3"}
 
 
-def main(environments: tuple[str, ...] = ()) -> None:
+def main(environments: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
     """Draws the figures and prints the tables.
 
     Args:
@@ -83,6 +83,7 @@ def _draw_variance(table: Table, results: Path) -> None:
         _line(top, updates, values, label=label, color=f"C{index + 4}")
     mean = [np.sqrt(square(p["mean"], "total")) for p in parts]
     _line(top, updates, mean, label="norm of the mean gradient", color="0.3", linestyle="--")
+    top.margins(y=0.2)  # room for the legend
     top.set(yscale="log", ylabel="standard deviation over ε", title="Noise of one action's terms")
     pairs = (("score", "entropy_path"), ("score", "q_path"), ("entropy_path", "q_path"))
     for index, (x, y) in enumerate(pairs):
@@ -133,6 +134,8 @@ def _draw_returns(results: Path) -> None:
         xlabel="environment steps",
         ylabel="return",
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="best")
     figure.savefig(results / "returns.png", dpi=120)
