@@ -12,7 +12,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 import gymnasium
 import matplotlib
@@ -94,17 +94,14 @@ def scaled(env: str) -> str:
     """The id of the same environment with its rewards times REWARD_SCALE."""
 
     def make(**options: Any) -> gymnasium.Env:
-        # One function for all copies: Gymnasium compares how they are made.
-        return TransformReward(gymnasium.make(env, **options), _times_scale)
+        return TransformReward(
+            gymnasium.make(env, **options), lambda reward: REWARD_SCALE * float(reward)
+        )
 
     name = f"Scaled{env}"
     if name not in gymnasium.registry:
         gymnasium.register(name, make)
     return name
-
-
-def _times_scale(reward: SupportsFloat) -> float:
-    return REWARD_SCALE * float(reward)
 
 
 def train(study: Study) -> None:

@@ -32,8 +32,9 @@ def make(
     """
     try:
         first = gymnasium.make(env_id)
-        assert first.spec is not None
-        others = [gymnasium.make(first.spec) for _ in range(num_envs - 1)]  # no second warning
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it has been said of the first
+            others = [gymnasium.make(env_id) for _ in range(num_envs - 1)]
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
         raise ValueError(
             f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
