@@ -1,0 +1,53 @@
+"""Everything that trains can be lowered for accelerators; it takes none to see that."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxsac
+from jaxsac.envs.families import make_in_jax
+from jaxsac.runner import device_loop, loop
+
+KINDS = {
+    "default": {},
+    "value network": {"config": jaxsac.Config(value_network=True)},
+    "score": {"config": jaxsac.Config(actor_gradient="score", actor_samples=2, layer_norm=True)},
+    "normalised": {"normalize_observations": True},
+}
+
+
+def lower(function, *args):
+    jax.jit(function).trace(*args).lower(lowering_platforms=("cuda", "rocm", "tpu"))
+
+
+def programs(env_id, **options):
+    """Start, a chunk of steps and an evaluation: functions and structs of their arguments."""
+    env = make_in_jax(env_id)
+    init = functools.partial(
+        device_loop.init, env=env, num_envs=2, capacity=9, batch_size=4, **options
+    )
+    seeds = jnp.arange(2)
+    carry = jax.eval_shape(init, seeds)
+    chunk = functools.partial(device_loop.learn_chunk, env=env, batch_size=4)
+    works = loop.Work(jnp.ones(3, jnp.int32), jnp.zeros(3, bool))
+    evaluate = functools.partial(
+        device_loop.evaluate, env=env, episodes=2, sampled=True, longest=100
+    )
+    keys = jax.vmap(jax.random.key)(seeds)
+    yield init, seeds
+    yield chunk, carry, works, 3
+    yield jax.vmap(evaluate), carry.learning.policy, keys
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_can_be_lowered_for_accelerators(kind):
+    for function, *args in programs("jaxsac:Pendulum-v1", **KINDS[kind]):
+        lower(function, *args)
+
+
+def test_a_robot_of_mjx_can_be_lowered_for_accelerators():
+    pytest.importorskip("mujoco.mjx")
+    for function, *args in programs("mjx:Hopper-v4"):
+        lower(function, *args)
