@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -147,7 +148,7 @@ def test_initial_kernels_are_orthogonal_with_gain_root_two_and_biases_zero(agent
     [("lecun_normal", 1, 2.27, 0), ("lecun_uniform", 1, 3**0.5, 0), ("torch", 3**-0.5, 1, 1)],
 )
 def test_initial_weights_are_spread_by_the_number_of_inputs(initializer, std, largest, bias):
-    mlp = MLP((400,), 100, nn.relu, False, jnp.float32, initializer)
+    mlp = MLP(jaxsac.Config((400,), initializer=initializer), 100, jnp.float32)
     for layer in mlp.init(KEY, jnp.zeros((1, 25)))["params"].values():
         root = math.sqrt(len(layer["kernel"]))
         np.testing.assert_allclose(root * jnp.std(layer["kernel"]), std, rtol=0.03)
@@ -167,7 +168,8 @@ def test_initial_weights_are_spread_by_the_number_of_inputs(initializer, std, la
 )  # fmt: skip
 def test_the_log_std_follows_its_map(log_std_map, expected):
     outputs = jnp.array([-1e3, -6.0, 0.0, 6.0, 1e3])
-    np.testing.assert_allclose(log_std_of(outputs, log_std_map, -5.0, 2.0), expected, rtol=1e-4)
+    config = jaxsac.Config(log_std_map=log_std_map, log_std_min=-5.0, log_std_max=2.0)
+    np.testing.assert_allclose(log_std_of(outputs, config), expected, rtol=1e-4)
 
 
 def test_target_entropy_defaults_to_minus_the_action_dimension(agent):
@@ -438,6 +440,42 @@ def test_custom_linen_modules_take_the_place_of_the_networks(batch):
     assert not is_identical(after.critic_params, state.critic_params)
 
 
+class Shaped(nn.Module):
+    """A network of the right kind whose result is then transposed, cut or the like."""
+
+    change: Callable
+    critics: int = 0
+
+    @nn.compact
+    def __call__(self, observation, *action):
+        if self.critics:
+            return self.change(LinearCritic(self.critics)(observation, *action))
+        return self.change(LinearActor(ACTION_SIZE)(observation))
+
+
+WRONG_NETWORKS = {
+    "transposed critic": ("critic", Shaped(lambda q: q.T, 3), r"critic returns \(1, 3\) for 1 obs"),
+    "transposed critic of one": ("critic", Shaped(lambda q: q.T, 1), r"critic returns \(2, 1\)"),
+    "critic without its ensemble": ("critic", Shaped(lambda q: q[0], 2), r"critic returns \(1,\)"),
+    "actor of another action": (
+        "actor", Shaped(lambda out: (out[0][:, :1], out[1][:, :1])), r"a mean \(1, 1\)"
+    ),
+    "actor with one deviation": (
+        "actor", Shaped(lambda out: (out[0], out[1][:, :1])), r"a log_std \(1, 1\)"
+    ),
+    "actor with batch statistics": (
+        "actor", Shaped(lambda out: (nn.BatchNorm(True)(out[0]), out[1])), "batch_stats"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_NETWORKS)
+def test_a_custom_network_that_returns_something_else_is_refused(name):
+    role, network, message = WRONG_NETWORKS[name]
+    with pytest.raises(ValueError, match=message):
+        make_agent(config=jaxsac.Config(**{role: network}))
+
+
 NUMPY_ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0),
     "tanh": np.tanh,
@@ -450,7 +488,7 @@ NUMPY_ACTIVATIONS = {
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("layer_norm", [False, True])
 def test_the_multilayer_perceptron_agrees_with_numpy(activation, layer_norm):
-    mlp = MLP((5,), 2, getattr(nn, activation), layer_norm, jnp.float32)
+    mlp = MLP(jaxsac.Config((5,), activation, layer_norm=layer_norm), 2, jnp.float32)
     x = jax.random.normal(KEY, (4, 3))
     params = mlp.init(KEY, x)["params"]
     hidden = np.asarray(x) @ params["Dense_0"]["kernel"]

@@ -27,10 +27,7 @@ FOUR = jaxsac.Config(hidden_sizes=(16, 16), actor_samples=4)
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 KEY = jax.random.key(7)
-NETWORKS = Networks(
-    networks.Actor((16, 16), 2, jax.nn.relu, False, -10.0, 2.0, float),
-    networks.Critic((16, 16), 2, jax.nn.relu, False, float),
-)
+NETWORKS = Networks(networks.Actor(CONFIG, 2, float), networks.Critic(CONFIG, float))
 
 
 def add(*trees):

@@ -10,17 +10,17 @@ import jax.numpy as jnp
 import optax
 
 from jaxsac.sac import distributions
-from jaxsac.sac.checks import check_action, check_batch, check_hyperparameters
-from jaxsac.sac.gradients import (
-    GradientTerms,
-    Step,
-    Steps,
-    actor_gradient_terms,
-    adam,
-    minimize,
+from jaxsac.sac.checks import (
+    check_action,
+    check_batch,
+    check_hyperparameters,
+    check_networks,
+    params_of,
 )
+from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms
 from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
 from jaxsac.sac.networks import Networks, make_networks
+from jaxsac.sac.optimize import Step, Steps, adam, minimize
 from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
 from jaxsac.sac.value_network import add_value_network, learn_value_and_critics
 from jaxsac.types import PyTree, Spec, Transition, flatten_batch
@@ -46,8 +46,9 @@ def init(
       A state that shares no buffer with its arguments, so it can be donated.
 
     Raises:
-      ValueError: an action that is not a floating vector, a hyperparameter out of its range, or a
-        target entropy that no policy on [-1, 1]^A can reach (above A·log 2).
+      ValueError: an action that is not a floating vector, a hyperparameter out of its range, a
+        target entropy that no policy on [-1, 1]^A can reach (above A·log 2), or a custom network
+        that returns something else than expected.
     """
     observation_spec, action_spec = Spec.of(observation), Spec.of(action)
     check_action(action_spec)
@@ -72,8 +73,9 @@ def _init(
     actor_key, critic_key = jax.random.split(key)
     nets = make_networks(config, action_spec)
     observation, action = observation_spec.zeros(1), action_spec.zeros(1)
-    actor_params = nets.actor.init(actor_key, observation)["params"]
-    critic_params = nets.critic.init(critic_key, observation, action)["params"]
+    actor_params = params_of("actor", nets.actor.init(actor_key, observation))
+    critic_params = params_of("critic", nets.critic.init(critic_key, observation, action))
+    check_networks(nets, actor_params, critic_params, observation_spec, action_spec)
     log_alpha = jnp.log(hyperparameters.initial_alpha)
     state = State(
         actor_params=actor_params,
@@ -141,7 +143,7 @@ def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
 
 @jax.jit
 def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metrics]:
-    """One gradient step on critics, actor and temperature, then the target critics.
+    """One gradient step on the critics, which moves their targets, then on actor and temperature.
 
     The actor is trained against the critics just updated, with the temperature from before the
     update (as in the authors' second paper, arXiv:1812.05905, algorithm 1). With

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsac.sac.networks import Networks
 from jaxsac.sac.state import Hyperparameters, Scalar, State
-from jaxsac.types import Spec, Transition, is_traced, transition_of
+from jaxsac.types import Params, Spec, Transition, is_traced, transition_of
 
 
 def check_batch(state: State, batch: Transition) -> int:
@@ -85,6 +88,52 @@ def check_hyperparameters(values: Hyperparameters, action_size: int | None = Non
             f"more than {action_size}·log 2 = {highest:.3f} nats, so the temperature would grow "
             "for ever. The usual choice is minus the action dimension."
         )
+
+
+def check_networks(
+    networks: Networks,
+    actor_params: Params,
+    critic_params: Params,
+    observation_spec: Spec,
+    action_spec: Spec,
+) -> None:
+    """Refuses custom networks whose results have other shapes than those of the default ones.
+
+    Some of those would go unnoticed, broadcast against rewards.
+
+    Raises:
+      ValueError: names the network, what it returns and what is expected.
+    """
+    (size,) = action_spec.tree.shape
+    for count in (1, 2):  # in one of them a batch axis differs from the ensemble's
+        inputs = observation_spec.zeros(count), action_spec.zeros(count)
+        policy = jax.eval_shape(networks.policy, actor_params, inputs[0])
+        if not policy.mean.shape == policy.log_std.shape == (count, size):
+            raise ValueError(
+                f"the actor returns a mean {policy.mean.shape} and a log_std "
+                f"{policy.log_std.shape} for "
+                f"{count} observation(s): expected (batch, action size), {(count, size)}, for each."
+            )
+        q = jax.eval_shape(networks.q, critic_params, *inputs)
+        if len(q.shape) != 2 or q.shape[1] != count:
+            raise ValueError(
+                f"the critic returns {q.shape} for {count} observation(s) and action(s): expected "
+                f"(ensemble, batch), (..., {count})."
+            )
+
+
+def params_of(network: str, variables: Mapping[str, Any]) -> Params:
+    """The parameters among what a module's `init` returns.
+
+    Raises:
+      ValueError: the module has other collections as well, such as batch statistics.
+    """
+    if others := sorted(set(variables) - {"params"}):
+        raise ValueError(
+            f"the {network} has the collections {others} beside its parameters, which no update "
+            "would keep: use layers with parameters alone (LayerNorm for BatchNorm, say)."
+        )
+    return variables["params"]
 
 
 def _within(value: Scalar, low: float, high: float) -> bool:

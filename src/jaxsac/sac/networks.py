@@ -7,7 +7,6 @@ Any pair of Linen modules with the same signatures can take the place of actor a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -30,7 +29,7 @@ def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax
     """
     gaussian = jax.random.normal(key, shape, jnp.promote_types(dtype, jnp.float32))
     # A Gaussian matrix has no singular value much above √m + √n; the iteration needs them below √3
-    # and lifts the small ones by half a step.
+    # and multiplies small ones by 1.5 a step.
     x = gaussian / (1.1 * (math.sqrt(shape[0]) + math.sqrt(shape[1])))
 
     def step(_: int, x: jax.Array) -> jax.Array:
@@ -40,10 +39,10 @@ def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax
     return (math.sqrt(2) * jax.lax.fori_loop(0, 50, step, x)).astype(dtype)
 
 
-def initializers(name: str, inputs: int) -> dict[str, Any]:
-    """`kernel_init` and `bias_init` of a layer with so many inputs (`Config.initializer`)."""
-    if name == "torch":  # nn.Linear: both uniform within ±1/√inputs
-        bound = 1 / math.sqrt(inputs)
+def initializers(name: str, fan_in: int) -> dict[str, Any]:
+    """`kernel_init` and `bias_init` of a dense layer (`Config.initializer`)."""
+    if name == "torch":  # nn.Linear: both uniform within ±1/√fan_in
+        bound = 1 / math.sqrt(fan_in)
 
         def uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
             return jax.random.uniform(key, shape, dtype, -bound, bound)
@@ -57,11 +56,12 @@ def initializers(name: str, inputs: int) -> dict[str, Any]:
     return {"kernel_init": kernels[name], "bias_init": nn.initializers.zeros}
 
 
-def log_std_of(output: jax.Array, name: str, low: float, high: float) -> jax.Array:
-    """log σ from the actor's output by the map of that name (`Config.log_std_map`)."""
-    if name == "clip":
+def log_std_of(output: jax.Array, config: Config) -> jax.Array:
+    """log σ from the actor's output (`Config.log_std_map`)."""
+    low, high = config.log_std_min, config.log_std_max
+    if config.log_std_map == "clip":
         return jnp.clip(output, low, high)
-    if name == "tanh":
+    if config.log_std_map == "tanh":
         return low + 0.5 * (high - low) * (jnp.tanh(output) + 1)
     return jnp.log(math.exp(low) + jax.nn.softplus(output))
 
@@ -69,82 +69,62 @@ def log_std_of(output: jax.Array, name: str, low: float, high: float) -> jax.Arr
 class MLP(nn.Module):
     """Hidden layers, each with an optional LayerNorm and the activation; a linear output layer."""
 
-    hidden_sizes: tuple[int, ...]
+    config: Config
     output_size: int
-    activation: Callable[[jax.Array], jax.Array]
-    layer_norm: bool
     param_dtype: Any
-    initializer: str = "orthogonal"
 
     @nn.compact
     def __call__(self, *inputs: PyTree) -> jax.Array:
+        config = self.config
+
         def dense(x: jax.Array, size: int) -> jax.Array:
-            initial = initializers(self.initializer, x.shape[-1])
+            initial = initializers(config.initializer, x.shape[-1])
             return nn.Dense(size, param_dtype=self.param_dtype, **initial)(x)
 
         x = flat_features(inputs, self.param_dtype)
-        for size in self.hidden_sizes:
+        for size in config.hidden_sizes:
             x = dense(x, size)
-            if self.layer_norm:
+            if config.layer_norm:
                 x = nn.LayerNorm(param_dtype=self.param_dtype)(x)
-            x = self.activation(x)
+            x = getattr(nn, config.activation)(x)
         return dense(x, self.output_size)
 
 
 class Actor(nn.Module):
     """observation -> (mean, log_std) of the pre-tanh Gaussian, each (B, A)."""
 
-    hidden_sizes: tuple[int, ...]
+    config: Config
     action_size: int
-    activation: Callable[[jax.Array], jax.Array]
-    layer_norm: bool
-    log_std_min: float
-    log_std_max: float
     param_dtype: Any
-    log_std_map: str = "clip"
-    initializer: str = "orthogonal"
 
     @nn.compact
     def __call__(self, observation: PyTree) -> tuple[jax.Array, jax.Array]:
-        mlp = MLP(
-            self.hidden_sizes,
-            2 * self.action_size,
-            self.activation,
-            self.layer_norm,
-            self.param_dtype,
-            self.initializer,
-        )
-        mean, output = jnp.split(mlp(observation), 2, axis=-1)
-        return mean, log_std_of(output, self.log_std_map, self.log_std_min, self.log_std_max)
+        output = MLP(self.config, 2 * self.action_size, self.param_dtype)(observation)
+        mean, output = jnp.split(output, 2, axis=-1)
+        return mean, log_std_of(output, self.config)
 
 
 class Critic(nn.Module):
     """(observation, action) -> Q(s, a) of every member of the ensemble, (E, B)."""
 
-    hidden_sizes: tuple[int, ...]
-    num_critics: int
-    activation: Callable[[jax.Array], jax.Array]
-    layer_norm: bool
+    config: Config
     param_dtype: Any
-    initializer: str = "orthogonal"
 
     @nn.compact
     def __call__(self, observation: PyTree, action: jax.Array) -> jax.Array:
         # One batched matrix product a layer for the whole ensemble, the first one too: with inputs
         # that are shared the compiler makes it one wide product and transposes its results.
+        size = self.config.num_critics
         ensemble = nn.vmap(
             MLP,
             variable_axes={"params": 0},
             split_rngs={"params": True},
             in_axes=0,  # pyright: ignore[reportArgumentType]
             out_axes=0,
-            axis_size=self.num_critics,
-        )(
-            self.hidden_sizes, 1, self.activation, self.layer_norm,
-            self.param_dtype, self.initializer,
-        )  # fmt: skip
+            axis_size=size,
+        )(self.config, 1, self.param_dtype)
         inputs = jax.tree.map(
-            lambda x: jnp.broadcast_to(x, (self.num_critics, *x.shape)), (observation, action)
+            lambda x: jnp.broadcast_to(x, (size, *x.shape)), (observation, action)
         )
         return jnp.squeeze(ensemble(*inputs), axis=-1)
 
@@ -152,19 +132,12 @@ class Critic(nn.Module):
 class Value(nn.Module):
     """observation -> V(s), (B,)."""
 
-    hidden_sizes: tuple[int, ...]
-    activation: Callable[[jax.Array], jax.Array]
-    layer_norm: bool
+    config: Config
     param_dtype: Any
-    initializer: str = "orthogonal"
 
     @nn.compact
     def __call__(self, observation: PyTree) -> jax.Array:
-        mlp = MLP(
-            self.hidden_sizes, 1, self.activation, self.layer_norm,
-            self.param_dtype, self.initializer,
-        )  # fmt: skip
-        return jnp.squeeze(mlp(observation), axis=-1)
+        return jnp.squeeze(MLP(self.config, 1, self.param_dtype)(observation), axis=-1)
 
 
 class Networks(NamedTuple):
@@ -195,17 +168,12 @@ class Networks(NamedTuple):
 def make_networks(config: Config, action_spec: Spec) -> Networks:
     """The default networks for a configuration, or the custom ones that it names."""
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
-    activation = getattr(nn, config.activation)
-    actor = config.actor or Actor(
-        config.hidden_sizes, size, activation, config.layer_norm,
-        config.log_std_min, config.log_std_max, dtype, config.log_std_map, config.initializer,
-    )  # fmt: skip
-    critic = config.critic or Critic(
-        config.hidden_sizes, config.num_critics, activation, config.layer_norm,
-        dtype, config.initializer,
-    )  # fmt: skip
-    value = Value(config.hidden_sizes, activation, config.layer_norm, dtype, config.initializer)
-    return Networks(actor, critic, config.log_prob_epsilon, value if config.value_network else None)
+    return Networks(
+        actor=config.actor or Actor(config, size, dtype),
+        critic=config.critic or Critic(config, dtype),
+        log_prob_epsilon=config.log_prob_epsilon,
+        value=Value(config, dtype) if config.value_network else None,
+    )
 
 
 def flat_features(tree: PyTree, dtype: Any) -> jax.Array:

@@ -51,15 +51,17 @@ class Config:
     log_prob_epsilon: float = 0.0
     """ε in the log-probability's log(1 - tanh²(u) + ε). 0 is exact; other libraries have 1e-6."""
     alpha_loss: Literal["log_alpha", "alpha"] = "log_alpha"
-    """What the entropy gap is multiplied by in the temperature's loss; its variable is log α."""
+    """Temperature loss: log α · (H - H̄), or α · (H - H̄); log α is trained in both."""
     target_entropy_scale: float = 1.0
     """The default target entropy is -target_entropy_scale·dim(A)."""
     initializer: Literal["orthogonal", "lecun_normal", "lecun_uniform", "torch"] = "orthogonal"
     """Initial weights: orthogonal with gain √2; Flax's default; Brax's; or PyTorch's default."""
     actor: nn.Module | None = None
-    """Custom network: observation -> (mean, log_std), each (B, A). Replaces the default one."""
+    """Custom network: observation -> (mean, log_std), each (B, A). A Linen module with parameters
+    alone, which bounds log_std itself: the sizes, activation, initializer and log_std_* above are
+    those of the default one. For `init`; the trainer has no flag for it."""
     critic: nn.Module | None = None
-    """Custom network: (observation, action) -> q, (E, B). Replaces the default one."""
+    """Custom network: (observation, action) -> q, (E, B), likewise."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))

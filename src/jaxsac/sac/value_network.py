@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxsac.sac import distributions
-from jaxsac.sac.gradients import Step, adam, minimize
 from jaxsac.sac.losses import CriticInfo, bellman_residual
 from jaxsac.sac.networks import Networks, make_networks
+from jaxsac.sac.optimize import Step, adam, minimize
 from jaxsac.sac.state import State
 from jaxsac.types import Params, PyTree, Transition
 
