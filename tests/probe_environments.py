@@ -168,6 +168,10 @@ class Faulty(gymnasium.Env):
         return self.where == where and step == self.steps and episode in (None, self.episode)
 
 
+def unmade():
+    raise ValueError("shapes do not match")
+
+
 def register(name, kind, max_episode_steps=None, **arguments):
     gymnasium.register(
         f"{name}-v0",
@@ -195,3 +199,4 @@ register("Huge", Drift, 10, jackpot=0.1)
 register("Scripted", Scripted, 7)
 register("AllFaulty", Faulty, where="reward", episode=None, step=1)
 register("OftenFaulty", Faulty, where="observation", value=np.inf, episode=None, step=3)
+register("Unmade", unmade)

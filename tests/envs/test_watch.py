@@ -61,7 +61,7 @@ def test_an_observation_that_does_not_fit_its_space_is_refused(space, observatio
     env = watch(space=space, observation=observation)
     with pytest.raises(ValueError, match=said) as raised:
         env.step(np.zeros(1))
-    assert raised.value.__notes__ == ["In step 1 of an episode of Odd, seed 3."]
+    assert raised.value.__notes__ == ["In the environment: step 1 of an episode of Odd, seed 3."]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_first_observation_is_looked_at_too():
     env.unwrapped.observation_space = spaces.Box(-1, 1, (4,))
     with pytest.raises(ValueError, match="shape") as raised:
         env.reset()
-    assert raised.value.__notes__ == ["In a reset of Odd, seed 3."]
+    assert raised.value.__notes__ == ["In the environment: a reset of Odd, seed 3."]
 
 
 def test_a_reward_that_is_no_number_is_refused():
@@ -98,7 +98,9 @@ def test_what_an_environment_raises_says_which_and_in_which_step():
     for number in (1, 2):
         with pytest.raises(KeyError, match="joint") as raised:
             env.step(np.zeros(1))
-        assert raised.value.__notes__ == [f"In step {number} of an episode of Odd, seed 3."]
+        assert raised.value.__notes__ == [
+            f"In the environment: step {number} of an episode of Odd, seed 3."
+        ]
 
 
 def test_a_step_that_takes_too_long_is_ended():
@@ -107,7 +109,7 @@ def test_a_step_that_takes_too_long_is_ended():
     with pytest.raises(TimeoutError, match=r"within 0\.05 seconds") as raised:
         env.step(np.zeros(1))
     assert time.monotonic() - start < 10
-    assert raised.value.__notes__ == ["In step 1 of an episode of Odd, seed 3."]
+    assert raised.value.__notes__ == ["In the environment: step 1 of an episode of Odd, seed 3."]
 
 
 def test_a_deadline_that_is_kept_leaves_no_trace():

@@ -15,6 +15,7 @@ import pytest
 
 import jaxsac
 import probe_environments
+from jaxsac.envs.watch import is_fault
 from jaxsac.runner import checkpoint, metrics, train
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
@@ -200,11 +201,28 @@ def test_an_environment_that_broke_is_named_and_stepped_again(tmp_path, env, fau
     with pytest.raises(fault, match=said) as raised:
         train.train(config, tmp_path / "run", Listener())
     where, saved = raised.value.__notes__
-    assert where == f"In step 10 of an episode of {config.env}, seed 3."
+    assert where == f"In the environment: step 10 of an episode of {config.env}, seed 3."
     assert "29 transitions per seed, is saved" in saved
     train_in_parts(config, tmp_path / "run")
     assert train.train(straight, tmp_path / "straight", Listener())
     assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+
+
+def test_an_environment_that_breaks_on_its_way_back_is_named_and_no_checkpoint_blamed(
+    tmp_path, monkeypatch
+):
+    config = small_run(env="probe_environments:Drift-v0", seeds=1, steps=45, log_every=7)
+    assert not train.train(config, tmp_path, StopAt(35))
+
+    def step(env, action):
+        raise ValueError("the server is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(probe_environments.Drift, "step", step)
+        with pytest.raises(ValueError, match=r"^the server is down") as raised:
+            train.train(config, tmp_path, Listener())
+    assert is_fault(raised.value)
+    assert any("goes on at step 35" in text for text in train_in_parts(config, tmp_path))
 
 
 def _hold(directory, held):

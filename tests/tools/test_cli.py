@@ -336,6 +336,13 @@ def test_eval_of_a_step_that_was_not_saved_is_refused(finished, capsys):
     assert "checkpoints/12" in capsys.readouterr().err
 
 
+def test_what_an_environment_raises_when_it_is_made_keeps_its_traceback(tmp_path):
+    options = ["--env", "probe_environments:Unmade-v0", "--run-dir", str(tmp_path / "run")]
+    with pytest.raises(ValueError, match="shapes do not match") as raised:
+        commands.run(["train", *options])
+    assert "making probe_environments:Unmade-v0" in raised.value.__notes__[0]
+
+
 def test_the_module_can_be_run(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "jaxsac.tools.cli", "eval", "--run-dir", str(tmp_path)],

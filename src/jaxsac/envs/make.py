@@ -8,7 +8,7 @@ from collections.abc import Callable
 import gymnasium
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from jaxsac.envs.watch import Watched
+from jaxsac.envs.watch import IN_ENVIRONMENT, Watched
 
 
 def make(
@@ -29,6 +29,7 @@ def make(
       ValueError: an id that is not registered, or a space that cannot be learned on.
       ModuleNotFoundError: the environment needs a package that is not installed; names the
         command that installs it.
+      Exception: what the environment raises when it is made.
     """
     try:
         first = gymnasium.make(env_id)
@@ -51,6 +52,9 @@ def make(
             "importable from here.",
             name=error.name,
         ) from error
+    except Exception as error:
+        error.add_note(f"{IN_ENVIRONMENT}making {env_id}.")
+        raise
 
     def copy(index: int, env: gymnasium.Env) -> Callable[[], gymnasium.Env]:
         return lambda: Watched(env, f"{env_id}, {name(index)}", timeout)

@@ -20,6 +20,14 @@ import numpy as np
 from jaxsac.envs.spaces import observation_example
 from jaxsac.types import PyTree
 
+IN_ENVIRONMENT = "In the environment: "
+"""Begins the note on an error that came out of an environment's own code."""
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether an error came out of an environment's own code, so that its traceback is wanted."""
+    return any(note.startswith(IN_ENVIRONMENT) for note in getattr(error, "__notes__", ()))
+
 
 class Watched(gymnasium.Wrapper):
     """Says which environment has failed, and refuses what does not fit its space.
@@ -57,7 +65,7 @@ class Watched(gymnasium.Wrapper):
                 observation, info = self.env.reset(seed=seed, options=options)
             self._check(observation)
         except Exception as error:
-            error.add_note(f"In a reset of {self._name}.")
+            error.add_note(f"{IN_ENVIRONMENT}a reset of {self._name}.")
             raise
         return observation, info
 
@@ -69,15 +77,15 @@ class Watched(gymnasium.Wrapper):
           ValueError: an observation that does not fit the space, or a reward that is no number.
         """
         self._steps += 1
+        where = f"step {self._steps} of an episode of {self._name}"
         try:
-            what = f"step {self._steps} of an episode of {self._name}"
-            with deadline(self._timeout, what):
+            with deadline(self._timeout, where):
                 observation, reward, terminated, truncated, info = self.env.step(action)
             self._check(observation)
             if np.ndim(reward):  # pyright: ignore[reportArgumentType]
                 raise ValueError(f"a reward is {reward!r}, expected one number.")
         except Exception as error:
-            error.add_note(f"In step {self._steps} of an episode of {self._name}.")
+            error.add_note(f"{IN_ENVIRONMENT}{where}.")
             raise
         return observation, reward, terminated, truncated, info
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsac.envs.watch import is_fault
 from jaxsac.runner import checkpoint, loop
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.driver import Driver
@@ -95,6 +96,7 @@ def load(
 
     Raises:
       BundleError: it is missing, damaged or of another run.
+      Exception: what an environment raises on its way back to where it was.
     """
     read = functools.partial(checkpoint.load, directory, step)
     manifest = checkpoint.verify(directory, step)
@@ -154,6 +156,8 @@ def load(
         written_under = dict(manifest["versions"])
         astray = driver.restore(step, restored, arrays, environments)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        if is_fault(error):  # nothing is wrong with the checkpoint
+            raise
         where = checkpoint.folder(directory, step)
         raise BundleError(f"{where} is not of this run: {error!r}.") from error
     return run, astray, written_under

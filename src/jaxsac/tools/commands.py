@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jaxsac.envs.watch import is_fault
 from jaxsac.runner import sweep
 from jaxsac.runner import train as runner
 from jaxsac.runner.bundle import BundleError
@@ -182,7 +183,7 @@ def run(arguments: list[str]) -> int:
         keep_compiled_programs()
         return command.run()
     except REFUSALS as error:
-        if hasattr(error, "__notes__"):  # a fault in an environment's own code: show where
+        if is_fault(error):  # its traceback is for whoever wrote the environment
             raise
         print(f"jaxsac: {error}", file=sys.stderr)
         return 1
