@@ -1,4 +1,4 @@
-"""Observations on a common scale: less their running mean, over their running deviation."""
+"""Running standardization of observations: (x − mean) / standard deviation of those so far."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIMIT = 10.0
 
 
 class Moments(struct.PyTreeNode):
-    """Of one array of an observation, feature by feature."""
+    """Running moments of one array of an observation, feature by feature."""
 
     count: jax.Array
     """Observations so far, int32 scalar."""
@@ -50,9 +50,10 @@ def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Nor
       observations: with one leading axis (N, ...).
       mask: bool (N,); the others are not counted, whatever is in them.
     """
+    if not normalizer:
+        return normalizer
     floats = [x for x in jax.tree.leaves(observations) if _is_float(x)]
-    # Without moments there is nothing to add to: the rest of the arrays are left out.
-    return tuple(_merge(old, x, mask) for old, x in zip(normalizer, floats, strict=False))
+    return tuple(_merge(old, x, mask) for old, x in zip(normalizer, floats, strict=True))
 
 
 def apply(normalizer: Normalizer, observation: PyTree) -> PyTree:
@@ -65,9 +66,11 @@ def apply(normalizer: Normalizer, observation: PyTree) -> PyTree:
     Returns:
       The same structure, shapes and dtypes.
     """
+    if not normalizer:
+        return observation
     leaves, structure = jax.tree.flatten(observation)
     floats = [number for number, x in enumerate(leaves) if _is_float(x)]
-    for number, moments in zip(floats, normalizer, strict=False):
+    for number, moments in zip(floats, normalizer, strict=True):
         leaves[number] = _scale(moments, leaves[number])
     return jax.tree.unflatten(structure, leaves)
 
