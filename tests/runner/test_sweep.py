@@ -17,7 +17,7 @@ def test_a_grid_is_one_group_for_each_static_value():
     base = small_run(seeds=3)
     settings = ("actor_lr=1e-4,1e-3", "hidden_sizes=8,8x4", "target-entropy=-1,-2,-3")
     first, second = sweep.plan(base, settings)
-    assert [first.name, second.name] == ["hidden_sizes=_8__", "hidden_sizes=_8__4_"]
+    assert [first.name, second.name] == ["hidden_sizes=8", "hidden_sizes=8x4"]
     assert first.config.agent.hidden_sizes == (8,)
     assert second.config.agent.hidden_sizes == (8, 4)
     for group in (first, second):

@@ -32,7 +32,8 @@ class RunConfig:
     """A training run. Counts of transitions are per seed."""
 
     env: str
-    """Gymnasium id, or module:EnvId for one that your own module registers."""
+    """Gymnasium id; module:EnvId for one that your own module registers; or family:Name for an
+    environment in JAX, the family being jaxsac, mjx, brax, playground or gymnax."""
     seeds: int = 1
     """Number of independent seeds trained together."""
     seed: int = 0
@@ -49,8 +50,8 @@ class RunConfig:
     """Transitions with one policy, per seed, after which the updates due are done together. More
     than 1 saves time between updates, at the price of older policies; `utd` stays as it is."""
     normalize_observations: bool = False
-    """Show the agent each feature less its running mean and over its running deviation, within
-    ±10; whole numbers, such as pixels, as they are."""
+    """Standardize observations by their running mean and standard deviation, clipped to ±10;
+    integers, such as pixels, are left as they are."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000

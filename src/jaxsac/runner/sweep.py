@@ -28,7 +28,7 @@ RUN = (
     "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "batch_size",
     "replay_capacity",
 )  # fmt: skip
-LAST = 0.2
+SCORE_WINDOW = 0.2
 """Share of a run's steps over which its score is taken."""
 
 Point = dict[str, Any]
@@ -41,11 +41,11 @@ class Range(NamedTuple):
     low: float
     high: float
 
-    def draw(self, chance: np.random.Generator) -> float:
+    def draw(self, rng: np.random.Generator) -> float:
         """One number, uniform or log-uniform."""
         if self.low > 0:
-            return float(np.exp(chance.uniform(math.log(self.low), math.log(self.high))))
-        return float(chance.uniform(self.low, self.high))
+            return float(np.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+        return float(rng.uniform(self.low, self.high))
 
 
 class Group(NamedTuple):
@@ -80,7 +80,7 @@ def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None)
         raise ValueError(f"a setting is given twice in {list(settings)}.")
     groups: dict[str, list[Point]] = {}
     for point in _points(choices, samples):
-        static = [f"{name}={point[name]}" for name in point if name not in HYPERPARAMETERS]
+        static = [f"{name}={_text(point[name])}" for name in point if name not in HYPERPARAMETERS]
         groups.setdefault(" ".join(static) or "all", []).append(point)
     firsts = itertools.accumulate(map(len, groups.values()), initial=0)
     return [
@@ -135,7 +135,7 @@ def scores(table: list[dict[str, Any]], column: str) -> dict[int, np.ndarray]:
       table: from `rows`.
       column: "eval_return", or "train_return" of a sweep without evaluation.
     """
-    start = (1 - LAST) * max(row["step"] for row in table)
+    start = (1 - SCORE_WINDOW) * max(row["step"] for row in table)
     late = [row for row in table if row["step"] > start and row[column] is not None]
     found: dict[int, np.ndarray] = {}
     for point in sorted({row["point"] for row in late}):
@@ -199,6 +199,11 @@ def _value(base: RunConfig, name: str, text: str) -> Any:
     return type(default)(text)
 
 
+def _text(value: Any) -> str:
+    """The inverse of `_value` for what is static."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def _points(choices: dict[str, list[Any] | Range], samples: int | None) -> list[Point]:
     if samples is None:
         ranges = [name for name, values in choices.items() if isinstance(values, Range)]
@@ -208,12 +213,12 @@ def _points(choices: dict[str, list[Any] | Range], samples: int | None) -> list[
         return [dict(zip(choices, values, strict=True)) for values in grid]
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}.")
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
 
     def draw(values: list[Any] | Range) -> Any:
         if isinstance(values, Range):
-            return values.draw(chance)
-        return values[chance.integers(len(values))]
+            return values.draw(rng)
+        return values[rng.integers(len(values))]
 
     return [{name: draw(values) for name, values in choices.items()} for _ in range(samples)]
 

@@ -46,7 +46,7 @@ class Train:
 
     config: RunConfig
     preset: presets.Name | None = None
-    """Defaults of another library instead of jaxsac's; options given beside it count."""
+    """Defaults of another library instead of jaxsac's; explicit options override it."""
     run_dir: Path | None = None
     """Run directory to write; runs/<env> by default."""
     only_seed: int | None = None
@@ -78,11 +78,11 @@ class Sweep:
 
     config: RunConfig
     set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A setting to sweep over: name=value,value for a grid, name=low:high to draw from. Again for
-    each setting. Hyperparameters train together in one program, all else one after the other. None:
-    the seeds alone."""
+    """A setting to sweep over, once for each: name=value,value for a grid, with network sizes as
+    hidden_sizes=64x64,256x256; or name=low:high to draw from. Hyperparameters train together in one
+    program, values of anything else one after the other. None: the seeds alone."""
     preset: presets.Name | None = None
-    """Defaults of another library instead of jaxsac's; options given beside it count."""
+    """Defaults of another library instead of jaxsac's; explicit options override it."""
     samples: int | None = None
     """Points to draw at random; the whole grid by default."""
     run_dir: Path | None = None
