@@ -1,21 +1,61 @@
-"""The README's example runs as it stands, and learns."""
+"""The README's examples run as they stand, and what they show is so."""
 
 import re
 from pathlib import Path
 
+import gymnasium
+import jax
+import numpy as np
+import pytest
+
+from jaxsac.runner import train
+from run_examples import Listener, small_run
+
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_the_example_of_the_readme_learns_without_gymnasium():
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert "gymnasium" not in example
-    names: dict = {}
+@pytest.fixture(scope="module")
+def examples():
+    loop, saved, networks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    return {"loop": loop, "saved": saved, "networks": networks}
+
+
+def run(example, names=None):
+    names = {} if names is None else names
     exec(compile(example, "README.md", "exec"), names)
-    rewards, act, state, jnp = (names[n] for n in ("rewards", "jaxsac", "state", "jnp"))
-    act = act.act
+    return names
+
+
+@pytest.fixture(scope="module")
+def names(examples):
+    return run(examples["loop"])
+
+
+def test_the_loop_of_ones_own_learns_without_gymnasium(examples, names):
+    assert "gymnasium" not in examples["loop"]
+    rewards, jaxsac, state, jnp = (names[n] for n in ("rewards", "jaxsac", "state", "jnp"))
     assert rewards[-500:].mean() > -0.2 > rewards[:200].mean()
-    assert act(state, jnp.array([2.0]))[0] < -0.8
-    assert act(state, jnp.array([-2.0]))[0] > 0.8
+    assert jaxsac.act(state, jnp.array([2.0]))[0] < -0.8
+    assert jaxsac.act(state, jnp.array([-2.0]))[0] > 0.8
+
+
+def test_a_policy_that_the_trainer_saved_acts(examples, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = small_run(env="HalfCheetah-v4", steps=25, normalize_observations=True)
+    train.train(config, tmp_path / "runs" / "HalfCheetah-v4", Listener())
+    names = run(examples["saved"])
+    env = gymnasium.make("HalfCheetah-v4")
+    assert env.observation_space.contains(names["observation"])
+    assert np.isfinite(names["reward"])
+
+
+def test_networks_of_ones_own_are_learned_with(examples, names):
+    jaxsac, state = (run(examples["networks"], dict(names))[n] for n in ("jaxsac", "state"))
+    x = jax.numpy.ones((5, 1))
+    batch = jaxsac.Transition(x, x, x[:, 0], x[:, 0], x)
+    after, _ = jaxsac.update(state, batch, jax.random.key(0))
+    assert int(after.step) == 1
+    assert jaxsac.q_values(after, x, x).shape == (2, 5)
 
 
 def test_the_readme_shows_the_two_commands():
