@@ -1,6 +1,6 @@
 """What the score term does during training: `python study.py --env Pendulum-v1 --steps 20000`.
 
-Trains each variant (a run that was stopped goes on), measures the gradient of the agents that it
+Trains each variant (a run that was stopped resumes), measures the gradient of the agents that it
 kept, writes `results/<env>/<variant>/<first seed>/` and draws the figures of all that is there;
 `figures.py` draws them again.
 """

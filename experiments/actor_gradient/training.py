@@ -50,7 +50,7 @@ class Study:
     """Which estimators to train: total, path, samples4, score; the others are measured at states
     that total visited."""
     runs: Path = Path("runs/actor_gradient")
-    """Where the run directories lie; a run that was stopped goes on."""
+    """Where the run directories lie; a run that was stopped resumes."""
 
     def __post_init__(self) -> None:
         if not set(self.variants) <= set(VARIANTS):
@@ -89,7 +89,7 @@ class Study:
         return Path(env) / variant / f"seed-{self.seed:04d}"
 
     def train(self, variant: str) -> None:
-        """Trains a variant, or goes on where it was; SIGINT and SIGTERM end the program."""
+        """Trains a variant, or resumes where it was; SIGINT and SIGTERM end the program."""
         directory, config = self.directory(variant), self.config(variant)
         with _KeepAgents(config, directory, self.times) as display:
             display.message(f"{self.env}: {variant}, in {directory}")
@@ -102,7 +102,7 @@ class _KeepAgents(Display):
     """A display that copies the agents of some checkpoints to `agents/<step>/` of the run.
 
     It is told of a step before the checkpoint of that step is written, so it copies at the next
-    one; a run that goes on starts with the copy that a kill may have prevented.
+    one; a run that resumes starts with the copy that a kill may have prevented.
     """
 
     def __init__(self, config: RunConfig, directory: Path, times: list[int]) -> None:

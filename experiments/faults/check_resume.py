@@ -1,4 +1,4 @@
-"""Kills a run at random moments, lets it go on, and compares it with one that was left alone.
+"""Kills a run at random moments, resumes it, and compares it with one that was left alone.
 
 `python check_resume.py --env Hopper-v5 --kills 5`, or `make check-resume ENV=Hopper-v5`.
 """

@@ -1,6 +1,6 @@
 """Damages the newest checkpoint of a run in many ways, and sees what the run makes of it.
 
-Whatever is done to it, the run has to name the checkpoint and go on from the one before.
+Whatever is done to it, the run has to name the checkpoint and resume from the one before.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONFIG = RunConfig(
 
 
 class _StopError(Exception):
-    """Thrown as soon as a run has said from where it goes on."""
+    """Thrown as soon as a run has said from where it resumes."""
 
 
 class _Observer:
@@ -148,8 +148,8 @@ def run(cases: int, seed: int = 0) -> dict[str, Counter[str]]:
             with contextlib.suppress(_StopError):
                 train(CONFIG, damaged, observer)
             named = any(str(folder) in text and "before it" in text for text in observer.said)
-            went_on = any(f"goes on at step {before}:" in text for text in observer.said)
-            seen[damage.__name__]["refused" if named and went_on else "accepted"] += 1
+            resumed = any(f"resumes at step {before}:" in text for text in observer.said)
+            seen[damage.__name__]["refused" if named and resumed else "accepted"] += 1
             _remove(damaged)
     return seen
 

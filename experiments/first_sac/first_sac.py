@@ -1,6 +1,6 @@
 """SAC as first published beside today's: `python first_sac.py --env Pendulum-v1 --steps 20000`.
 
-Trains every variant, one after the other (a run that was stopped goes on), writes the evaluations
+Trains every variant, one after the other (a run that was stopped resumes), writes the evaluations
 to `results/<env>/` and draws them.
 """
 
@@ -105,7 +105,7 @@ def scaled(env: str) -> str:
 
 
 def train(study: Study) -> None:
-    """Trains every variant, or goes on where it was; SIGINT and SIGTERM end the program."""
+    """Trains every variant, or resumes where it was; SIGINT and SIGTERM end the program."""
     for variant in study.variants:
         directory, config = study.directory(variant), study.config(variant)
         with Display(config, Console()) as display:

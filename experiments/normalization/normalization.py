@@ -50,7 +50,7 @@ class Study:
     env: str = "Pendulum-v1"
     """Pendulum-v1, HalfCheetah-v4, Hopper-v4, or Units: Pendulum-v1 with its velocity times 100."""
     runs: Path = Path("runs/normalization")
-    """Where the run directories lie; a run that was stopped goes on."""
+    """Where the run directories lie; a run that was stopped resumes."""
     draw_only: bool = False
     """Draw what is stored, without training."""
 
@@ -92,7 +92,7 @@ def other_units() -> str:
 
 
 def train(study: Study) -> None:
-    """Trains, or goes on where it was; SIGINT and SIGTERM end the program."""
+    """Trains, or resumes where it was; SIGINT and SIGTERM end the program."""
     for variant in study.variants:
         directory, config = study.directory(variant), study.config(variant)
         with Display(config, Console()) as display:

@@ -13,7 +13,7 @@ from jaxsac.envs import device, families
 from jaxsac.envs.pendulum import Pendulum
 from jaxsac.runner import checkpoint, device_driver, device_loop, loop, metrics, saved, train
 from jaxsac.sac import agent as sac
-from run_examples import NET, Listener, small_run
+from run_examples import NET, Listener, agent_of, small_run
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
@@ -75,6 +75,8 @@ def test_rows_come_where_they_are_asked_for(config, straight, tmp_path):
     assert [row["step"] for row in rows] == [9, 15, 21, 30, 36, 42, 51, 57, 63, 72, 78, 84]
     assert [row["step"] for row in rows if row["eval_return"] is not None] == [30, 57, 84]
     assert all(row["utd"] == 1 for row in rows if row["utd"] is not None)
+    assert rows[-1]["updates"] == 63
+    assert agent_of(tmp_path / "straight", config).step.tolist() == [63, 63]
     # Three copies end an episode every 9 steps, that is every 27 transitions.
     assert sum(row["train_episodes"] for row in rows) == 9
     assert {row["train_length"] for row in rows} == {None, 9}
@@ -136,7 +138,7 @@ def test_steps_that_are_not_finite_are_counted_and_kept_out(config, tmp_path):
     assert rows[-1]["skipped"] == 0
     folder = tmp_path / "run" / "checkpoints"
     sizes = checkpoint.verify(folder, 300)["replay_sizes"]
-    assert sizes[0] == min(200, 299 - rows[-1]["discarded"])
+    assert sizes[0] == min(200, 300 - rows[-1]["discarded"])
 
 
 def test_an_unknown_name_of_ours_is_refused_with_those_that_there_are():

@@ -48,13 +48,15 @@ def test_a_chunk_does_what_its_steps_do_one_by_one():
     step = jax.jit(functools.partial(loop.learn_step, batch_size=BATCH_SIZE))
     env_step = jax.jit(jax.vmap(lambda e, a: device.step(ENV, e, a)))
     for number in range(20):
-        now = NUM_ENVS * number
-        work = SCHEDULE.work(max(0, now - NUM_ENVS), now)
-        learning, action = step(expected.learning, *expected.arrival, work)
-        envs, arrival, _ = env_step(expected.envs, action)
-        expected = device_loop.DeviceCarry(learning, envs, arrival)
+        before = NUM_ENVS * number
+        envs, arrival, _ = env_step(expected.envs, expected.action)
+        work = SCHEDULE.work(before, before + NUM_ENVS)
+        learning, action = step(expected.learning, *arrival, work)
+        expected = device_loop.DeviceCarry(learning, envs, action)
     carry, _ = learn(carry, 20)
-    assert carry.learning.agent.step.tolist() == [22, 22]
+    # Of 40 transitions 16 are warm-up, and nothing waits to be learned from.
+    assert carry.learning.agent.step.tolist() == [24, 24]
+    assert carry.learning.buffer.size.tolist() == [40, 40]
     assert_close(carry, expected, atol=1e-5)
 
 

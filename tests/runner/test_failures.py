@@ -107,7 +107,7 @@ def test_a_run_that_goes_on_after_a_failure_keeps_it(failed, tmp_path):
         (directory / "manifest.json").read_text().replace('"finished": true', '"finished": false')
     )
     assert train.train(config, tmp_path / "run", listener)
-    assert any("goes on at step 40" in text for text in listener.messages)
+    assert any("resumes at step 40" in text for text in listener.messages)
     assert not any("not finite" in text for text in listener.messages)
     for part in ("failure", "agent"):
         assert (tmp_path / "run" / "checkpoints" / "60" / f"{part}.safetensors").read_bytes() == (

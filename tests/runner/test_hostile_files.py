@@ -158,7 +158,7 @@ def test_any_bytes_as_metrics(tmp_path, content, with_columns):
 
 
 class Quiet:
-    """An observer that ends a run as soon as it has said from where it goes on."""
+    """An observer that ends a run as soon as it has said from where it resumes."""
 
     def message(self, text):
         pass

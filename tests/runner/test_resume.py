@@ -1,4 +1,4 @@
-"""A run that was stopped, or killed, and goes on is the run that was not."""
+"""A run that was stopped, or killed, and resumed is the run that was not."""
 
 import dataclasses
 import multiprocessing
@@ -76,7 +76,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
     messages = train_in_parts(config, tmp_path / "run", *ends)
     assert result_of(tmp_path / "run") == straight
     if ends:
-        assert any(f"goes on at step {ends[-1]}:" in text for text in messages)
+        assert any(f"resumes at step {ends[-1]}:" in text for text in messages)
         assert f"from step {ends[-1]}" in messages
 
 
@@ -105,7 +105,7 @@ def test_a_run_can_be_given_more_steps(config, tmp_path, env):
     assert train.train(config, tmp_path / "straight", Listener())
     fewer = dataclasses.replace(config, steps=56)
     assert train.train(fewer, tmp_path / "run", Listener())
-    assert any("goes on at step 56:" in text for text in train_in_parts(config, tmp_path / "run"))
+    assert any("resumes at step 56:" in text for text in train_in_parts(config, tmp_path / "run"))
     assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
     assert RunDirectory(tmp_path / "run").is_finished(config)
     with pytest.raises(RunDirectoryError, match=r"\(steps: 84 there, 56 asked for\)"):
@@ -142,7 +142,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(config, straig
     damaged.write_bytes(content)
     messages = train_in_parts(config, directory)
     assert any(str(damaged) in text and "damaged" in text for text in messages)
-    assert any("goes on at step 28:" in text for text in messages)
+    assert any("resumes at step 28:" in text for text in messages)
     assert result_of(directory) == straight
 
 
@@ -222,7 +222,7 @@ def test_an_environment_that_breaks_on_its_way_back_is_named_and_no_checkpoint_b
         with pytest.raises(ValueError, match=r"^the server is down") as raised:
             train.train(config, tmp_path, Listener())
     assert is_fault(raised.value)
-    assert any("goes on at step 35" in text for text in train_in_parts(config, tmp_path))
+    assert any("resumes at step 35" in text for text in train_in_parts(config, tmp_path))
 
 
 def _hold(directory, held):
@@ -317,5 +317,5 @@ def test_a_full_disk_leaves_the_checkpoint_before_it_and_a_remedy(never_killed, 
     process = start(directory, cache)
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
-    assert f"goes on at step {saved[-1]}" in printed
+    assert f"resumes at step {saved[-1]}" in printed
     assert result_of(directory) == expected

@@ -94,7 +94,7 @@ def test_a_member_learns_in_a_sweep_what_it_learns_alone(tmp_path):
     assert len(set(map(float, others))) == 8
 
 
-def test_the_command_leaves_a_tidy_table_and_a_picture_and_goes_on(tmp_path, capsys):
+def test_the_command_leaves_a_tidy_table_and_a_plot_and_resumes(tmp_path, capsys):
     command = [
         "sweep", "--env", "probe_environments:Drift-v0", "--seeds", "2", "--steps", "60",
         "--learning-starts", "20", "--batch-size", "8", "--replay-capacity", "200",

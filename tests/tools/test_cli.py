@@ -65,7 +65,7 @@ def test_every_flag_has_its_docstring_as_help(capsys):
         "Size of the critic ensemble; targets and the actor use the minimum over all of it.",
         "Entropy that α steers to, in nats, with actions in [-1, 1]; None means "
         "-target_entropy_scale·dim(A).",
-        "Defaults of another library instead of jaxsac's; options given beside it count.",
+        "Defaults of another library instead of jaxsac's; explicit options override it.",
         "Run directory to write; runs/<env> by default.",
     ):
         assert line in text, line
@@ -247,7 +247,7 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypa
 # What the commands do.
 
 
-def test_train_leaves_a_run_and_a_picture_and_says_where(tmp_path, capsys):
+def test_train_leaves_a_run_and_a_plot_and_says_where(tmp_path, capsys):
     directory = tmp_path / "run"
     assert commands.run(["train", *SMALL, "--run-dir", str(directory)]) == 0
     printed = capsys.readouterr().out

@@ -83,7 +83,7 @@ def test_a_killed_worker_is_replaced_and_the_table_is_that_of_this_process(
     printed = capsys.readouterr().out
     assert printed.count("launched again") == 1
     logs = [(directory / f"all.part-{k}-of-2.log").read_text() for k in (1, 2)]
-    assert sorted(log.count("goes on at step 40") for log in logs) == [0, 1]
+    assert sorted(log.count("resumes at step 40") for log in logs) == [0, 1]
     assert commands.run(command("KilledOnce", directory)) == 0
     assert capsys.readouterr().out.count("complete: nothing to do") == 2, "in the parts there are"
     assert table(directory) == expected
@@ -95,7 +95,7 @@ def test_a_job_at_the_end_of_its_time_saves_and_is_requeued(
     directory = tmp_path / "sweep"
     assert commands.run(command("AnnouncedOnce", directory, *ENGINES["slurm"])) == 0
     assert table(directory) == expected
-    assert "goes on at step 45" in (directory / "all.log").read_text(), "not one step is lost"
+    assert "resumes at step 45" in (directory / "all.log").read_text(), "not one step is lost"
     assert "launched again" not in capsys.readouterr().out, "submitit did"
 
 

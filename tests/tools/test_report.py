@@ -29,11 +29,11 @@ def drawn(monkeypatch):
     plt.close("all")
 
 
-def test_the_picture_is_a_png_without_a_screen(tmp_path):
+def test_the_plot_is_a_png_without_a_screen(tmp_path):
     rows = [(k, {"step": s, "eval_return": 2.0 * s + k}) for k in (0, 1) for s in (10, 20)]
-    picture = report.learning_curve(run_with(tmp_path, rows))
-    assert picture == tmp_path / "report" / "learning_curve.png"
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    plot = report.learning_curve(run_with(tmp_path, rows))
+    assert plot == tmp_path / "report" / "learning_curve.png"
+    assert plot.read_bytes().startswith(b"\x89PNG")
     assert matplotlib.get_backend().lower() == "agg"
     assert plt.get_fignums() == []
 
@@ -68,25 +68,25 @@ def test_axes_and_curves_are_named(tmp_path, drawn):
     ]
 
 
-def test_a_seed_without_returns_does_not_stop_the_picture(tmp_path):
+def test_a_seed_without_returns_does_not_stop_the_plot(tmp_path):
     rows = [(0, {"step": 10, "eval_return": 1.0}), (1, {"step": 10})]
     assert report.learning_curve(run_with(tmp_path, rows)) is not None
 
 
-def test_seeds_whose_returns_do_not_overlap_do_not_stop_the_picture(tmp_path):
+def test_seeds_whose_returns_do_not_overlap_do_not_stop_the_plot(tmp_path):
     rows = [(0, {"step": s, "train_return": 1.0}) for s in (10, 20)]
     rows += [(1, {"step": s, "train_return": 1.0}) for s in (30, 40)]
     assert report.learning_curve(run_with(tmp_path, rows)) is not None
 
 
 @pytest.mark.parametrize("rows", [[], [(0, {"step": 10, "alpha": 0.5})]])
-def test_without_a_return_there_is_no_picture(tmp_path, rows):
+def test_without_a_return_there_is_no_plot(tmp_path, rows):
     assert report.learning_curve(run_with(tmp_path, rows)) is None
     assert not (tmp_path / "report").exists()
     assert plt.get_fignums() == []
 
 
-def test_drawing_again_replaces_the_picture(tmp_path):
+def test_drawing_again_replaces_the_plot(tmp_path):
     run = run_with(tmp_path, [(0, {"step": 10, "eval_return": 1.0})])
     first = report.learning_curve(run).read_bytes()
     with MetricsWriter(run.metrics, ["seed-0000", "seed-0001"]) as writer:

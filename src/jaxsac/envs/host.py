@@ -196,7 +196,7 @@ class HostEnvs:
           The copies that arrived elsewhere than those of the snapshot, because their environment
           does not depend on its seed and actions alone. Their episode is over: they start anew.
         """
-        astray = []
+        restarted = []
         observation, returns, lengths = (
             jax.tree.map(np.copy, snapshot.arrays[name])
             for name in ("observation", "returns", "lengths")
@@ -208,7 +208,7 @@ class HostEnvs:
             exact = (episode_return, length) == (returns[i], lengths[i])
             if exact and _same_bits(self._cast(arrived), _row(observation, i)):
                 continue
-            astray.append(i)
+            restarted.append(i)
             trails[i] = Trail.next_episode(trail, env)
             start, _ = env.reset(options={})
             for rows, row in zip(
@@ -220,7 +220,7 @@ class HostEnvs:
         self._finite = _finite_rows(observation)
         self._resetting, self._cut = np.zeros(len(trails), bool), np.zeros(len(trails), bool)
         self._trails, self.discarded = trails, discarded
-        return astray
+        return restarted
 
     def close(self) -> None:
         """Closes the vector environment."""

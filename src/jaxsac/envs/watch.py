@@ -132,7 +132,7 @@ class Watchdog:
             time.sleep(0.5)
         text = (
             f"\njaxsac: {self._what} does not return (--env-timeout), and its native code cannot "
-            "be interrupted: ending the process. A run goes on from its last checkpoint.\n"
+            "be interrupted: ending the process. A run resumes from its last checkpoint.\n"
         )
         os.write(sys.stderr.fileno(), text.encode())
         os._exit(1)

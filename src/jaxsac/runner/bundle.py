@@ -71,7 +71,7 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
         if isinstance(error, OSError | SafetensorError):
             raise OSError(
                 f"cannot write {target}: {error}. What was saved before is untouched: free disk "
-                "space, or mend its permissions, and give the same command again."
+                "space, or fix its permissions, and give the same command again."
             ) from error
         raise
     _sync(target.parent)

@@ -24,7 +24,7 @@ POSITIVE = (
     "seeds", "steps", "num_envs", "update_every", "batch_size", "replay_capacity", "log_every",
 )  # fmt: skip
 WITHOUT_EFFECT = ("checkpoint_every", "env_timeout")
-"""Fields that change nothing in what a run learns: it may go on with other values."""
+"""Fields that change nothing in what a run learns: a run may resume with other values."""
 
 
 @dataclasses.dataclass(frozen=True)

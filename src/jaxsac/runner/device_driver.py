@@ -102,23 +102,23 @@ class DeviceDriver:
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode."""
-        envs, arrival = self._axis.take(jax.device_get((self._carry.envs, self._carry.arrival)))
-        return {"envs": envs, "arrival": arrival, "discarded": self._discarded}, {}
+        envs, action = self._axis.take(jax.device_get((self._carry.envs, self._carry.action)))
+        return {"envs": envs, "action": action, "discarded": self._discarded}, {}
 
     def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
         """Structs of the arrays of a snapshot."""
         del facts
         carry = jax.eval_shape(self._init, np.array(self._config.member_seeds))
         discarded = jax.ShapeDtypeStruct((self._config.population,), np.int64)
-        return {"envs": carry.envs, "arrival": carry.arrival, "discarded": discarded}
+        return {"envs": carry.envs, "action": carry.action, "discarded": discarded}
 
     def restore(
         self, step: int, learning: loop.Carry, arrays: PyTree, facts: dict[str, Any]
     ) -> int:
         """Goes to where a snapshot was taken."""
         del facts
-        envs, arrival = self._axis.place((arrays["envs"], arrays["arrival"]))
-        self._carry = device_loop.DeviceCarry(learning, envs, arrival)
+        envs, action = self._axis.place((arrays["envs"], arrays["action"]))
+        self._carry = device_loop.DeviceCarry(learning, envs, action)
         self.step, self._discarded = step, arrays["discarded"]
         self.whole = True
         return 0

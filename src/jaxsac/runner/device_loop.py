@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -30,8 +31,8 @@ class DeviceCarry(NamedTuple):
 
     learning: loop.Carry
     envs: device.Envs
-    arrival: Arrival
-    """Of the last step, not learned from yet."""
+    action: jax.Array
+    """To be taken next, (S, E, A)."""
 
 
 def init(
@@ -64,7 +65,10 @@ def init(
     def start(seed: jax.Array) -> tuple[device.Envs, Arrival]:
         return device.reset(env, stream_key(seed, TRAINING_STREAM), num_envs)
 
-    return DeviceCarry(learning, *jax.vmap(start)(seeds))
+    envs, arrival = jax.vmap(start)(seeds)
+    # No run is without a warm-up, so the first action is a uniform one.
+    learning, action = loop.next_action(learning, arrival.observation, uniform=True)
+    return DeviceCarry(learning, envs, action)
 
 
 def stream_key(seed: jax.Array, stream: int) -> jax.Array:
@@ -81,7 +85,7 @@ def learn_chunk(
     batch_size: int,
     over_seeds: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap,
 ) -> tuple[DeviceCarry, Finished]:
-    """`count` times `learn_step` and the environments' step.
+    """`count` times a step of the environments and `learn_step`.
 
     Args:
       carry: leading axis S.
@@ -100,10 +104,12 @@ def learn_chunk(
     ) -> tuple[DeviceCarry, Finished]:
         carry, finished = value
         work = jax.tree.map(lambda each: each[number], works)
-        learning, action = loop.learn_step(
-            carry.learning, *carry.arrival, work, batch_size=batch_size, over_seeds=over_seeds
+        envs, arrival, ended = jax.vmap(functools.partial(device.step, env))(
+            carry.envs, carry.action
         )
-        envs, arrival, ended = jax.vmap(lambda e, a: device.step(env, e, a))(carry.envs, action)
+        learning, action = loop.learn_step(
+            carry.learning, *arrival, work, batch_size=batch_size, over_seeds=over_seeds
+        )
         now = Finished(
             ended.mask,
             jnp.where(ended.mask, ended.episode_return, 0),
@@ -111,18 +117,18 @@ def learn_chunk(
             ~arrival.valid,
         )
         finished = jax.tree.map(lambda total, each: total + each.sum(axis=1), finished, now)
-        return DeviceCarry(learning, envs, arrival), finished
+        return DeviceCarry(learning, envs, action), finished
 
-    num_seeds = len(carry.arrival.valid)
+    num_seeds = len(carry.action)
     none = jnp.zeros(num_seeds, jnp.int32)
     nothing = Finished(none, none.astype(carry.envs.episode_return.dtype), none, none)
     return jax.lax.fori_loop(0, count, one_step, (carry, nothing))
 
 
 def works(schedule: loop.Schedule, step: int, count: int, num_envs: int) -> loop.Work:
-    """The work of `count` steps from the one that follows transition number `step` on, (T,)."""
-    steps = range(step, step + count * num_envs, num_envs)
-    each = [schedule.work(max(0, s - num_envs), s) for s in steps]
+    """The work of `count` steps after transition number `step`, (T,)."""
+    befores = range(step, step + count * num_envs, num_envs)
+    each = [schedule.work(before, before + num_envs) for before in befores]
     return loop.Work(
         jnp.array([w.num_updates for w in each], jnp.int32),
         jnp.array([w.uniform for w in each], bool),

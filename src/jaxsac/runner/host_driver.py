@@ -121,10 +121,10 @@ class HostDriver:
             Trail(int(trail["seed"]), trail["generator"], list(rows))
             for trail, rows in zip(facts["trails"], pieces, strict=True)
         ]
-        astray = self._envs.restore(host.Snapshot(trails, arrays), discarded)
+        restarted = self._envs.restore(host.Snapshot(trails, arrays), discarded)
         self.step, self.learning, self._next_action = step, learning, self._axis.pad(next_action)
         self.whole = True
-        return len(astray)
+        return len(restarted)
 
     def close(self) -> None:
         """Closes the environments."""

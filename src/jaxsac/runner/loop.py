@@ -177,13 +177,22 @@ def learn_step(
 
     learner = (carry.agent, carry.key, carry.metrics, carry.failure)
     agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
-    key, action_key = _split(key, 2)
-    policy_action = jax.vmap(act)(Policy(agent, normalizer), observation, action_key)
+    carry = Carry(agent, normalizer, buffer, key, metrics, failure)
+    return next_action(carry, observation, work.uniform)
+
+
+def next_action(carry: Carry, observation: PyTree, uniform: Any) -> tuple[Carry, jax.Array]:
+    """Draws the action (S, E, A) for each observation: by the policy, or uniformly.
+
+    Returns:
+      The carry with its key moved on, and the action.
+    """
+    key, action_key = _split(carry.key, 2)
+    policy_action = jax.vmap(act)(carry.policy, observation, action_key)
     uniform_action = jax.vmap(
         lambda k: jax.random.uniform(k, policy_action.shape[1:], policy_action.dtype, -1, 1)
     )(action_key)
-    action = jnp.where(work.uniform, uniform_action, policy_action)
-    return Carry(agent, normalizer, buffer, key, metrics, failure), action
+    return carry._replace(key=key), jnp.where(uniform, uniform_action, policy_action)
 
 
 def _sample(buffer: Buffer, normalizer: Normalizer, key: jax.Array, batch_size: int) -> Transition:

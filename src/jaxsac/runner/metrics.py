@@ -54,7 +54,7 @@ class MetricsWriter:
         Args:
           directory: the run's `metrics` folder; created if need be.
           members: their names.
-          lengths: by member, what `lengths` returned where the run goes on; nothing is kept by
+          lengths: by member, what `lengths` returned where the run resumes; nothing is kept by
             default.
         """
         lengths = [0] * len(members) if lengths is None else lengths

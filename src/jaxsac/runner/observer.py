@@ -31,7 +31,7 @@ class Observer(Protocol):
         """Says something once."""
 
     def started(self, step: int, seconds: float) -> None:
-        """Is told where training starts: at 0, or where it goes on."""
+        """Is told where training starts: at 0, or where it resumes."""
 
     def stepped(self, step: int) -> None:
         """Is told the transitions per seed so far, a few times a second."""

@@ -20,7 +20,7 @@ from jaxsac.runner.sweep import Group
 def plan(directory: Path, groups: list[Group], workers: int) -> list[Group]:
     """The parts of all groups, for every worker one of each group.
 
-    A directory keeps the parts that it was begun with, so that a sweep goes on in them with any
+    A directory keeps the parts that it was begun with, so that a sweep resumes in them with any
     other number of workers.
 
     Args:

@@ -76,7 +76,7 @@ class RunDirectory:
             lock.flush()
             yield
 
-    def prolong(self, config: RunConfig) -> None:
+    def extend(self, config: RunConfig) -> None:
         """Writes down that the run is to have more steps than it was begun with."""
         content = self._read()
         if config.steps > content["config"]["steps"]:

@@ -154,13 +154,13 @@ def load(
         if not len(run.train_returns) == len(run.eval_returns) == len(members):
             raise ValueError("it has returns of other members")
         written_under = dict(manifest["versions"])
-        astray = driver.restore(step, restored, arrays, environments)
+        restarted = driver.restore(step, restored, arrays, environments)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         if is_fault(error):  # nothing is wrong with the checkpoint
             raise
         where = checkpoint.folder(directory, step)
         raise BundleError(f"{where} is not of this run: {error!r}.") from error
-    return run, astray, written_under
+    return run, restarted, written_under
 
 
 def load_policy(directory: Path, step: int, carry: loop.Carry) -> loop.Policy:

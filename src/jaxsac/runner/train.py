@@ -27,9 +27,9 @@ from jaxsac.sac.checks import check_hyperparameters
 
 
 def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
-    """Trains a population of independent members, or goes on with a run that was stopped.
+    """Trains a population of independent members, or resumes a run that was stopped.
 
-    A run that is stopped, by a signal or by a kill, and goes on ends as it would have ended
+    A run that is stopped, by a signal or by a kill, and resumed ends as it would have ended
     without, bit for bit on a CPU; so does one that is asked for more steps than it was begun with.
     SIGINT (Ctrl-C) and SIGTERM end the run after the current step, with everything saved; a second
     one ends it at once.
@@ -62,10 +62,10 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     observer.message(memory.plan(axis, structs).describe())
     new = run.create(config)
     with run.locked():
-        run.prolong(config)
+        run.extend(config)
         training = _Training(config, run, driver, axis, observer)
         if not new:
-            training.go_on()
+            training.resume()
         complete = training.run()
         if complete:
             run.finish()
@@ -104,7 +104,7 @@ class _Training:
         self.eval_returns: list[float | None] = [None] * config.population
         self.metrics_lengths = [0] * config.population
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Takes up the newest checkpoint that can be used, and says so in words.
 
         Raises:
@@ -172,8 +172,8 @@ class _Training:
         except Exception as error:
             if self.driver.whole:
                 error.add_note(
-                    f"All until then, {step:,} transitions per seed, is saved: mend the "
-                    "environment, and the same command goes on there."
+                    f"All until then, {step:,} transitions per seed, is saved: fix the "
+                    "environment, and the same command resumes there."
                 )
             raise
         if step < config.learning_starts <= self.driver.step:
@@ -289,7 +289,7 @@ class _Training:
 
     def _restore(self, step: int) -> None:
         config, driver = self.config, self.driver
-        run, astray, written_under = snapshot.load(
+        run, restarted, written_under = snapshot.load(
             self.directory.checkpoints, step, config.member_names, driver,
             learning_structs(config, driver.observation, driver.action), self.axis,
         )  # fmt: skip
@@ -299,14 +299,14 @@ class _Training:
         self.metrics_lengths = run.metrics_lengths
         held = np.asarray(driver.learning.buffer.size)
         self.observer.message(
-            f"{self.directory.path} goes on at step {step:,}: learners, replay of "
+            f"{self.directory.path} resumes at step {step:,}: learners, replay of "
             f"{held.min():,} transitions per seed, environments in mid-episode, metrics."
         )
-        if astray:
+        if restarted:
             self.observer.message(
-                f"{astray} of {config.population * config.num_envs} environments do not depend on "
-                "their seed and actions alone: their episodes start anew, and the run is not the "
-                "one that it would have been."
+                f"{restarted} of {config.population * config.num_envs} environments do not depend "
+                "on their seed and actions alone: their episodes start anew, and the run is not "
+                "the one that it would have been."
             )
         changed = [
             f"{name} {written_under.get(name)} -> {now}"

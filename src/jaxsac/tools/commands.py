@@ -61,14 +61,14 @@ class Train:
             directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
         with Display(config) as display:
             complete = runner.train(config, directory, display)
-        picture = report.learning_curve(RunDirectory(directory))
+        plot = report.learning_curve(RunDirectory(directory))
         if not complete:
             print(
                 f"jaxsac: stopped; policies and metrics so far are in {directory}.",
                 file=sys.stderr,
             )
             return 130
-        print(f"run: {directory}" + (f"\nlearning curve: {picture}" if picture else ""))
+        print(f"run: {directory}" + (f"\nlearning curve: {plot}" if plot else ""))
         return 0
 
 
@@ -95,7 +95,7 @@ class Sweep:
         directory = self.run_dir or default_directory(f"sweep-{self.config.env}")
         trained = self.placement.train(groups, directory, Console())
         if not trained.complete:
-            print(f"jaxsac: stopped; the same command goes on in {directory}.", file=sys.stderr)
+            print(f"jaxsac: stopped; the same command resumes in {directory}.", file=sys.stderr)
             return 130
         if trained.leader:
             self._report(groups, trained.parts, directory)
@@ -106,7 +106,7 @@ class Sweep:
         rows = sweep.rows(directory, parts)
         scores = sweep.scores(rows, column)
         sweep.write_table(directory / "sweep.csv", rows)
-        sweep_report.picture(directory / "sweep.png", groups, rows, scores, column)
+        sweep_report.plot(directory / "sweep.png", groups, rows, scores, column)
         Console().print(sweep_report.table(groups, scores))
         print(f"table: {directory / 'sweep.csv'}\npicture: {directory / 'sweep.png'}")
 

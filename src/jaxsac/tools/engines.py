@@ -15,7 +15,7 @@ from jaxsac.tools.launch import LaunchError, Outcome, train_part
 
 TIMEOUT_MINUTES = 24 * 60
 REQUEUES = 1_000_000
-"""After time-outs: a job goes on as often as need be."""
+"""After time-outs: a job is requeued as often as need be."""
 
 
 class RayEngine:

@@ -1,6 +1,6 @@
 """Parts of a sweep on an engine that runs workers: started, watched, and started again when lost.
 
-A worker calls `train`, which goes on where it was, so that starting one again is all the recovery
+A worker calls `train`, which resumes where it was, so that starting one again is all the recovery
 there is.
 """
 
@@ -101,7 +101,7 @@ def launch(
 ) -> bool:
     """Trains all parts, so many at a time as there are workers.
 
-    A part whose worker is lost is launched again, and goes on from its last checkpoint.
+    A part whose worker is lost is launched again, and resumes from its last checkpoint.
 
     Args:
       parts: those that are complete already are left alone.

@@ -38,15 +38,15 @@ class Placement:
     this process and others that were started by the same command, as on a TPU pod. Workers share
     the file system."""
     workers: int | None = None
-    """How many parts to train at a time, 1 by default. With jax: the number of processes, found out
+    """How many parts to train at a time, 1 by default. With jax: the number of processes, detected
     where it is not given."""
     launcher_option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """name=value for the engine, again for each: of ray.remote (num_cpus, num_gpus), or of submitit
     (timeout_min, gpus_per_node, slurm_partition; cluster=local for jobs without Slurm)."""
     coordinator: str | None = None
-    """host:port of process 0, with jax; found out by default."""
+    """host:port of process 0, with jax; detected by default."""
     process_id: int | None = None
-    """Number of this process, with jax; found out by default."""
+    """Number of this process, with jax; detected by default."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:

@@ -27,20 +27,20 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
     Args:
       coordinator: host:port of process 0.
       processes: how many there are.
-      process_id: which one this is. All are found out where none is given, on a TPU pod or under
+      process_id: which one this is. All are detected where none is given, on a TPU pod or under
         Slurm for instance.
 
     Returns:
       The number of this process, and how many there are.
 
     Raises:
-      ValueError: nothing was given, and nothing can be found out.
+      ValueError: nothing was given, and nothing can be detected.
     """
     try:
         jax.distributed.initialize(coordinator, processes, process_id)
     except ValueError as error:
         raise ValueError(
-            "the processes of --launcher jax cannot be found out here: give --coordinator "
+            "the processes of --launcher jax cannot be detected here: give --coordinator "
             f"host:port, --workers and --process-id ({error})."
         ) from error
     found = jax.process_index(), jax.process_count()

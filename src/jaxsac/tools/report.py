@@ -1,4 +1,4 @@
-"""The picture of a run: return against steps, every seed and their mean."""
+"""The plot of a run: return against steps, every seed and their mean."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def learning_curve(run: RunDirectory) -> Path | None:
     of the training episodes (the sampled policy) where they were measured.
 
     Returns:
-      The picture, or None when the metrics hold no return yet.
+      The plot, or None when the metrics hold no return yet.
     """
     config = run.config()
     rows = [metrics.read(metrics.path(run.metrics, member)) for member in config.member_names]

@@ -1,4 +1,4 @@
-"""What a sweep found: its table, and its picture."""
+"""What a sweep found: its table, and its plot."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def table(groups: list[Group], scores: dict[int, np.ndarray]) -> Table:
     return shown
 
 
-def picture(
+def plot(
     file: Path, groups: list[Group], rows: list[dict[str, Any]], scores: dict[int, np.ndarray],
     column: str,
 ) -> None:  # fmt: skip
