@@ -222,6 +222,15 @@ for version in (4, 5):
     assert "settotalmass" not in result.stderr
 
 
+@pytest.mark.parametrize("mode", MODES, ids=[mode.name for mode in MODES])
+def test_a_vector_environment_may_write_every_observation_into_one_array(mode):
+    envs = host.HostEnvs(SyncVectorEnv([pendulum], copy=False, autoreset_mode=mode), 1)
+    envs.reset([0])
+    for _ in range(3):
+        (transition, _, _), _ = envs.step(np.ones((1, 1, 1), np.float32))
+        assert (transition.observation != transition.next_observation).any()
+
+
 # What is not finite.
 
 

@@ -2,7 +2,7 @@ import gymnasium
 import jax
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import probe_environments  # noqa: F401  (registers)
 from assertions import assert_identical
@@ -100,6 +100,55 @@ def test_an_environment_that_its_seed_does_not_decide_starts_anew_and_is_reporte
     assert first.tolist() == [Unseeded.resets - 2, Unseeded.resets]
     np.testing.assert_allclose(arrival.observation[0, :, 0], first + actions[0, 0, :, 0], rtol=1e-6)
     assert others.discarded.tolist() == [3]
+
+
+class OfAnyLength(Unseeded):
+    """Its episodes end after a number of steps that no seed decides, and then refuse any more."""
+
+    lengths = iter((9, 3))
+
+    def reset(self, *, seed=None, options=None):
+        self.left = next(self.lengths)
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        if not self.left:
+            raise RuntimeError("a step past the end")
+        self.left -= 1
+        observation, reward, _, truncated, info = super().step(action)
+        return observation, reward, not self.left, truncated, info
+
+
+def test_an_episode_that_turns_out_shorter_is_not_stepped_past_its_end():
+    OfAnyLength.lengths = iter((9, 3, 9))
+    envs, others = (
+        host.HostEnvs(SyncVectorEnv([OfAnyLength], autoreset_mode=AutoresetMode.DISABLED), 1)
+        for _ in range(2)
+    )
+    envs.reset([0])
+    for action in actions_of(envs, 6):
+        envs.step(action)
+    assert others.restore(envs.snapshot(), envs.discarded) == [0]
+
+
+class OldGenerator(Unseeded):
+    """Draws its starts from a generator whose state is not public."""
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            self.np_random = np.random.RandomState(seed)
+        self.position = float(self.np_random.uniform(-1, 1))
+        return np.array([self.position, 0.0]), {}
+
+
+def test_a_generator_that_cannot_be_saved_costs_an_episode_on_the_way_back_and_nothing_else():
+    gymnasium.register("test_trail/Old-v0", OldGenerator, max_episode_steps=4)
+    envs, others = pair("test_trail/Old-v0"), pair("test_trail/Old-v0")
+    actions = actions_of(envs, 6)
+    envs.reset([1, 2])
+    for action in actions:
+        envs.step(action)
+    assert others.restore(envs.snapshot(), envs.discarded) == [0, 1]
 
 
 def test_copies_that_reset_themselves_cannot_be_saved():

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections import OrderedDict
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from jaxsac.envs import host
 from jaxsac.envs.make import make
@@ -71,6 +72,7 @@ def test_an_observation_that_does_not_fit_its_space_is_refused(space, observatio
         (spaces.Box(-1, 1, (3,), np.float64), np.zeros(3, np.float32)),
         (IMAGE, np.zeros((2, 2), np.uint8)),
         (DICT, {"a": np.zeros(2, np.float32)}),
+        (DICT, OrderedDict(a=np.zeros(2, np.float32))),
     ],
 )
 def test_an_observation_that_fits_passes(space, observation):
@@ -83,6 +85,26 @@ def test_a_first_observation_is_looked_at_too():
     with pytest.raises(ValueError, match="shape") as raised:
         env.reset()
     assert raised.value.__notes__ == ["In the environment: a reset of Odd, seed 3."]
+
+
+def test_every_reset_of_an_environment_is_without_options():
+    seen = []
+
+    class Options(Odd):
+        def reset(self, *, seed=None, options=None):
+            seen.append(options)
+            return super().reset(seed=seed)
+
+        def step(self, action):
+            observation, reward, *_ = super().step(action)
+            return observation, reward, True, False, {}
+
+    copies = [lambda: Watched(Options(), "Options")]
+    envs = host.HostEnvs(SyncVectorEnv(copies, autoreset_mode=AutoresetMode.DISABLED), 1)
+    envs.reset([0])
+    for _ in range(3):
+        envs.step(np.zeros((1, 1, 1), np.float32))
+    assert seen == [None] * 4
 
 
 def test_a_reward_that_is_no_number_is_refused():

@@ -210,7 +210,7 @@ class HostEnvs:
                 continue
             restarted.append(i)
             trails[i] = Trail.next_episode(trail, env)
-            start, _ = env.reset(options={})
+            start, _ = env.reset()
             for rows, row in zip(
                 *map(jax.tree.leaves, (observation, self._cast(start))), strict=True
             ):
@@ -254,7 +254,8 @@ class HostEnvs:
 
     def _cast(self, observation: PyTree) -> PyTree:
         return jax.tree.map(
-            lambda struct, rows: np.asarray(rows, struct.dtype),
+            # A copy: a vector environment may write its next observation into the same array.
+            lambda struct, rows: np.array(rows, struct.dtype),
             self.observation_example,
             observation,
         )

@@ -30,7 +30,9 @@ class Trail:
     @classmethod
     def next_episode(cls, trail: Trail, env: gymnasium.Env) -> Trail:
         """The trail of the episode that the next reset of `env` starts."""
-        return cls(trail.seed, _as_json(env.unwrapped.np_random.bit_generator.state))
+        generator = getattr(env.unwrapped.np_random, "bit_generator", None)
+        # Another kind of generator cannot be brought back, and `follow` then ends elsewhere.
+        return cls(trail.seed, _as_json(generator.state) if generator is not None else None)
 
     def copy(self) -> Trail:
         """A trail that does not grow with this one."""
@@ -48,16 +50,21 @@ def follow(
       actions: those of the trail, in the environment's own units.
 
     Returns:
-      The observation there, and the return and length of the episode so far.
+      The observation there, and the return and length of the episode so far. The length is shorter
+      than the trail where the episode ended before it, as it may if the environment does not depend
+      on its seed and actions alone.
     """
     observation, _ = env.reset(seed=trail.seed)
     if trail.generator is not None:
         env.unwrapped.np_random.bit_generator.state = trail.generator
-        observation, _ = env.reset(options={})
-    total, length = 0.0, 0
+        observation, _ = env.reset()
+    total, length, ended = 0.0, 0, False
     for action in actions:
-        observation, reward, *_ = env.step(action)
+        if ended:  # not the episode of the trail, and a step past its end may be refused
+            break
+        observation, reward, terminated, truncated, _ = env.step(action)
         total, length = total + float(np.float32(reward)), length + 1
+        ended = terminated or truncated
     return observation, total, length
 
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -62,7 +62,8 @@ class Watched(gymnasium.Wrapper):
         self._steps = 0
         try:
             with deadline(self._timeout, f"a reset of {self._name}"):
-                observation, info = self.env.reset(seed=seed, options=options)
+                # A vector environment makes {} of no options, which some environments tell apart.
+                observation, info = self.env.reset(seed=seed, options=options or None)
             self._check(observation)
         except Exception as error:
             error.add_note(f"{IN_ENVIRONMENT}a reset of {self._name}.")
@@ -90,6 +91,7 @@ class Watched(gymnasium.Wrapper):
         return observation, reward, terminated, truncated, info
 
     def _check(self, observation: PyTree) -> None:
+        observation = _plain(observation)
         if jax.tree.structure(observation) != self._structure:
             raise ValueError(
                 f"an observation is {jax.tree.structure(observation)}, but the environment's "
@@ -107,6 +109,15 @@ class Watched(gymnasium.Wrapper):
                     f"an observation has the dtype {dtype}, but the environment's "
                     f"observation_space says {expected.dtype}."
                 )
+
+
+def _plain(observation: PyTree) -> PyTree:
+    """With dicts and tuples for any mapping and sequence, as Gymnasium batches them."""
+    if isinstance(observation, Mapping):
+        return {name: _plain(part) for name, part in observation.items()}
+    if isinstance(observation, tuple | list):
+        return tuple(map(_plain, observation))
+    return observation
 
 
 class Watchdog:
