@@ -73,3 +73,12 @@ def test_before_anything_is_counted_and_without_moments_it_is_the_identity():
     for normalizer in ((), normalize.init(STREAM[0])):
         assert_identical(normalize.apply(normalizer, jnp.array(STREAM)), jnp.array(STREAM))
     assert normalize.update((), STREAM, np.ones(500, bool)) == ()
+
+
+def test_half_precision_observations_are_counted_in_single_precision():
+    x = jnp.full((70_000, 1), 2, jnp.float16) + jnp.tile(jnp.float16([-1, 1]), 35_000)[:, None]
+    normalizer = normalize.update(normalize.init(x[0]), x, jnp.ones(70_000, bool))
+    normalizer = normalize.update(normalizer, x, jnp.ones(70_000, bool))
+    scaled = normalize.apply(normalizer, x[:2])
+    assert scaled.dtype == jnp.float16
+    np.testing.assert_allclose(scaled, [[-1], [1]], rtol=1e-3)

@@ -169,7 +169,9 @@ def test_an_environment_of_the_users_own_module(tmp_path, monkeypatch):
     assert envs.reset([0, 1]).observation.shape == (1, 2, 2)
 
 
-@pytest.mark.parametrize("env_id", ["NoSuchRobot-v0", "Pendulum-v77", "probe_environments:No-v0"])
+@pytest.mark.parametrize(
+    "env_id", ["NoSuchRobot-v0", "Pendulum-v77", "probe_environments:No-v0", ""]
+)
 def test_an_unknown_id_is_refused_by_name(env_id):
     with pytest.raises(ValueError, match=f"unknown environment id '{env_id}'"):
         make(env_id, 1)

@@ -97,3 +97,10 @@ def test_reading_does_not_change_what_is_read():
 def test_custom_networks_have_no_manifest():
     with pytest.raises(ValueError, match="custom network"):
         small_run(agent=jaxsac.Config(actor=nn.Dense(2))).to_json()
+
+
+@pytest.mark.parametrize("first", [2**32 - 1, 5_000_000_000])
+def test_seeds_that_keys_would_not_tell_apart_are_refused(first):
+    assert small_run(seed=2**32 - 2, seeds=2).member_seeds == [2**32 - 2, 2**32 - 1]
+    with pytest.raises(ValueError, match=f"below 2\\^32.*{first}"):
+        small_run(seed=first, seeds=2)

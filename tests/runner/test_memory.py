@@ -30,6 +30,8 @@ def test_the_plan_is_what_is_allocated():
     assert (plan.transition_bytes, plan.capacity, plan.members) == (ROW, 50, 4)
     allocated = sum(leaf.nbytes for leaf in jax.tree.leaves(learning))
     assert plan.members * plan.member_bytes == allocated
+    # A checkpoint, and going back to it, hold one replay twice.
+    assert plan.total_bytes == allocated + 50 * ROW
     assert plan.describe().startswith("memory: 4 × ")
     assert plan.describe().endswith(f"replay of a member: 50 transitions of {ROW} B")
 

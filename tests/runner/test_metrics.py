@@ -50,3 +50,27 @@ def test_an_unknown_column_is_refused(tmp_path):
         pytest.raises(ValueError, match="accuracy"),
     ):
         writer.write(0, {"accuracy": 1})
+
+
+def test_a_file_with_other_columns_is_not_appended_to(tmp_path):
+    with MetricsWriter(tmp_path, ["seed-0000"]) as writer:
+        writer.write(0, {"step": 1})
+        lengths = writer.lengths()
+    file = metrics.path(tmp_path, "seed-0000")
+    content = file.read_bytes().replace(b"alpha_loss,", b"losses_,")
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"seed-0000\.csv has other columns"):
+        MetricsWriter(tmp_path, ["seed-0000"], lengths)
+    assert file.read_bytes() == content
+
+
+def test_metrics_are_set_aside_where_there_are_rows_and_never_over_others(tmp_path):
+    folder = tmp_path / "metrics"
+    assert metrics.set_aside(folder) is None
+    for number in (1, 2):
+        with MetricsWriter(folder, ["seed-0000"]) as writer:
+            assert metrics.set_aside(folder) is None
+            writer.write(0, {"step": number})
+        kept = metrics.set_aside(folder)
+        assert kept == tmp_path / f"metrics-before-{number}"
+        assert [row["step"] for row in metrics.read(metrics.path(kept, "seed-0000"))] == [number]

@@ -129,8 +129,30 @@ def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tm
 def test_a_run_that_was_stopped_before_anything_was_saved_starts_again(config, straight, tmp_path):
     RunDirectory(tmp_path / "run").create(config)
     messages = train_in_parts(config, tmp_path / "run")
-    assert any("before its first checkpoint" in text for text in messages)
+    assert any("has no checkpoint: starting again" in text for text in messages)
     assert result_of(tmp_path / "run") == straight
+
+
+def test_how_often_it_is_evaluated_may_change_when_a_run_is_resumed(config, straight, tmp_path):
+    assert not train.train(config, tmp_path, StopAt(35))
+    others = dataclasses.replace(config, eval_every=0, eval_episodes=1)
+    assert train.train(others, tmp_path, Listener())
+    rows = metrics.read(metrics.path(tmp_path / "metrics", "seed-0000"))
+    assert [row["step"] for row in rows if row["eval_return"] is not None] == [28]
+    step, tensors, _ = result_of(tmp_path)
+    assert (step, tensors) == straight[:2]
+
+
+def test_metrics_outlast_the_checkpoints_of_their_run(config, straight, tmp_path):
+    directory = tmp_path / "run"
+    assert train.train(dataclasses.replace(config, steps=56), directory, Listener())
+    file = metrics.path(directory / "metrics", "seed-0001")
+    before = file.read_bytes()
+    shutil.rmtree(directory / "checkpoints")
+    messages = train_in_parts(config, directory)
+    assert any("metrics-before-1" in text for text in messages)
+    assert (directory / "metrics-before-1" / file.name).read_bytes() == before
+    assert result_of(directory) == straight
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(config, straight, tmp_path):

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 
 import pytest
@@ -69,3 +71,15 @@ def test_versions_name_what_a_result_depends_on():
     found = versions()
     assert {"python", "jaxsac", "jax", "jaxlib", "flax", "optax", "numpy"} <= set(found)
     assert all(isinstance(version, str) for version in found.values())
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with (
+        pytest.raises(RunDirectoryError, match=r"cannot be locked .*not implemented"),
+        RunDirectory(tmp_path).locked(),
+    ):
+        pass

@@ -126,3 +126,11 @@ def test_a_score_is_the_mean_of_the_last_fifth():
     found = sweep.scores(table, "eval_return")
     np.testing.assert_allclose(found[0], [95, 96])
     np.testing.assert_allclose(found[1], [195, 196])
+
+
+def test_a_point_that_is_drawn_or_given_twice_is_trained_once():
+    drawn = sweep.plan(small_run(), ("batch_size=8,16",), samples=9)
+    assert sorted(group.name for group in drawn) == ["batch_size=16", "batch_size=8"]
+    assert [len(group.points) for group in drawn] == [1, 1]
+    (group,) = sweep.plan(small_run(), ("gamma=0.9,0.9,0.8",))
+    assert [point["gamma"] for point in group.points] == [0.9, 0.8]

@@ -409,6 +409,16 @@ def test_observations_may_be_pytrees_of_several_dtypes(batch):
         jaxsac.act(state, {**observation, "image": observation["image"].astype(jnp.float32)})
 
 
+def test_bytes_are_pixels_between_0_and_1():
+    mlp = MLP(CONFIG, 2, jnp.float32)
+    image = jnp.arange(4, dtype=jnp.uint8).reshape(1, 2, 2) * 80
+    variables = mlp.init(KEY, image)
+    expected = mlp.apply(variables, image.astype(jnp.float32) / 255)
+    np.testing.assert_allclose(mlp.apply(variables, image), expected, rtol=1e-6)
+    whole = mlp.apply(variables, image.astype(jnp.int32))
+    assert not is_identical(whole, expected), "other whole numbers are what they are"
+
+
 class LinearActor(nn.Module):
     action_size: int
 

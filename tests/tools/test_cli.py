@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,8 @@ def test_a_preset_gives_the_defaults_and_options_beside_it_count(name):
     assert (config.agent, config.hyperparameters) == (preset.config, preset.hyperparameters)
     for field in ("batch_size", "learning_starts", "replay_capacity"):
         assert getattr(config, field) == getattr(preset, field)
+    small = parse_train(f"--preset={name}", "--learning-starts", "256", "--batch-size", "32")
+    assert (small.batch_size, small.agent) == (32, preset.config)
     config = parse_train("--log-std-min", "-3", "--gamma", "0.5", "--preset", name, "--seeds", "2")
     assert config.agent == dataclasses.replace(preset.config, log_std_min=-3.0)
     assert config.hyperparameters == preset.hyperparameters.replace(gamma=0.5)
@@ -352,3 +355,32 @@ def test_the_module_can_be_run(tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith("jaxsac: ")
     assert "Traceback" not in result.stderr
+
+
+def test_modules_of_the_current_folder_register_environments(tmp_path):
+    module = "import gymnasium, probe_environments\n"
+    module += 'gymnasium.register("Mine-v0", probe_environments.Drift, max_episode_steps=5)\n'
+    (tmp_path / "mine.py").write_text(module)
+    program = "import sys; from jaxsac.tools.cli import main; sys.exit(main())"
+    options = [
+        "--env",
+        "mine:Mine-v0",
+        "--steps",
+        "20",
+        "--learning-starts",
+        "20",
+        "--batch-size",
+        "4",
+    ]
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", program, "train", *options, "--run-dir", "run"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(probe_environments.__file__).parent)},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "the 20 steps are all warm-up" in result.stdout + result.stderr
+
+
+def test_a_preset_whose_batch_is_small_needs_no_more_warm_up_than_that():
+    config = parse_train("--preset", "spinningup", "--learning-starts", "100")
+    assert (config.batch_size, config.learning_starts) == (100, 100)

@@ -107,3 +107,8 @@ def test_of_a_large_population_the_best_the_median_and_the_worst_are_shown(termi
 def test_a_message_on_a_terminal_stays_above_the_bar():
     text = shown(small_run(), progress(), "replay: 2 × 200 transitions", terminal=True)
     assert text.count("replay: 2 × 200 transitions") == 1
+
+
+def test_brackets_in_a_message_are_no_markup():
+    text = "runs/[baseline] and runs/[/x] resume"
+    assert text in shown(small_run(), text, terminal=False)

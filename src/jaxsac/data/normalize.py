@@ -35,11 +35,12 @@ def init(observation: PyTree) -> Normalizer:
       observation: one unbatched example, arrays or `jax.ShapeDtypeStruct`s. Integers, such as the
         pixels of an image, are left as they are.
     """
-    return tuple(
-        Moments(jnp.zeros((), jnp.int32), jnp.zeros(x.shape, x.dtype), jnp.zeros(x.shape, x.dtype))
-        for x in Spec.of(observation).leaves
-        if _is_float(x)
-    )
+
+    def none_of(x: jax.ShapeDtypeStruct) -> Moments:
+        zeros = jnp.zeros(x.shape, jnp.promote_types(x.dtype, jnp.float32))
+        return Moments(jnp.zeros((), jnp.int32), zeros, jnp.copy(zeros))
+
+    return tuple(none_of(x) for x in Spec.of(observation).leaves if _is_float(x))
 
 
 def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Normalizer:
@@ -77,7 +78,8 @@ def apply(normalizer: Normalizer, observation: PyTree) -> PyTree:
 
 def _merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
     counted = mask.reshape(-1, *[1] * (x.ndim - 1))
-    x = jnp.where(counted, x, 0)  # a NaN times zero would stay a NaN
+    # Small floats cannot count the observations; a NaN times zero would stay a NaN.
+    x = jnp.where(counted, x, 0).astype(old.mean.dtype)
     added = jnp.sum(mask, dtype=jnp.int32)
     count = old.count + added
     mean = jnp.sum(x, axis=0) / jnp.maximum(added, 1)
@@ -94,7 +96,7 @@ def _merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
 def _scale(moments: Moments, x: jax.Array) -> jax.Array:
     count = jnp.maximum(moments.count, 1).astype(moments.mean.dtype)
     scaled = (x - moments.mean) * jax.lax.rsqrt(moments.squares / count + EPSILON)
-    return jnp.where(moments.count > 0, jnp.clip(scaled, -LIMIT, LIMIT), x)
+    return jnp.where(moments.count > 0, jnp.clip(scaled, -LIMIT, LIMIT).astype(x.dtype), x)
 
 
 def _is_float(leaf: jax.Array | jax.ShapeDtypeStruct) -> bool:

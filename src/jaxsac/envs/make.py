@@ -36,15 +36,15 @@ def make(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it has been said of the first
             others = [gymnasium.make(env_id) for _ in range(num_envs - 1)]
-    except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
-        raise ValueError(
-            f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
-            "module:EnvId for one that your own module registers."
-        ) from error
     except gymnasium.error.DependencyNotInstalled as error:
         raise ModuleNotFoundError(
             f"{env_id} needs a package that is not installed ({error}): for MuJoCo environments "
             "run `pip install 'jaxsac[envs]'`, for others `pip install 'gymnasium[all]'`."
+        ) from error
+    except gymnasium.error.Error as error:  # not registered, deprecated, or no id at all
+        raise ValueError(
+            f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
+            "module:EnvId for one that your own module registers."
         ) from error
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(

@@ -23,8 +23,8 @@ SMALLEST_UTD = 1e-6
 POSITIVE = (
     "seeds", "steps", "num_envs", "update_every", "batch_size", "replay_capacity", "log_every",
 )  # fmt: skip
-WITHOUT_EFFECT = ("checkpoint_every", "env_timeout")
-"""Fields that change nothing in what a run learns: a run may resume with other values."""
+WITHOUT_EFFECT = ("checkpoint_every", "env_timeout", "eval_every", "eval_episodes")
+"""Fields that change nothing in what is learned: a run may be resumed with other values."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +92,11 @@ class RunConfig:
         if not 0 <= self.env_timeout < math.inf:
             raise ValueError(
                 f"env_timeout must be 0 or a positive number of seconds, got {self.env_timeout}."
+            )
+        if not 0 <= self.seed <= 2**32 - self.seeds:
+            raise ValueError(
+                f"seeds must be below 2^32, as keys do not tell larger ones apart; got {self.seed} "
+                f"to {self.seed + self.seeds - 1}."
             )
         if not (math.isfinite(self.utd) and self.utd >= SMALLEST_UTD):
             raise ValueError(

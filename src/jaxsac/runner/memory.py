@@ -29,15 +29,25 @@ class Plan(NamedTuple):
     available: int
 
     @property
+    def replay_bytes(self) -> int:
+        """Of the replay of one member."""
+        return self.capacity * self.transition_bytes
+
+    @property
     def member_bytes(self) -> int:
         """Of one member."""
-        return self.learner_bytes + self.capacity * self.transition_bytes
+        return self.learner_bytes + self.replay_bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all, at the most: a checkpoint copies the replay of one member after the other."""
+        return self.members * self.member_bytes + self.replay_bytes
 
     def describe(self) -> str:
         """One line for a person."""
         return (
-            f"memory: {self.members} × {human(self.member_bytes)} = "
-            f"{human(self.members * self.member_bytes)}, {human(self.available)} free; replay of a "
+            f"memory: {self.members} × {human(self.member_bytes)} + {human(self.replay_bytes)} for "
+            f"checkpoints = {human(self.total_bytes)}, {human(self.available)} free; replay of a "
             f"member: {self.capacity:,} transitions of {self.transition_bytes} B"
         )
 
@@ -65,10 +75,12 @@ def plan(axis: SeedAxis, learning: Carry) -> Plan:
         available_bytes(device),
     )
     usable = int(found.available * (1 - RESERVE))
-    if found.members * found.member_bytes > usable:
-        population = usable // found.member_bytes * num_memories
+    if found.total_bytes > usable:
+        fitting = max(usable - found.replay_bytes, 0) // found.member_bytes
+        population = fitting * num_memories
         population -= population % axis.mesh.size if population > axis.mesh.size else 0
-        transitions = (usable // found.members - found.learner_bytes) // found.transition_bytes
+        left = usable - found.members * found.learner_bytes
+        transitions = left // (found.members + 1) // found.transition_bytes
         raise MemoryError(
             f"{found.describe()}: that does not fit. A population of {population:,} members would, "
             f"or a replay_capacity of {max(transitions, 0):,}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,15 +66,22 @@ class MetricsWriter:
         for file, length in zip(self._files, lengths, strict=True):
             file.seek(0)
             rows = file.read(length)
+            if rows and not rows.startswith(_line(COLUMNS)):
+                raise ValueError(
+                    f"{file.name} has other columns than this version of jaxsac writes: resume the "
+                    "run with the version that began it, or give another run directory."
+                )
             self.complete &= len(rows) == length
             # A row that was being written when its process was killed ends without a line break.
             file.truncate(rows.rfind(b"\n") + 1)
             if not rows:
-                self._append(file, dict(zip(COLUMNS, COLUMNS, strict=True)))
+                self._append(file, COLUMNS)
 
     def write(self, index: int, row: dict[str, Any]) -> None:
         """Writes one row; columns that are left out or None become empty cells."""
-        self._append(self._files[index], {k: _text(v) for k, v in row.items()})
+        if unknown := set(row) - set(COLUMNS):
+            raise ValueError(f"no columns of the metrics: {sorted(unknown)}.")
+        self._append(self._files[index], [_text(row.get(name)) for name in COLUMNS])
 
     def lengths(self) -> list[int]:
         """The length of each file in bytes, once it is on the disk."""
@@ -81,10 +89,8 @@ class MetricsWriter:
             os.fsync(file.fileno())
         return [file.seek(0, os.SEEK_END) for file in self._files]
 
-    def _append(self, file: BinaryIO, cells: dict[str, str]) -> None:
-        line = io.StringIO()
-        csv.DictWriter(line, COLUMNS).writerow(cells)
-        file.write(line.getvalue().encode())
+    def _append(self, file: BinaryIO, cells: Sequence[str]) -> None:
+        file.write(_line(cells))
         file.flush()
 
     def __enter__(self) -> MetricsWriter:
@@ -98,6 +104,19 @@ class MetricsWriter:
     ) -> None:
         for file in self._files:
             file.close()
+
+
+def set_aside(directory: Path) -> Path | None:
+    """Renames a folder of metrics with rows in it, so that a new run does not write over them.
+
+    Returns:
+      Its new name, or None where there are no rows.
+    """
+    if not any(file.read_bytes().count(b"\n") > 1 for file in directory.glob("*.csv")):
+        return None
+    names = (directory.with_name(f"{directory.name}-before-{n}") for n in itertools.count(1))
+    kept = next(name for name in names if not name.exists())
+    return directory.rename(kept)
 
 
 def path(directory: Path, member: str) -> Path:
@@ -122,6 +141,12 @@ def read(file: Path) -> list[dict[str, float | None]]:
             ]
     except (ValueError, TypeError, csv.Error) as error:
         raise ValueError(f"{file} is not a table of metrics: {error}.") from error
+
+
+def _line(cells: Sequence[str]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue().encode()
 
 
 def _text(value: Any) -> str:

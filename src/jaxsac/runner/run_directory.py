@@ -61,15 +61,20 @@ class RunDirectory:
         """Keeps other processes out; the system lifts the lock however this one ends.
 
         Raises:
-          RunDirectoryError: another process trains here.
+          RunDirectoryError: another process trains here, or the file system has no locks.
         """
         with (self.path / LOCK).open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 lock.seek(0)
                 raise RunDirectoryError(
                     f"another process ({lock.read(20).strip() or 'unknown'}) trains in {self.path}."
+                ) from error
+            except OSError as error:
+                raise RunDirectoryError(
+                    f"{self.path} cannot be locked against other processes ({error}): give a run "
+                    "directory on a file system that has locks."
                 ) from error
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")

@@ -68,6 +68,7 @@ def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None)
       settings: `name=value,value` for each setting, or `name=low:high` to draw numbers from; none
         for the seeds alone.
       samples: points to draw at random, the same for the same settings; by default the whole grid.
+        Points that are alike count once.
 
     Raises:
       ValueError: a setting that there is not, a value that it cannot take, or a range without
@@ -79,7 +80,7 @@ def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None)
     if len(choices) < len(settings):
         raise ValueError(f"a setting is given twice in {list(settings)}.")
     groups: dict[str, list[Point]] = {}
-    for point in _points(choices, samples):
+    for point in _distinct(_points(choices, samples)):
         static = [f"{name}={_text(point[name])}" for name in point if name not in HYPERPARAMETERS]
         groups.setdefault(" ".join(static) or "all", []).append(point)
     firsts = itertools.accumulate(map(len, groups.values()), initial=0)
@@ -197,6 +198,11 @@ def _value(base: RunConfig, name: str, text: str) -> Any:
     if isinstance(default, tuple):  # hidden sizes: 256x256
         return tuple(int(size) for size in text.split("x"))
     return type(default)(text)
+
+
+def _distinct(points: list[Point]) -> list[Point]:
+    """Each point once: drawn or given twice, it would be the same training again."""
+    return [point for number, point in enumerate(points) if point not in points[:number]]
 
 
 def _text(value: Any) -> str:

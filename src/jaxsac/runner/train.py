@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxsac.envs.families import make_in_jax
 from jaxsac.envs.make import redirect_mujoco_warnings
-from jaxsac.runner import checkpoint, failures, memory, seeds, snapshot
+from jaxsac.runner import checkpoint, failures, memory, metrics, seeds, snapshot
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.device_driver import DeviceDriver
@@ -112,8 +112,10 @@ class _Training:
         """
         saved = checkpoint.steps(self.directory.checkpoints)
         if not saved:
+            kept = metrics.set_aside(self.directory.metrics)
             self.observer.message(
-                f"{self.directory.path} was stopped before its first checkpoint: starting again."
+                f"{self.directory.path} has no checkpoint: starting again."
+                + (f" The metrics that it had are in {kept}." if kept else "")
             )
         for step in reversed(saved):
             try:
@@ -130,11 +132,16 @@ class _Training:
           Whether the run reached its last step.
         """
         config, driver = self.config, self.driver
-        metrics = MetricsWriter(self.directory.metrics, config.member_names, self.metrics_lengths)
-        with metrics, Interrupt() as stop:
-            if not metrics.complete:
+        writer = MetricsWriter(self.directory.metrics, config.member_names, self.metrics_lengths)
+        with writer, Interrupt() as stop:
+            if not writer.complete:
                 self.observer.message(
                     f"rows are missing in {self.directory.metrics}: they cannot be brought back."
+                )
+            if config.steps <= config.learning_starts:
+                self.observer.message(
+                    f"nothing will be learned: the {config.steps:,} steps are all warm-up "
+                    f"(learning_starts {config.learning_starts:,})."
                 )
             self.observer.started(driver.step, self.seconds)
             self.start_time = self.last_shown = time.monotonic() - self.seconds
@@ -143,7 +150,7 @@ class _Training:
                     driver.start()
                 while True:
                     if self.logged < driver.step:
-                        self._log_and_save(metrics)
+                        self._log_and_save(writer)
                     if driver.step >= config.steps or stop.requested:
                         break
                     self._advance()
@@ -151,7 +158,7 @@ class _Training:
             finally:
                 # An error from an environment finds everything whole: nothing is lost.
                 if driver.whole and self.saved != driver.step:
-                    self._save(metrics)
+                    self._save(writer)
                 driver.close()
         if self.saving_seconds:
             share = self.saving_seconds / (time.monotonic() - self.start_time - self.seconds)
@@ -190,15 +197,15 @@ class _Training:
                 f"{self.config.batch_size}. Mend the environment {self.config.env}."
             )
 
-    def _log_and_save(self, metrics: MetricsWriter) -> None:
+    def _log_and_save(self, writer: MetricsWriter) -> None:
         config = self.config
         evaluated = self._evaluate() if self._passed(config.eval_every) else None
         if evaluated is not None or self._passed(config.log_every):
-            self._log(metrics, evaluated)
+            self._log(writer, evaluated)
         save = self._passed(config.checkpoint_every)
         self.logged = self.driver.step
         if save:
-            self._save(metrics)
+            self._save(writer)
 
     def _passed(self, every: int) -> bool:
         """Whether a multiple of `every` has been reached since; the end of the run counts."""
@@ -225,7 +232,7 @@ class _Training:
                 "says why."
             )
 
-    def _log(self, metrics: MetricsWriter, evaluated: Evaluation | None) -> None:
+    def _log(self, writer: MetricsWriter, evaluated: Evaluation | None) -> None:
         self._record_failures()
         config, driver, totals = self.config, self.driver, self.totals
         latest = self.axis.take(jax.device_get(driver.learning.metrics))
@@ -251,7 +258,7 @@ class _Training:
                 row |= {name: float(values[index]) for name, values in measured.items()}
             row["skipped"] = int(latest.skipped[index])
             row["discarded"] = int(driver.discarded[index])
-            metrics.write(index, row)
+            writer.write(index, row)
         self.totals = Totals.none(config.population)
         self.observer.progress(
             Progress(
@@ -271,7 +278,7 @@ class _Training:
             self.observer.stepped(self.driver.step)
             self.last_shown = now
 
-    def _save(self, metrics: MetricsWriter) -> None:
+    def _save(self, writer: MetricsWriter) -> None:
         start = time.monotonic()
         self._record_failures()
         run = Snapshot(
@@ -280,7 +287,7 @@ class _Training:
             totals=self.totals,
             train_returns=self.train_returns,
             eval_returns=self.eval_returns,
-            metrics_lengths=metrics.lengths(),
+            metrics_lengths=writer.lengths(),
         )
         members = self.config.member_names
         snapshot.save(self.directory.checkpoints, members, self.driver, self.axis, run)

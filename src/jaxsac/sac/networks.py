@@ -177,9 +177,13 @@ def make_networks(config: Config, action_spec: Spec) -> Networks:
 
 
 def flat_features(tree: PyTree, dtype: Any) -> jax.Array:
-    """All leaves of a pytree with one batch axis, flattened and joined: (B, features)."""
-    leaves = [
-        jnp.reshape(x, (x.shape[0], math.prod(x.shape[1:]))).astype(dtype)
-        for x in jax.tree.leaves(tree)
-    ]
-    return jnp.concatenate(leaves, axis=-1)
+    """All leaves of a pytree with one batch axis, flattened and joined: (B, features).
+
+    Bytes are pixels, and brought to [0, 1].
+    """
+
+    def features(x: jax.Array) -> jax.Array:
+        flat = jnp.reshape(x, (x.shape[0], math.prod(x.shape[1:]))).astype(dtype)
+        return flat / 255 if x.dtype == jnp.uint8 else flat
+
+    return jnp.concatenate([features(x) for x in jax.tree.leaves(tree)], axis=-1)

@@ -22,6 +22,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
+    # As for `python -m`: modules that register environments are found in the current folder.
+    sys.path.append("")
     from jaxsac.tools import commands
 
     return commands.run(sys.argv[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import sys
 from pathlib import Path
@@ -205,11 +206,8 @@ def parse(arguments: list[str]) -> Train | Sweep | Eval | ReplayFailure | Doctor
         if arguments and arguments[0] in commands:
             name, *rest = arguments
             options["prog"] = f"jaxsac {name}"
-            command = tyro.cli(commands[name], args=rest, **options)
-            if getattr(command, "preset", None):  # its options first: of two alike the last counts
-                rest = [*_options_of(command.preset), *rest]
-                command = tyro.cli(commands[name], args=rest, **options)
-            return command
+            # A preset's options first: of two alike the last counts.
+            return tyro.cli(commands[name], args=[*_preset_options(rest), *rest], **options)
         description = "Soft Actor-Critic as pure functions in JAX."
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog="jaxsac", description=description, args=arguments, **options
@@ -221,8 +219,16 @@ def default_directory(env: str) -> Path:
     return Path("runs") / env.replace(":", "-").replace("/", "-")
 
 
-def _options_of(name: presets.Name) -> list[str]:
-    """The command line of a preset: every setting in which it differs from the defaults."""
+def _preset_options(arguments: list[str]) -> list[str]:
+    """The command line of the preset that the arguments name, if they name one that there is.
+
+    Every setting in which it differs from the defaults.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", nargs="?")
+    name = parser.parse_known_args(arguments)[0].preset
+    if name not in presets.PRESETS:
+        return []
     default, chosen = presets.Preset(), presets.preset(name)
     records = [
         (vars(default.config), vars(chosen.config)),

@@ -69,7 +69,7 @@ class Display:
 
     def message(self, text: str) -> None:
         """Prints a line above the display."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def started(self, step: int, seconds: float) -> None:
         """Starts the bar at `step`, so that what was done before does not count as speed."""
