@@ -1,4 +1,4 @@
-"""Observations normalised and as they are: `python normalization.py --env Hopper-v4`.
+"""Observations normalized and as they are: `python normalization.py --env Hopper-v4`.
 
 The runs without are `total` of ../actor_gradient; this trains the same once more with
 `--normalize-observations`, writes the evaluations to `results/<env>/` and draws both.
@@ -39,13 +39,10 @@ STUDY = HERE.parent / "actor_gradient" / "results"
 UNITS = 100.0
 """Of Pendulum's angular velocity, in `--env Units`: hundredths of a radian a second."""
 
-Returns = dict[int, dict[int, float]]
-"""By seed and step: the mean return of an evaluation."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What normalisation of observations does in one environment, all other settings alike."""
+    """What normalization of observations does in one environment, all other settings alike."""
 
     env: str = "Pendulum-v1"
     """Pendulum-v1, HalfCheetah-v4, Hopper-v4, or Units: Pendulum-v1 with its velocity times 100."""
@@ -96,7 +93,7 @@ def train(study: Study) -> None:
     for variant in study.variants:
         directory, config = study.directory(variant), study.config(variant)
         with Display(config, Console()) as display:
-            display.message(f"{study.env}: normalisation {variant}, in {directory}")
+            display.message(f"{study.env}: normalization {variant}, in {directory}")
             if not runner.train(config, directory, display):
                 raise SystemExit(130)
 
@@ -106,13 +103,14 @@ def store(run: RunDirectory, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     config = run.config()
     with (folder / "returns.csv").open("w", newline="") as lines:
-        names = ("seed", "step", "eval_return", "train_return", "entropy", "alpha")
-        writer = csv.DictWriter(lines, names, extrasaction="ignore", lineterminator="\n")
+        names: list[str] = ["seed", "step", "eval_return", "train_return", "entropy", "alpha"]
+        writer = csv.DictWriter(lines, names, lineterminator="\n")
         writer.writeheader()
         for seed, name in zip(config.member_seeds, config.member_names, strict=True):
             for row in metrics.read(metrics.path(run.metrics, name)):
                 if row["eval_return"] is not None:
-                    writer.writerow(row | {"seed": seed, "step": int(row["step"] or 0)})
+                    own = {"seed": seed, "step": int(row["step"] or 0)}
+                    writer.writerow(own | {column: row[column] for column in names[2:]})
     shutil.copy(run.manifest, folder)
 
 
@@ -135,7 +133,7 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def draw(env: str) -> None:
     """Both mean returns over the seeds that they share, and the table's row."""
     off = RESULTS / env / "off" if env == "Units" else STUDY / env / "total" / "seed-0000"
-    both = {"as they are": curves(off), "normalised": curves(RESULTS / env / "on")}
+    both = {"as they are": curves(off), "normalized": curves(RESULTS / env / "on")}
     seeds = sorted(set.intersection(*map(set, both.values())))
     figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
     values = {}
@@ -143,18 +141,20 @@ def draw(env: str) -> None:
         steps = runs[seeds[0]][:, 0]
         values[label] = np.stack([runs[seed][:, 1] for seed in seeds])
         mean, half = interval(values[label])
-        axes.plot(steps, mean, color=f"C{number}", label=f"{label}, {len(seeds)} seeds")
+        axes.plot(
+            steps, mean, color=f"C{number}", label=f"observations {label}, {len(seeds)} seeds"
+        )
         axes.fill_between(
             steps, mean - half, mean + half, color=f"C{number}", alpha=0.15, linewidth=0
         )
     over_curve = {label: returns.mean(1) for label, returns in values.items()}
-    differences = over_curve["normalised"] - over_curve["as they are"]
+    differences = over_curve["normalized"] - over_curve["as they are"]
     cells = [interval(x) for x in (*over_curve.values(), differences)]
     print(f"| {env} | " + " | ".join(f"{mean:,.0f} ± {half:,.0f}" for mean, half in cells) + " |")
     axes.set(
-        title=f"{env}: observations normalised or not, mean and 95 % interval over seeds",
+        title=f"{env}: evaluation return, mean and 95 % interval over seeds",
         xlabel="environment steps",
-        ylabel="evaluation return",
+        ylabel="return",
     )
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="lower right")

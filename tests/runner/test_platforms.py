@@ -14,7 +14,7 @@ KINDS = {
     "default": {},
     "value network": {"config": jaxsac.Config(value_network=True)},
     "score": {"config": jaxsac.Config(actor_gradient="score", actor_samples=2, layer_norm=True)},
-    "normalised": {"normalize_observations": True},
+    "normalized": {"normalize_observations": True},
 }
 
 

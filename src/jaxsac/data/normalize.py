@@ -11,7 +11,7 @@ from jaxsac.types import PyTree, Spec
 EPSILON = 1e-8
 """Added to a variance; a feature that never changes has none."""
 LIMIT = 10.0
-"""Normalised features lie within ± this many deviations."""
+"""Normalized features lie within ± this many deviations."""
 
 
 class Moments(struct.PyTreeNode):

@@ -144,7 +144,7 @@ def learn_step(
     """Inserts what the environments delivered, updates, and chooses the next action.
 
     The action comes from the parameters after the last update: nothing is delayed. Each update
-    draws its own batch. Replay holds observations as they came; a batch is normalised when it is
+    draws its own batch. Replay holds observations as they came; a batch is normalized when it is
     drawn, so that what it held before is always on the latest scale.
 
     Args:

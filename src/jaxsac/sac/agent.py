@@ -258,7 +258,7 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
       key: PRNG key.
 
     Returns:
-      Four pytrees shaped like the actor's parameters, gradients of a loss to be minimised, means
+      Four pytrees shaped like the actor's parameters, gradients of a loss to be minimized, means
       over the batch and over the `actor_samples` of each state.
 
     Raises:
