@@ -75,12 +75,10 @@ def other_units() -> str:
     """The id of Pendulum-v1 whose third observation, the angular velocity, is `UNITS` times it."""
 
     def make(**options: Any) -> gymnasium.Env:
-        env = gymnasium.make("Pendulum-v1", **options)
         scale = np.array([1, 1, UNITS], np.float32)
-        low, high = (
-            bound * scale for bound in (env.observation_space.low, env.observation_space.high)
-        )
-        return TransformObservation(env, lambda x: x * scale, gymnasium.spaces.Box(low, high))
+        bound = np.array([1, 1, 8], np.float32) * scale
+        env = gymnasium.make("Pendulum-v1", **options)
+        return TransformObservation(env, lambda x: x * scale, gymnasium.spaces.Box(-bound, bound))
 
     name = "PendulumInOtherUnits"
     if name not in gymnasium.registry:
