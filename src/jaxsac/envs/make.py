@@ -32,10 +32,8 @@ def make(
       Exception: what the environment raises when it is made.
     """
     try:
-        first = gymnasium.make(env_id)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has been said of the first
-            others = [gymnasium.make(env_id) for _ in range(num_envs - 1)]
+        # Each by its id: Gymnasium makes none from the spec of one that a function wraps.
+        envs = [gymnasium.make(env_id) for _ in range(num_envs)]
     except gymnasium.error.DependencyNotInstalled as error:
         raise ModuleNotFoundError(
             f"{env_id} needs a package that is not installed ({error}): for MuJoCo environments "
@@ -59,7 +57,7 @@ def make(
     def copy(index: int, env: gymnasium.Env) -> Callable[[], gymnasium.Env]:
         return lambda: Watched(env, f"{env_id}, {name(index)}", timeout)
 
-    copies = [copy(index, env) for index, env in enumerate([first, *others])]
+    copies = [copy(index, env) for index, env in enumerate(envs)]
     return SyncVectorEnv(copies, autoreset_mode=AutoresetMode.DISABLED)
 
 

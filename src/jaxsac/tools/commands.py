@@ -109,7 +109,7 @@ class Sweep:
         sweep.write_table(directory / "sweep.csv", rows)
         sweep_report.plot(directory / "sweep.png", groups, rows, scores, column)
         Console().print(sweep_report.table(groups, scores))
-        print(f"table: {directory / 'sweep.csv'}\npicture: {directory / 'sweep.png'}")
+        print(f"table: {directory / 'sweep.csv'}\nplot: {directory / 'sweep.png'}")
 
 
 @dataclasses.dataclass(frozen=True)
