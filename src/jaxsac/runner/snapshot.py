@@ -32,9 +32,17 @@ class Snapshot(NamedTuple):
     totals: Totals
     """Of the episodes that have ended since the last row of the metrics."""
     train_returns: list[float | None]
+    """Of each member's latest training episodes; None before the first."""
     eval_returns: list[float | None]
+    """Of each member's latest evaluation; None before the first."""
     metrics_lengths: list[int]
     """Bytes of each metrics file."""
+
+    @classmethod
+    def start(cls, population: int) -> Snapshot:
+        """Of a run that has not begun."""
+        nothing: list[float | None] = [None] * population
+        return cls(0, 0.0, Totals.none(population), nothing, nothing, [0] * population)
 
 
 def save(

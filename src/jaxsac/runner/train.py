@@ -21,6 +21,7 @@ from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
 from jaxsac.runner.observer import Observer, Progress
 from jaxsac.runner.returns import Evaluation, Totals
+from jaxsac.runner.rows import rows
 from jaxsac.runner.run_directory import RunDirectory, versions
 from jaxsac.runner.snapshot import Snapshot
 from jaxsac.sac.checks import check_hyperparameters
@@ -96,13 +97,9 @@ class _Training:
     ) -> None:
         self.config, self.directory, self.driver = config, run, driver
         self.axis, self.observer = axis, observer
-        self.logged = 0
+        self.state = Snapshot.start(config.population)
         self.saved: int | None = None
-        self.seconds = self.saving_seconds = 0.0
-        self.totals = Totals.none(config.population)
-        self.train_returns: list[float | None] = [None] * config.population
-        self.eval_returns: list[float | None] = [None] * config.population
-        self.metrics_lengths = [0] * config.population
+        self.saving_seconds = 0.0
 
     def resume(self) -> None:
         """Takes up the newest checkpoint that can be used, and says so in words.
@@ -132,7 +129,8 @@ class _Training:
           Whether the run reached its last step.
         """
         config, driver = self.config, self.driver
-        writer = MetricsWriter(self.directory.metrics, config.member_names, self.metrics_lengths)
+        seconds, lengths = self.state.seconds, self.state.metrics_lengths
+        writer = MetricsWriter(self.directory.metrics, config.member_names, lengths)
         with writer, Interrupt() as stop:
             if not writer.complete:
                 self.observer.message(
@@ -143,13 +141,13 @@ class _Training:
                     f"nothing will be learned: the {config.steps:,} steps are all warm-up "
                     f"(learning_starts {config.learning_starts:,})."
                 )
-            self.observer.started(driver.step, self.seconds)
-            self.start_time = self.last_shown = time.monotonic() - self.seconds
+            self.observer.started(driver.step, seconds)
+            self.start_time = self.last_shown = time.monotonic() - seconds
             try:
                 if not driver.whole:
                     driver.start()
                 while True:
-                    if self.logged < driver.step:
+                    if self.state.logged < driver.step:
                         self._log_and_save(writer)
                     if driver.step >= config.steps or stop.requested:
                         break
@@ -161,7 +159,7 @@ class _Training:
                     self._save(writer)
                 driver.close()
         if self.saving_seconds:
-            share = self.saving_seconds / (time.monotonic() - self.start_time - self.seconds)
+            share = self.saving_seconds / (time.monotonic() - self.start_time - seconds)
             self.observer.message(
                 f"checkpoints took {self.saving_seconds:.1f} s, {share:.1%} of the time."
             )
@@ -175,7 +173,7 @@ class _Training:
         if step < config.learning_starts:
             stops.append(config.learning_starts)
         try:
-            self.totals += self.driver.advance(min(stops))
+            ended = self.driver.advance(min(stops))
         except Exception as error:
             if self.driver.whole:
                 error.add_note(
@@ -183,6 +181,7 @@ class _Training:
                     "environment, and the same command resumes there."
                 )
             raise
+        self.state = self.state._replace(totals=self.state.totals + ended)
         if step < config.learning_starts <= self.driver.step:
             self._check_warm_up()
 
@@ -194,7 +193,7 @@ class _Training:
             raise FloatingPointError(
                 f"of its first {step} transitions a seed had {discarded} with a NaN or an infinity "
                 "in observation, reward or action: too few are left for a batch of "
-                f"{self.config.batch_size}. Mend the environment {self.config.env}."
+                f"{self.config.batch_size}. Fix the environment {self.config.env}."
             )
 
     def _log_and_save(self, writer: MetricsWriter) -> None:
@@ -203,7 +202,7 @@ class _Training:
         if evaluated is not None or self._passed(config.log_every):
             self._log(writer, evaluated)
         save = self._passed(config.checkpoint_every)
-        self.logged = self.driver.step
+        self.state = self.state._replace(logged=self.driver.step)
         if save:
             self._save(writer)
 
@@ -212,7 +211,7 @@ class _Training:
         if not every:
             return False
         step = self.driver.step
-        return step // every > self.logged // every or step >= self.config.steps
+        return step // every > self.state.logged // every or step >= self.config.steps
 
     def _evaluate(self) -> Evaluation:
         driver = self.driver
@@ -234,39 +233,26 @@ class _Training:
 
     def _log(self, writer: MetricsWriter, evaluated: Evaluation | None) -> None:
         self._record_failures()
-        config, driver, totals = self.config, self.driver, self.totals
+        driver, state = self.driver, self.state
         latest = self.axis.take(jax.device_get(driver.learning.metrics))
         seconds = time.monotonic() - self.start_time
-        schedule = config.schedule
-        updates = schedule.updates_due(driver.step)
-        for index in range(config.population):
-            row: dict[str, Any] = {"step": driver.step, "updates": updates, "wall_time": seconds}
-            count = int(totals.episodes[index])
-            row["train_episodes"] = count
-            if count:
-                self.train_returns[index] = float(totals.returns[index] / count)
-                row["train_return"] = self.train_returns[index]
-                row["train_length"] = float(totals.lengths[index] / count)
-            if evaluated is not None:
-                self.eval_returns[index] = float(np.mean(evaluated.returns[index]))
-                row["eval_return"] = self.eval_returns[index]
-                row["eval_return_std"] = float(np.std(evaluated.returns[index]))
-                row["eval_length"] = float(np.mean(evaluated.lengths[index]))
-            if updates:
-                row["utd"] = updates / (driver.step - config.learning_starts)
-                measured = {n: x for n, x in latest._asdict().items() if x is not None}
-                row |= {name: float(values[index]) for name, values in measured.items()}
-            row["skipped"] = int(latest.skipped[index])
-            row["discarded"] = int(driver.discarded[index])
+        new = rows(
+            self.config, driver.step, seconds, latest, state.totals, driver.discarded, evaluated
+        )
+        for index, row in enumerate(new):
             writer.write(index, row)
-        self.totals = Totals.none(config.population)
+        self.state = state = state._replace(
+            totals=Totals.none(self.config.population),
+            train_returns=_latest("train_return", new, state.train_returns),
+            eval_returns=_latest("eval_return", new, state.eval_returns),
+        )
         self.observer.progress(
             Progress(
                 driver.step,
                 seconds,
                 evaluated is not None,
-                list(self.train_returns),
-                list(self.eval_returns),
+                state.train_returns,
+                state.eval_returns,
                 int(latest.skipped.sum()),
                 int(driver.discarded.sum()),
             )
@@ -281,14 +267,7 @@ class _Training:
     def _save(self, writer: MetricsWriter) -> None:
         start = time.monotonic()
         self._record_failures()
-        run = Snapshot(
-            logged=self.logged,
-            seconds=start - self.start_time,
-            totals=self.totals,
-            train_returns=self.train_returns,
-            eval_returns=self.eval_returns,
-            metrics_lengths=writer.lengths(),
-        )
+        run = self.state._replace(seconds=start - self.start_time, metrics_lengths=writer.lengths())
         members = self.config.member_names
         snapshot.save(self.directory.checkpoints, members, self.driver, self.axis, run)
         self.saved = self.driver.step
@@ -296,14 +275,11 @@ class _Training:
 
     def _restore(self, step: int) -> None:
         config, driver = self.config, self.driver
-        run, restarted, written_under = snapshot.load(
+        self.state, restarted, written_under = snapshot.load(
             self.directory.checkpoints, step, config.member_names, driver,
             learning_structs(config, driver.observation, driver.action), self.axis,
         )  # fmt: skip
         self.saved = step
-        self.logged, self.seconds, self.totals = run.logged, run.seconds, run.totals
-        self.train_returns, self.eval_returns = run.train_returns, run.eval_returns
-        self.metrics_lengths = run.metrics_lengths
         held = np.asarray(driver.learning.buffer.size)
         self.observer.message(
             f"{self.directory.path} resumes at step {step:,}: learners, replay of "
@@ -325,3 +301,9 @@ class _Training:
                 f"versions have changed ({', '.join(changed)}): the rest of the run may differ in "
                 "its last digits from one that was not stopped."
             )
+
+
+def _latest(
+    column: str, new: list[dict[str, Any]], before: list[float | None]
+) -> list[float | None]:
+    return [row.get(column, old) for row, old in zip(new, before, strict=True)]
