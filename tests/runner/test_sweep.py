@@ -115,6 +115,17 @@ def test_the_command_leaves_a_tidy_table_and_a_plot_and_resumes(tmp_path, capsys
     assert capsys.readouterr().out.count("complete: nothing to do") == 2
 
 
+def test_a_sweep_without_any_return_says_so(tmp_path, capsys):
+    command = [
+        "sweep", "--env", "probe_environments:Endless-v0", "--seeds", "1", "--steps", "40",
+        "--learning-starts", "20", "--batch-size", "8", "--replay-capacity", "200",
+        "--eval-every", "0", "--log-every", "20", "--hidden-sizes", "8", "--run-dir", str(tmp_path),
+    ]  # fmt: skip
+    assert commands.run(command) == 0
+    assert "no train_return in the last fifth" in capsys.readouterr().out
+    assert (tmp_path / "sweep.csv").exists()
+
+
 def test_a_score_is_the_mean_of_the_last_fifth():
     table = [
         {"point": point, "seed": seed, "step": step, "eval_return": 100 * point + seed + step}
