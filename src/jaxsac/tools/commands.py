@@ -108,10 +108,8 @@ class Sweep:
         scores = sweep.scores(rows, column)
         sweep.write_table(directory / "sweep.csv", rows)
         if not scores:
-            print(
-                f"table: {directory / 'sweep.csv'}\nno {column} in the last fifth of the steps: there "
-                "is nothing to compare."
-            )
+            print(f"table: {directory / 'sweep.csv'}")
+            print(f"no {column} in the last fifth of the steps: there is nothing to compare.")
             return
         sweep_report.plot(directory / "sweep.png", groups, rows, scores, column)
         Console().print(sweep_report.table(groups, scores))
