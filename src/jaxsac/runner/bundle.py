@@ -31,10 +31,10 @@ class BundleError(Exception):
 
 
 def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, Any]) -> None:
-    """Writes the folder `target` so that it is either complete or as it was.
+    """Writes the folder `target` so that it is either complete or not there.
 
     Args:
-      target: replaced if it exists.
+      target: if it exists it is replaced, once all else is on the disk.
       parts: names and pytrees of arrays; taken one at a time, so that a generator need hold only
         one of them in memory.
       facts: JSON values to keep in the manifest.
