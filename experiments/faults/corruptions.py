@@ -127,7 +127,7 @@ def run(cases: int, seed: int = 0) -> dict[str, Counter[str]]:
     """Damages a checkpoint `cases` times, each time another way.
 
     Returns:
-      By kind of damage: how often the run "refused" the checkpoint, named it and went on from the
+      By kind of damage: how often the run "refused" the checkpoint, named it and resumed from the
       one before, and how often anything else happened, "accepted".
     """
     chance, seen = random.Random(seed), {damage.__name__: Counter() for damage in DAMAGES}

@@ -14,6 +14,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
+from assertions import assert_identical
 from jaxsac.envs import host
 from jaxsac.envs.make import make
 from jaxsac.envs.watch import Watched, deadline
@@ -76,7 +77,24 @@ def test_an_observation_that_does_not_fit_its_space_is_refused(space, observatio
     ],
 )
 def test_an_observation_that_fits_passes(space, observation):
-    assert watch(space=space, observation=observation).step(np.zeros(1))[0] is observation
+    expected = dict(observation) if isinstance(observation, dict) else observation
+    assert_identical(watch(space=space, observation=observation).step(np.zeros(1))[0], expected)
+
+
+def test_a_mapping_of_any_kind_can_be_saved_and_brought_back():
+    class Ordered(Odd):
+        def reset(self, *, seed=None, options=None):
+            observation, info = super().reset(seed=seed)
+            return OrderedDict(observation), info
+
+    def envs():
+        copies = [lambda: Watched(Ordered(OrderedDict(a=np.ones(2, np.float32)), space=DICT), "O")]
+        return host.HostEnvs(SyncVectorEnv(copies, autoreset_mode=AutoresetMode.DISABLED), 1)
+
+    first, second = envs(), envs()
+    first.reset([0])
+    first.step(np.zeros((1, 1, 1), np.float32))
+    assert second.restore(first.snapshot(), first.discarded) == []
 
 
 def test_a_first_observation_is_looked_at_too():

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from jaxsac.envs.make import make
+from jaxsac.runner.run_directory import RunDirectory
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "normalization"))
 
 import normalization
-from normalization import Study
+from normalization import RESULTS, STUDY, Study
 
 
 def test_copies_in_other_units_differ_in_their_velocity_alone():
@@ -29,7 +30,8 @@ def test_copies_in_other_units_differ_in_their_velocity_alone():
 
 
 @pytest.mark.parametrize("env", ["HalfCheetah-v4", "Hopper-v4", "Pendulum-v1", "Units"])
-def test_the_runs_that_are_compared_differ_in_normalization_alone(env):
-    on, off = (Study(env).config(variant) for variant in ("on", "off"))
-    assert on == dataclasses.replace(off, normalize_observations=True)
+def test_the_stored_runs_differ_in_normalization_alone(env):
+    off = RESULTS / env / "off" if env == "Units" else STUDY / env / "total" / "seed-0000"
+    on, off = (RunDirectory(folder).config() for folder in (RESULTS / env / "on", off))
+    assert on == dataclasses.replace(off, normalize_observations=True) == Study(env).config("on")
     assert not off.normalize_observations

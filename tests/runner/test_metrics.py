@@ -74,3 +74,15 @@ def test_metrics_are_set_aside_where_there_are_rows_and_never_over_others(tmp_pa
         kept = metrics.set_aside(folder)
         assert kept == tmp_path / f"metrics-before-{number}"
         assert [row["step"] for row in metrics.read(metrics.path(kept, "seed-0000"))] == [number]
+
+
+def test_a_file_that_was_cut_in_its_first_line_is_begun_again_and_that_is_said(tmp_path):
+    with MetricsWriter(tmp_path, ["seed-0000"]) as writer:
+        writer.write(0, {"step": 1})
+        lengths = writer.lengths()
+    file = metrics.path(tmp_path, "seed-0000")
+    file.write_bytes(file.read_bytes()[:20])
+    with MetricsWriter(tmp_path, ["seed-0000"], lengths) as writer:
+        assert not writer.complete
+        writer.write(0, {"step": 2})
+    assert [row["step"] for row in metrics.read(file)] == [2]

@@ -141,6 +141,7 @@ def test_how_often_it_is_evaluated_may_change_when_a_run_is_resumed(config, stra
     assert [row["step"] for row in rows if row["eval_return"] is not None] == [28]
     step, tensors, _ = result_of(tmp_path)
     assert (step, tensors) == straight[:2]
+    assert RunDirectory(tmp_path).config() == others, "the manifest says what was asked for last"
 
 
 def test_metrics_outlast_the_checkpoints_of_their_run(config, straight, tmp_path):

@@ -468,11 +468,12 @@ WRONG_NETWORKS = {
     "transposed critic of one": ("critic", Shaped(lambda q: q.T, 1), r"critic returns \(2, 1\)"),
     "critic without its ensemble": ("critic", Shaped(lambda q: q[0], 2), r"critic returns \(1,\)"),
     "actor of another action": (
-        "actor", Shaped(lambda out: (out[0][:, :1], out[1][:, :1])), r"a mean \(1, 1\)"
+        "actor", Shaped(lambda out: (out[0][:, :1], out[1][:, :1])), r"\[\(1, 1\), \(1, 1\)\] for 1"
     ),
     "actor with one deviation": (
-        "actor", Shaped(lambda out: (out[0], out[1][:, :1])), r"a log_std \(1, 1\)"
+        "actor", Shaped(lambda out: (out[0], out[1][:, :1])), r"\[\(1, 2\), \(1, 1\)\]"
     ),
+    "actor without deviations": ("actor", Shaped(lambda out: out[0]), r"expected a tuple"),
     "actor with batch statistics": (
         "actor", Shaped(lambda out: (nn.BatchNorm(True)(out[0]), out[1])), "batch_stats"
     ),

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 
 import gymnasium
+from gymnasium.envs.registration import parse_env_id
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from jaxsac.envs.watch import IN_ENVIRONMENT, Watched
@@ -32,17 +33,18 @@ def make(
       Exception: what the environment raises when it is made.
     """
     try:
+        parse_env_id(env_id.partition(":")[2] or env_id)
+    except gymnasium.error.Error as error:  # malformed
+        raise _unknown(env_id, error) from error
+    try:
         # Each by its id: Gymnasium makes none from the spec of one that a function wraps.
         envs = [gymnasium.make(env_id) for _ in range(num_envs)]
+    except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
+        raise _unknown(env_id, error) from error
     except gymnasium.error.DependencyNotInstalled as error:
         raise ModuleNotFoundError(
             f"{env_id} needs a package that is not installed ({error}): for MuJoCo environments "
             "run `pip install 'jaxsac[envs]'`, for others `pip install 'gymnasium[all]'`."
-        ) from error
-    except gymnasium.error.Error as error:  # not registered, deprecated, or no id at all
-        raise ValueError(
-            f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
-            "module:EnvId for one that your own module registers."
         ) from error
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
@@ -59,6 +61,13 @@ def make(
 
     copies = [copy(index, env) for index, env in enumerate(envs)]
     return SyncVectorEnv(copies, autoreset_mode=AutoresetMode.DISABLED)
+
+
+def _unknown(env_id: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
+        "module:EnvId for one that your own module registers."
+    )
 
 
 def redirect_mujoco_warnings() -> None:

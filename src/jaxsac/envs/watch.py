@@ -64,7 +64,7 @@ class Watched(gymnasium.Wrapper):
             with deadline(self._timeout, f"a reset of {self._name}"):
                 # A vector environment makes {} of no options, which some environments tell apart.
                 observation, info = self.env.reset(seed=seed, options=options or None)
-            self._check(observation)
+            observation = self._checked(observation)
         except Exception as error:
             error.add_note(f"{IN_ENVIRONMENT}a reset of {self._name}.")
             raise
@@ -82,7 +82,7 @@ class Watched(gymnasium.Wrapper):
         try:
             with deadline(self._timeout, where):
                 observation, reward, terminated, truncated, info = self.env.step(action)
-            self._check(observation)
+            observation = self._checked(observation)
             if np.ndim(reward):  # pyright: ignore[reportArgumentType]
                 raise ValueError(f"a reward is {reward!r}, expected one number.")
         except Exception as error:
@@ -90,7 +90,7 @@ class Watched(gymnasium.Wrapper):
             raise
         return observation, reward, terminated, truncated, info
 
-    def _check(self, observation: PyTree) -> None:
+    def _checked(self, observation: PyTree) -> PyTree:
         observation = _plain(observation)
         if jax.tree.structure(observation) != self._structure:
             raise ValueError(
@@ -109,6 +109,7 @@ class Watched(gymnasium.Wrapper):
                     f"an observation has the dtype {dtype}, but the environment's "
                     f"observation_space says {expected.dtype}."
                 )
+        return observation
 
 
 def _plain(observation: PyTree) -> PyTree:

@@ -66,7 +66,7 @@ class MetricsWriter:
         for file, length in zip(self._files, lengths, strict=True):
             file.seek(0)
             rows = file.read(length)
-            if rows and not rows.startswith(_line(COLUMNS)):
+            if b"\n" in rows and not rows.startswith(_line(COLUMNS)):
                 raise ValueError(
                     f"{file.name} has other columns than this version of jaxsac writes: resume the "
                     "run with the version that began it, or give another run directory."
@@ -74,7 +74,7 @@ class MetricsWriter:
             self.complete &= len(rows) == length
             # A row that was being written when its process was killed ends without a line break.
             file.truncate(rows.rfind(b"\n") + 1)
-            if not rows:
+            if b"\n" not in rows:
                 self._append(file, COLUMNS)
 
     def write(self, index: int, row: dict[str, Any]) -> None:

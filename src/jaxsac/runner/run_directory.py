@@ -82,11 +82,12 @@ class RunDirectory:
             yield
 
     def extend(self, config: RunConfig) -> None:
-        """Writes down that the run is to have more steps than it was begun with."""
-        content = self._read()
-        if config.steps > content["config"]["steps"]:
-            content["config"]["steps"] = config.steps
-            self._write({**content, "finished": False})
+        """Writes down what is asked for now: more steps, and other values of `WITHOUT_EFFECT`."""
+        content, wanted = self._read(), config.to_json()
+        more = config.steps > content["config"]["steps"]
+        for name in WITHOUT_EFFECT + ("steps",) * more:
+            content["config"][name] = wanted[name]
+        self._write({**content, "finished": content.get("finished") is True and not more})
 
     def _check_same(self, config: RunConfig) -> None:
         more = config.steps > self.config().steps

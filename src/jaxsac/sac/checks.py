@@ -107,12 +107,13 @@ def check_networks(
     (size,) = action_spec.tree.shape
     for count in (1, 2):  # in one of them a batch axis differs from the ensemble's
         inputs = observation_spec.zeros(count), action_spec.zeros(count)
-        policy = jax.eval_shape(networks.policy, actor_params, inputs[0])
-        if not policy.mean.shape == policy.log_std.shape == (count, size):
+        variables = {"params": actor_params}
+        output = jax.eval_shape(networks.actor.apply, variables, inputs[0])
+        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(output)]
+        if not isinstance(output, tuple) or shapes != 2 * [(count, size)]:
             raise ValueError(
-                f"the actor returns a mean {policy.mean.shape} and a log_std "
-                f"{policy.log_std.shape} for "
-                f"{count} observation(s): expected (batch, action size), {(count, size)}, for each."
+                f"the actor returns the shapes {shapes} for {count} observation(s): expected a "
+                f"tuple of mean and log_std, each (batch, action size), {(count, size)}."
             )
         q = jax.eval_shape(networks.q, critic_params, *inputs)
         if len(q.shape) != 2 or q.shape[1] != count:
@@ -133,7 +134,7 @@ def params_of(network: str, variables: Mapping[str, Any]) -> Params:
             f"the {network} has the collections {others} beside its parameters, which no update "
             "would keep: use layers with parameters alone (LayerNorm for BatchNorm, say)."
         )
-    return variables["params"]
+    return variables.get("params", {})
 
 
 def _within(value: Scalar, low: float, high: float) -> bool:
