@@ -11,7 +11,7 @@ RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep eval test test-slow identity gradient-study gradient-figures check-resume faults conventions bench bench-quick lint format clean
+.PHONY: help install train sweep eval test test-slow golden identity gradient-study gradient-figures check-resume faults conventions bench bench-quick lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -43,6 +43,9 @@ test: $(INSTALLED) ## Run the tests (minutes).
 
 test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
 	$(BIN)/python -m pytest -m slow
+
+golden: $(INSTALLED) ## Say whether this tree learns the same bits as another revision: BASE=<revision>
+	$(BIN)/python tests/golden/compare.py '$(or $(BASE),HEAD)'
 
 check-resume: $(INSTALLED) ## Kill a run at random, let it go on, compare: ENV= ARGS="--kills 10"
 	$(BIN)/python experiments/faults/check_resume.py --env '$(ENV)' $(ARGS)

@@ -15,12 +15,14 @@ import numpy as np
 from jax.scipy.stats import norm
 
 import jaxsac
-from jaxsac.sac.losses import actor_loss
+from jaxsac.sac.losses import ACTOR_LOSSES
 from jaxsac.sac.networks import Networks, make_networks
-from jaxsac.sac.state import ACTOR_GRADIENTS
+from jaxsac.sac.state import Trained
 from jaxsac.types import Params
 
 ALPHA = 0.2
+UNUSED_KEY = jax.random.key(0)
+"""These networks draw no numbers."""
 DIFFERENCE = 0.01
 """Step of the finite differences, of eighth order."""
 
@@ -99,8 +101,8 @@ class Example(NamedTuple):
     """An actor and two critics with random weights, states and noise."""
 
     networks: Networks
-    actor_params: Params
-    critic_params: Params
+    actor: Trained
+    critic: Trained
     observation: jax.Array
     noise: jax.Array
 
@@ -119,11 +121,16 @@ def example(dtype: str, batch_size: int = 256, hidden: int = 64) -> Example:
 
     return Example(
         make_networks(config, state.action_spec),
-        jax.tree.map_with_path(weights, state.actor_params),
-        jax.tree.map_with_path(weights, state.critic_params),
+        untrained(jax.tree.map_with_path(weights, state.actor.params)),
+        untrained(jax.tree.map_with_path(weights, state.critic.params)),
         draw(batch_size, 17),
         draw(1, batch_size, 6),
     )
+
+
+def untrained(params: Params) -> Trained:
+    """The node of a network that no optimizer trains."""
+    return Trained(params, (), {})
 
 
 def score_and_pathwise(case: Example) -> tuple[Params, ...]:
@@ -134,7 +141,7 @@ def score_and_pathwise(case: Example) -> tuple[Params, ...]:
     """
 
     def policy(params: Params) -> tuple[jax.Array, jax.Array]:
-        outputs = case.networks.policy(params, case.observation)
+        outputs = case.networks.policy({"params": params}, case.observation)
         return outputs.mean, jnp.exp(outputs.log_std)
 
     def sample(params: Params) -> jax.Array:
@@ -148,8 +155,8 @@ def score_and_pathwise(case: Example) -> tuple[Params, ...]:
     def q(u: jax.Array) -> jax.Array:
         return jnp.sum(q_values(case, jnp.tanh(u)).min(0))
 
-    u, pull_back = jax.vjp(sample, case.actor_params)
-    d_u, score = jax.grad(log_prob, argnums=(0, 1))(u, case.actor_params)
+    u, pull_back = jax.vjp(sample, case.actor.params)
+    d_u, score = jax.grad(log_prob, argnums=(0, 1))(u, case.actor.params)
     (pathwise,) = pull_back(ALPHA * d_u - jax.grad(q)(u))
     count = len(case.observation)
     return tuple(
@@ -160,14 +167,14 @@ def score_and_pathwise(case: Example) -> tuple[Params, ...]:
 
 def q_values(case: Example, action: jax.Array) -> jax.Array:
     """Both critics, (2, B)."""
-    return case.networks.q(case.critic_params, case.observation, action)
+    return case.networks.q(case.critic.variables, case.observation, action)
 
 
 def estimate(case: Example, estimator: str) -> Params:
     """The gradient of the library's actor loss."""
-    gradient, _ = jax.grad(actor_loss, has_aux=True)(
-        case.actor_params, case.networks, case.critic_params, ALPHA, case.observation, case.noise,
-        estimator,
+    gradient, _ = jax.grad(ACTOR_LOSSES[estimator], has_aux=True)(
+        case.actor.params, case.networks, case.actor, case.critic, ALPHA, case.observation,
+        case.noise, UNUSED_KEY,
     )  # fmt: skip
     return gradient
 
@@ -187,7 +194,7 @@ def network() -> Iterator[Row]:
             name = jax.tree_util.keystr(path[1:], simple=True, separator=" ")
             what = f"network, {dtype}, {name}: score + pathwise against jax.grad"
             yield Row(2, what, relative(a + b, expected), tolerance)
-    policy = case.networks.policy(case.actor_params, case.observation)
+    policy = case.networks.policy(case.actor.variables, case.observation)
     action = jnp.tanh(policy.mean + jnp.exp(policy.log_std) * case.noise[0])
     share = float(jnp.mean(jnp.argmin(q_values(case, action), axis=0)))
     yield Row(2, "network: both critics are the lower one somewhere: share, off one half",
@@ -221,15 +228,15 @@ def mistake(num_samples: int = 10**7, chunk: int = 10**4) -> Mistake:
     size = case.noise.shape[-1]
 
     def outputs(params: Params) -> jax.Array:
-        policy = case.networks.policy(params, case.observation)
+        policy = case.networks.policy({"params": params}, case.observation)
         return jnp.concatenate([policy.mean, policy.log_std], axis=-1)[0]
 
     jacobian = jnp.concatenate(
-        [x.reshape(2 * size, -1) for x in jax.tree.leaves(jax.jacrev(outputs)(case.actor_params))],
+        [x.reshape(2 * size, -1) for x in jax.tree.leaves(jax.jacrev(outputs)(case.actor.params))],
         axis=1,
     )
     gram = np.asarray(jacobian @ jacobian.T)
-    std = np.exp(np.asarray(outputs(case.actor_params))[size:])
+    std = np.exp(np.asarray(outputs(case.actor.params))[size:])
     scale = _expected_total_norm(case)
 
     generator = np.random.default_rng(0)
@@ -282,11 +289,12 @@ def smooth_q(action: jax.Array, state: Any = 0.0) -> jax.Array:
 def scalar_networks() -> Networks:
     """A policy with μ = p0 + p1 s and log σ = p2 in one dimension, and `smooth_q`."""
 
-    def actor(variables: Any, s: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def actor(variables: Any, s: jax.Array, mutable: Any = False, **_: Any) -> Any:
         p = variables["params"]
-        return p[0] + p[1] * s, jnp.full_like(s, p[2])
+        output = p[0] + p[1] * s, jnp.full_like(s, p[2])
+        return output if mutable is False else (output, {})
 
-    def critic(variables: Any, s: jax.Array, a: jax.Array) -> jax.Array:
+    def critic(variables: Any, s: jax.Array, a: jax.Array, **_: Any) -> jax.Array:
         return smooth_q(a, s).T
 
     return Networks(SimpleNamespace(apply=actor), SimpleNamespace(apply=critic))
@@ -300,7 +308,9 @@ def one_gradient(params: jax.Array, state: jax.Array, noise: jax.Array, estimato
 
     def loss(p: jax.Array) -> jax.Array:
         s, e = jnp.reshape(state, (1, 1)), jnp.reshape(noise, (1, 1, 1))
-        return actor_loss(p, scalar_networks(), {}, jnp.asarray(ALPHA), s, e, estimator)[0]
+        return ACTOR_LOSSES[estimator](
+            p, scalar_networks(), untrained(p), untrained(()), jnp.asarray(ALPHA), s, e, UNUSED_KEY
+        )[0]
 
     return jax.value_and_grad(loss)(params)
 
@@ -333,7 +343,7 @@ def kl_form(num_samples: int = 10**6) -> Iterator[Row]:
               1e-12)  # fmt: skip
     nodes, weights = enumerate_noise()
     noise = jax.random.normal(jax.random.key(3), (num_samples,))
-    for name in ACTOR_GRADIENTS:
+    for name in ACTOR_LOSSES:
         gradients = jax.jit(jax.vmap(lambda e, n=name: one_gradient(params, state, e, n)[1]))
         mean = weights @ np.asarray(gradients(nodes))
         yield Row(4, f"KL form: gradient against E[{name}] over ε", relative(mean, exact), 1e-10)
@@ -362,7 +372,7 @@ def enumeration() -> Iterator[Row]:
         return float(np.sum(probability * np.asarray(value(p, states, nodes)[0])))
 
     exact = np.array([_derivative(objective, params, d) for d in np.eye(len(PARAMS))])
-    for name in ACTOR_GRADIENTS:
+    for name in ACTOR_LOSSES:
         gradients = np.asarray(over_draws(name)(params, states, nodes)[1])
         mean = np.einsum("se,sep->p", probability, gradients)
         what = f"enumeration of 3 states × {len(nodes)} ε: E[{name}] against differences of J"

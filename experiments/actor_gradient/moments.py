@@ -15,8 +15,9 @@ import jax.numpy as jnp
 
 import jaxsac
 from jaxsac.sac.distributions import TanhNormal, sample_and_log_prob
-from jaxsac.sac.losses import min_q
+from jaxsac.sac.losses import q_of_samples
 from jaxsac.sac.networks import Networks, make_networks
+from jaxsac.sac.state import Trained
 from jaxsac.types import Params, PyTree
 
 TERMS = ("score", "entropy_path", "q_path", "likelihood_ratio")
@@ -45,10 +46,9 @@ def moments(state: jaxsac.State, observation: PyTree, noise: jax.Array) -> Momen
       noise: ε (K, N, A).
     """
     networks = make_networks(state.config, state.action_spec)
-    policy = networks.policy(state.actor_params, observation)
-    alpha = jnp.exp(state.log_alpha)
-    h = output_gradients(networks, state.critic_params, alpha, observation, policy, noise)
-    gram = _grams(networks, state.actor_params, observation)
+    policy = networks.policy(state.actor.variables, observation)
+    h = output_gradients(networks, state.critic, state.alpha, observation, policy, noise)
+    gram = _grams(networks, state.actor.params, observation)
     num_samples, num_states = noise.shape[:2]
 
     at_state = jnp.mean(h, axis=1)  # (4, N, 2A)
@@ -56,7 +56,7 @@ def moments(state: jaxsac.State, observation: PyTree, noise: jax.Array) -> Momen
     all_pairs = jnp.einsum("xkni,nij,yknj->nxy", h, gram, h) / num_samples
     within = jnp.mean(all_pairs - between, axis=0) * num_samples / (num_samples - 1)
 
-    _, pull_back = jax.vjp(lambda p: _outputs(networks, p, observation), state.actor_params)
+    _, pull_back = jax.vjp(lambda p: _outputs(networks, p, observation), state.actor.params)
     means = jax.vmap(lambda cotangent: pull_back(cotangent)[0])(at_state / num_states)
     flat = jnp.concatenate([leaf.reshape(len(TERMS), -1) for leaf in jax.tree.leaves(means)], 1)
     # Over few ε a mean is longer, and the means of the states are further apart, than they are.
@@ -66,7 +66,7 @@ def moments(state: jaxsac.State, observation: PyTree, noise: jax.Array) -> Momen
 
 def output_gradients(
     networks: Networks,
-    critic_params: Params,
+    critic: Trained,
     alpha: jax.Array,
     observation: PyTree,
     policy: TanhNormal,
@@ -76,12 +76,13 @@ def output_gradients(
 
     Args:
       networks: the actor and critic modules.
-      critic_params: θ.
+      critic: θ.
       alpha: temperature, scalar.
       observation: states (N, ...).
       policy: the actor's outputs at them, (N, A) each.
       noise: ε (K, N, A).
     """
+    key = jax.random.key(0)  # for networks that draw numbers, which these do not
     outputs = jax.tree.map(lambda x: jnp.broadcast_to(x, noise.shape), policy)
 
     def log_prob_sum(path: TanhNormal, density: TanhNormal) -> jax.Array:
@@ -89,11 +90,11 @@ def output_gradients(
 
     def q_sum(path: TanhNormal) -> jax.Array:
         action, _ = sample_and_log_prob(noise, path)
-        return jnp.sum(min_q(networks, critic_params, observation, action))
+        return jnp.sum(q_of_samples(networks, critic, observation, action, key))
 
     def objective(noise: jax.Array) -> jax.Array:
         action, log_prob = sample_and_log_prob(noise, policy)
-        return alpha * log_prob - min_q(networks, critic_params, observation, action)
+        return alpha * log_prob - q_of_samples(networks, critic, observation, action, key)
 
     path, score = (_joined(g) for g in jax.grad(log_prob_sum, argnums=(0, 1))(outputs, outputs))
     q_path = _joined(jax.grad(q_sum)(outputs))
@@ -102,7 +103,7 @@ def output_gradients(
 
 
 def _outputs(networks: Networks, params: Params, observation: PyTree) -> jax.Array:
-    return _joined(networks.policy(params, observation))
+    return _joined(networks.policy({"params": params}, observation))
 
 
 def _joined(policy: TanhNormal) -> jax.Array:

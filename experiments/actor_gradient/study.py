@@ -75,7 +75,7 @@ def _measurements(study: Study, variant: str, states: PyTree) -> Iterator[dict[s
             noise = jax.random.normal(jax.random.key(step), (NUM_SAMPLES, len(states), size))
             found = moments(agent, states, noise)
             row: dict[str, Any] = {"seed": study.seed + index, "step": step}
-            row["alpha"] = f"{float(np.exp(agent.log_alpha)):.6g}"
+            row["alpha"] = f"{float(agent.alpha):.6g}"
             for part in PARTS:
                 matrix = np.asarray(getattr(found, part))
                 for x, y in PAIRS:

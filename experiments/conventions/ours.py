@@ -12,14 +12,14 @@ import jax.numpy as jnp
 
 import jaxsac
 from jaxsac.sac import agent
-from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
+from jaxsac.sac.losses import alpha_loss, critic_loss, total_loss
 from jaxsac.sac.networks import make_networks
+from jaxsac.sac.randomness import Randomness
 
 
 def measure(name: Any, the: case.Case) -> dict[str, Any]:
     """All losses and gradients at the weights of the case, named as in the stored results."""
-    noise = (jnp.asarray(the.next_noise), jnp.asarray(the.noise)[None])
-    steps = _losses_and_gradients(agent_of(name, the), batch_of(the), *noise)
+    steps = _losses_and_gradients(agent_of(name, the), batch_of(the), randomness_of(the))
     (critic, critic_gradient), (actor, actor_gradient), (alpha, alpha_gradient) = steps
     return {
         "critic_loss": float(critic),
@@ -32,37 +32,34 @@ def measure(name: Any, the: case.Case) -> dict[str, Any]:
 
 
 @jax.jit
-def _losses_and_gradients(
-    state: jaxsac.State, batch: jaxsac.Transition, next_noise: jax.Array, noise: jax.Array
-) -> Any:
+def _losses_and_gradients(state: jaxsac.State, batch: jaxsac.Transition, random: Randomness) -> Any:
     networks, hyper = make_networks(state.config, state.action_spec), state.hyperparameters
-    alpha = jnp.exp(state.log_alpha)
     (critic, _), critic_gradient = jax.value_and_grad(critic_loss, has_aux=True)(
-        state.critic_params, networks, state.target_critic_params, state.actor_params, alpha,
-        hyper.gamma, batch, next_noise,
+        state.critic.params, networks, state.critic, state.actor, state.alpha, hyper.gamma, batch,
+        random.next_action_noise, random.critic_key,
     )  # fmt: skip
-    (actor, info), actor_gradient = jax.value_and_grad(actor_loss, has_aux=True)(
-        state.actor_params, networks, state.critic_params, alpha, batch.observation, noise
-    )
+    (actor, (info, _)), actor_gradient = jax.value_and_grad(total_loss, has_aux=True)(
+        state.actor.params, networks, state.actor, state.critic, state.alpha, batch.observation,
+        random.action_noise, random.actor_key,
+    )  # fmt: skip
     (temperature, _), alpha_gradient = jax.value_and_grad(alpha_loss, has_aux=True)(
-        state.log_alpha, info.entropy, hyper.target_entropy, state.config.alpha_loss
+        state.temperature.params, info["entropy"], hyper.target_entropy, state.config.alpha_loss
     )
     return (critic, critic_gradient), (actor, actor_gradient), (temperature, alpha_gradient)
 
 
 def updated(name: Any, the: case.Case) -> dict[str, Any]:
     """The parameters after one `jaxsac.update` with the noise of the case."""
-    noise = (jnp.asarray(the.next_noise), jnp.asarray(the.noise)[None])
     # A trace of its own, or the noise would stay in the program that others use.
     original = jaxsac.update.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
     update = jax.jit(lambda *arguments: original(*arguments))
-    with mock.patch.object(agent, "_noise", return_value=noise):
+    with mock.patch.object(agent, "_randomness", return_value=randomness_of(the)):
         state, _ = update(agent_of(name, the), batch_of(the), jax.random.key(0))
     return {
-        "actor": case.flat([actor_network(state.actor_params)]),
-        "critics": case.flat(critic_networks(state.critic_params)),
-        "targets": case.flat(critic_networks(state.target_critic_params)),
-        "log_alpha": float(state.log_alpha),
+        "actor": case.flat([actor_network(state.actor.params)]),
+        "critics": case.flat(critic_networks(state.critic.params)),
+        "targets": case.flat(critic_networks(state.critic.target_params)),
+        "log_alpha": float(state.temperature.params),
     }
 
 
@@ -71,8 +68,8 @@ def initial(name: Any) -> dict[str, Any]:
     config = dataclasses.replace(jaxsac.preset(name).config, hidden_sizes=(256, 256))
     state = jaxsac.init(jax.random.key(0), jnp.zeros(17), jnp.zeros(6), config)
     return {
-        "actor": case.spread([actor_network(state.actor_params)]),
-        "critic": case.spread(critic_networks(state.critic_params)),
+        "actor": case.spread([actor_network(state.actor.params)]),
+        "critic": case.spread(critic_networks(state.critic.params)),
     }
 
 
@@ -102,10 +99,20 @@ def agent_of(name: Any, the: case.Case) -> jaxsac.State:
         {"VmapMLP_0": jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(dense_layers, nets))}
         for nets in (the.critics, the.targets)
     )
-    state = state.replace(actor_params=actor, critic_params=critics, target_critic_params=targets)
+    temperature = state.temperature
     if preset.hyperparameters.alpha_lr:
-        state = state.replace(log_alpha=jnp.asarray(the.log_alpha))
-    return state
+        temperature = temperature.replace(params=jnp.asarray(the.log_alpha))
+    return state.replace(
+        actor=state.actor.replace(params=actor),
+        critic=state.critic.replace(params=critics, target_params=targets),
+        temperature=temperature,
+    )
+
+
+def randomness_of(the: case.Case) -> Randomness:
+    """The noise of the case; the networks draw nothing else."""
+    key = jax.random.key(0)
+    return Randomness(jnp.asarray(the.next_noise), jnp.asarray(the.noise)[None], key, key)
 
 
 def batch_of(the: case.Case) -> jaxsac.Transition:

@@ -2,9 +2,10 @@
 
 from jaxsac.data import replay
 from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, update
+from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.gradients import GradientTerms
 from jaxsac.sac.presets import Preset, preset
-from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
+from jaxsac.sac.state import Metrics, State
 from jaxsac.types import Transition
 
 __version__ = "0.1.0"

@@ -192,15 +192,20 @@ def test_a_manifest_of_another_kind_is_refused(agent, saved, manifest):
 )
 def test_a_leaf_of_another_shape_or_dtype_is_named(agent, saved, change):
     tensors = load((saved / "40" / "agent.safetensors").read_bytes())
-    forge(saved / "40", save({**tensors, "log_alpha": change(tensors["log_alpha"])}))
-    with pytest.raises(BundleError, match="log_alpha is"):
+    forge(
+        saved / "40", save({**tensors, "temperature/params": change(tensors["temperature/params"])})
+    )
+    with pytest.raises(BundleError, match="temperature/params is"):
         checkpoint.load(saved, 40, "agent", template_of(agent))
 
 
 def test_leaves_of_another_agent_are_named(agent, saved):
     tensors = load((saved / "40" / "agent.safetensors").read_bytes())
-    alpha = tensors.pop("log_alpha")
-    for content, name in ((tensors, "log_alpha"), ({**tensors, "log_beta": alpha}, "log_beta")):
+    alpha = tensors.pop("temperature/params")
+    for content, name in (
+        (tensors, "temperature/params"),
+        ({**tensors, "temperature/beta": alpha}, "temperature/beta"),
+    ):
         forge(saved / "40", save(content))
         with pytest.raises(BundleError, match=name):
             checkpoint.load(saved, 40, "agent", template_of(agent))

@@ -69,7 +69,7 @@ def test_a_configuration_survives_json():
     config = small_run(
         utd=0.25,
         agent=jaxsac.Config(
-            hidden_sizes=(7, 5, 3), layer_norm=True, num_critics=5, value_network=True
+            hidden_sizes=(7, 5, 3), normalization="layer", num_critics=5, value_network=True
         ),
         hyperparameters=jaxsac.Hyperparameters(gamma=0.987654321, target_entropy=-3.5),
     )

@@ -56,7 +56,7 @@ def test_a_value_network_learns_the_same_values(tmp_path):
     np.testing.assert_allclose(q_of(agent, LATER), 10, rtol=0.02)
     np.testing.assert_allclose(q_of(agent, START), 9, rtol=0.02)
     value = make_networks(agent.config, agent.action_spec).v
-    for params in (agent.value_params, agent.target_value_params):
+    for params in (agent.critic.value.params, agent.critic.target_value_params):
         np.testing.assert_allclose(value(params, LATER), 10, rtol=0.02)
         np.testing.assert_allclose(value(params, START), 9, rtol=0.02)
 

@@ -124,8 +124,8 @@ def test_a_step_does_as_many_updates_as_it_is_told():
         after, _ = learn_step(carry, *make_arrival(), Work(num_updates, False))
         assert after.agent.step.tolist() == [num_updates] * 2
         for before_leaf, leaf in zip(
-            jax.tree.leaves(carry.agent.target_critic_params),
-            jax.tree.leaves(after.agent.target_critic_params),
+            jax.tree.leaves(carry.agent.critic.target_params),
+            jax.tree.leaves(after.agent.critic.target_params),
             strict=True,
         ):
             assert (before_leaf != leaf).any()
@@ -232,7 +232,7 @@ def test_keys_derive_from_the_members_own_number():
         jax.random.key_data(make_carry(seeds=(3, 8)).key[0]),
     )
     agents = make_carry(seeds=(3, 4)).agent
-    assert not is_identical(member(agents, 0).actor_params, member(agents, 1).actor_params)
+    assert not is_identical(member(agents, 0).actor.params, member(agents, 1).actor.params)
 
 
 def test_warm_up_and_learning_are_one_compiled_program(caplog):

@@ -13,7 +13,9 @@ from jaxsac.runner import device_loop, loop
 KINDS = {
     "default": {},
     "value network": {"config": jaxsac.Config(value_network=True)},
-    "score": {"config": jaxsac.Config(actor_gradient="score", actor_samples=2, layer_norm=True)},
+    "score": {
+        "config": jaxsac.Config(actor_gradient="score", actor_samples=2, normalization="layer")
+    },
     "normalized": {"normalize_observations": True},
 }
 

@@ -27,8 +27,10 @@ def test_permuting_the_members_permutes_the_results_bit_for_bit():
 
 def test_a_member_full_of_nans_leaves_the_others_as_they_are_bit_for_bit():
     healthy, sick = Group([0, 1, 2]), Group([0, 1, 2])
-    poison = jax.tree.map(lambda x: x.at[1].set(np.nan), sick.carry.agent.actor_params)
-    sick.carry = sick.carry._replace(agent=sick.carry.agent.replace(actor_params=poison))
+    poison = jax.tree.map(lambda x: x.at[1].set(np.nan), sick.carry.agent.actor.params)
+    sick.carry = sick.carry._replace(
+        agent=sick.carry.agent.replace(actor=sick.carry.agent.actor.replace(params=poison))
+    )
     healthy.learn(STEPS), sick.learn(STEPS)
     for k in (0, 2):
         assert_identical(member(sick.learner, k), member(healthy.learner, k))
@@ -57,7 +59,7 @@ def assert_equal_but_for_rounding(actual, expected):
 
 
 def test_a_member_learns_in_a_group_what_it_learns_alone(x64, group):
-    assert group.learner.agent.log_alpha.dtype == np.float64
+    assert group.learner.agent.temperature.params.dtype == np.float64
     for k, number in ((0, 4), (2, 2)):
         alone = Group([number], dtype="float64").learn(STEPS)
         assert_equal_but_for_rounding(member(alone.learner, 0), member(group.learner, k))
@@ -66,7 +68,7 @@ def test_a_member_learns_in_a_group_what_it_learns_alone(x64, group):
 
 def test_several_devices_learn_what_one_does(x64, group):
     several = Group([4, 9, 2, 7], devices=2, dtype="float64").learn(STEPS)
-    assert len(several.carry.agent.log_alpha.sharding.device_set) == 2
+    assert len(several.carry.agent.temperature.params.sharding.device_set) == 2
     assert_equal_but_for_rounding(several.learner, group.learner)
 
 

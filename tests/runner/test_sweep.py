@@ -90,7 +90,7 @@ def test_a_member_learns_in_a_sweep_what_it_learns_alone(tmp_path):
         strict=True,
     ):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    others = [np.asarray(member(together, k).log_alpha) for k in range(8)]
+    others = [np.asarray(member(together, k).temperature.params) for k in range(8)]
     assert len(set(map(float, others))) == 8
 
 

@@ -12,7 +12,9 @@ import numpy as np
 
 import jaxsac
 from assertions import assert_identical as assert_identical
+from jaxsac.sac import losses
 from jaxsac.sac.networks import Networks
+from jaxsac.sac.state import Trained
 
 OBSERVATION_SIZE, ACTION_SIZE, BATCH_SIZE = 3, 2, 8
 CONFIG = jaxsac.Config(hidden_sizes=(16, 16))
@@ -73,7 +75,33 @@ def is_identical(a, b):
 
 def constant(value):
     """A network whose output is its parameters, whatever its input."""
-    return SimpleNamespace(apply=lambda variables, *inputs: value(variables["params"], *inputs))
+    return module(lambda variables, *inputs: value(variables["params"], *inputs))
+
+
+def module(apply):
+    """What losses need of a module without collections."""
+
+    def apply_module(variables, *inputs, rngs, mutable=False):
+        output = apply(variables, *inputs)
+        return output if mutable is False else (output, {})
+
+    return SimpleNamespace(apply=apply_module)
+
+
+def of(params):
+    """The node of a network that is not trained."""
+    return Trained(params, (), {})
+
+
+UNUSED_KEY = jax.random.key(0)
+"""For networks that draw no numbers."""
+
+
+def actor_loss(params, networks, critic_params, alpha, observation, noise, estimator="total"):
+    loss, (info, _) = losses.ACTOR_LOSSES[estimator](
+        params, networks, of(params), of(critic_params), alpha, observation, noise, UNUSED_KEY
+    )
+    return loss, info
 
 
 CONSTANTS = Networks(

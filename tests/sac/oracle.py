@@ -199,7 +199,6 @@ def update(state, batch, target_noise, action_noise, hyper, log_std_range, estim
         "critic_gradient_norm": norm(flat_gradient),
         "actor_gradient_norm": norm(actor_gradient),
         "alpha_gradient_norm": np.abs(alpha_gradient), "skipped": 0,
-        "value_loss": None, "value_mean": None, "value_gradient_norm": None,
     }  # fmt: skip
     if "value" not in state:
         new_state["targets"] = [
@@ -246,20 +245,20 @@ def from_state(state):
 
     if state.config.value_network:
         targets = {
-            "value": from_params(state.value_params),
-            "target_value": from_params(state.target_value_params),
-            "value_moments": moments(state.value_opt_state, from_params),
+            "value": from_params(state.critic.value.params),
+            "target_value": from_params(state.critic.target_value_params),
+            "value_moments": moments(state.critic.value.opt_state, from_params),
         }
     else:
-        targets = {"targets": ensemble_from_params(state.target_critic_params)}
+        targets = {"targets": ensemble_from_params(state.critic.target_params)}
     return {
         **targets,
-        "actor": from_params(state.actor_params),
-        "critics": ensemble_from_params(state.critic_params),
-        "log_alpha": np.asarray(state.log_alpha),
-        "actor_moments": moments(state.actor_opt_state, from_params),
+        "actor": from_params(state.actor.params),
+        "critics": ensemble_from_params(state.critic.params),
+        "log_alpha": np.asarray(state.temperature.params),
+        "actor_moments": moments(state.actor.opt_state, from_params),
         "critic_moments": moments(
-            state.critic_opt_state, lambda params: joined(ensemble_from_params(params))
+            state.critic.opt_state, lambda params: joined(ensemble_from_params(params))
         ),
-        "alpha_moments": moments(state.alpha_opt_state, lambda x: [np.asarray(x)]),
+        "alpha_moments": moments(state.temperature.opt_state, lambda x: [np.asarray(x)]),
     }

@@ -19,8 +19,8 @@ from examples import (
 from flax import linen as nn
 
 import jaxsac
-from jaxsac.sac.networks import MLP, log_std_of
-from jaxsac.sac.state import ACTIVATIONS
+from jaxsac.sac.layers import MLP
+from jaxsac.sac.networks import log_std_of
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -39,10 +39,10 @@ def batch():
 
 def trained_parts(state):
     return {
-        "actor": state.actor_params,
-        "critic": state.critic_params,
-        "target": state.target_critic_params,
-        "alpha": state.log_alpha,
+        "actor": state.actor.params,
+        "critic": state.critic.params,
+        "target": state.critic.target_params,
+        "alpha": state.temperature.params,
     }
 
 
@@ -60,25 +60,25 @@ def test_alpha_lr_zero_keeps_the_temperature(batch):
     for step in range(3):
         state, metrics = jaxsac.update(state, batch, jax.random.key(step))
         np.testing.assert_allclose(metrics.alpha, 0.37, rtol=1e-6)
-    assert state.log_alpha == jnp.log(jnp.float32(0.37))
+    assert state.temperature.params == jnp.log(jnp.float32(0.37))
 
 
 def test_tau_zero_keeps_the_targets_and_tau_one_copies_the_critics(batch):
     frozen, _ = jaxsac.update(make_agent(tau=0.0), batch, KEY)
-    assert_identical(frozen.target_critic_params, make_agent().critic_params)
-    assert not is_identical(frozen.target_critic_params, frozen.critic_params)
+    assert_identical(frozen.critic.target_params, make_agent().critic.params)
+    assert not is_identical(frozen.critic.target_params, frozen.critic.params)
     copied, _ = jaxsac.update(make_agent(tau=1.0), batch, KEY)
-    assert_identical(copied.target_critic_params, copied.critic_params)
+    assert_identical(copied.critic.target_params, copied.critic.params)
 
 
 def test_targets_approach_fixed_critics_geometrically(batch, agent):
     state = make_agent(critic_lr=0.0, tau=0.25)
-    start = jax.tree.map(lambda x: x + 1, state.critic_params)
-    state = state.replace(target_critic_params=start)
+    start = jax.tree.map(lambda x: x + 1, state.critic.params)
+    state = state.replace(critic=state.critic.replace(target_params=start))
     for step in range(4):
         state, _ = jaxsac.update(state, batch, jax.random.key(step))
-    expected = jax.tree.map(lambda x: x + 0.75**4, agent.critic_params)
-    assert_close(state.target_critic_params, expected, rtol=1e-5, atol=1e-6)
+    expected = jax.tree.map(lambda x: x + 0.75**4, agent.critic.params)
+    assert_close(state.critic.target_params, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_order_of_transitions_does_not_matter_to_the_critics(batch):
@@ -88,7 +88,7 @@ def test_the_order_of_transitions_does_not_matter_to_the_critics(batch):
     after, _ = jaxsac.update(state, batch, KEY)
     permuted, _ = jaxsac.update(state, reversed_batch, KEY)
     assert_close(
-        permuted.critic_opt_state[0].mu, after.critic_opt_state[0].mu, rtol=1e-4, atol=1e-6
+        permuted.critic.opt_state[0].mu, after.critic.opt_state[0].mu, rtol=1e-4, atol=1e-6
     )
 
 
@@ -106,7 +106,7 @@ def test_a_batch_that_is_not_finite_leaves_the_state_as_it_was_and_is_counted(
     assert_identical(after.replace(skipped=agent.skipped), agent)
     good, metrics = jaxsac.update(after, batch, KEY)
     assert (int(good.skipped), int(metrics.skipped), int(good.step)) == (1, 1, 1)
-    assert not is_identical(good.actor_params, agent.actor_params)
+    assert not is_identical(good.actor.params, agent.actor.params)
 
 
 def test_same_key_same_update_and_another_key_another(agent, batch):
@@ -114,7 +114,7 @@ def test_same_key_same_update_and_another_key_another(agent, batch):
     again, _ = jaxsac.update(agent, batch, KEY)
     other, _ = jaxsac.update(agent, batch, jax.random.key(6))
     assert_identical(again, first)
-    assert not is_identical(other.actor_params, first.actor_params)
+    assert not is_identical(other.actor.params, first.actor.params)
 
 
 def test_update_does_not_consume_its_arguments(agent, batch):
@@ -125,17 +125,17 @@ def test_update_does_not_consume_its_arguments(agent, batch):
 
 def test_init_depends_on_the_key_and_starts_targets_at_the_critics(agent):
     assert_identical(make_agent(0), agent)
-    assert not is_identical(make_agent(1).actor_params, agent.actor_params)
-    assert_identical(agent.target_critic_params, agent.critic_params)
-    first, second = oracle.ensemble_from_params(agent.critic_params)
+    assert not is_identical(make_agent(1).actor.params, agent.actor.params)
+    assert_identical(agent.critic.target_params, agent.critic.params)
+    first, second = oracle.ensemble_from_params(agent.critic.params)
     assert not np.array_equal(first[0], second[0]), "the critics of an ensemble start apart"
     assert (int(agent.step), int(agent.skipped)) == (0, 0)
 
 
 def test_initial_kernels_are_orthogonal_with_gain_root_two_and_biases_zero(agent):
     for net in (
-        oracle.from_params(agent.actor_params),
-        *oracle.ensemble_from_params(agent.critic_params),
+        oracle.from_params(agent.actor.params),
+        *oracle.ensemble_from_params(agent.critic.params),
     ):
         for kernel, bias in zip(net[::2], net[1::2], strict=True):
             small = kernel if kernel.shape[0] >= kernel.shape[1] else kernel.T
@@ -148,7 +148,7 @@ def test_initial_kernels_are_orthogonal_with_gain_root_two_and_biases_zero(agent
     [("lecun_normal", 1, 2.27, 0), ("lecun_uniform", 1, 3**0.5, 0), ("torch", 3**-0.5, 1, 1)],
 )
 def test_initial_weights_are_spread_by_the_number_of_inputs(initializer, std, largest, bias):
-    mlp = MLP(jaxsac.Config((400,), initializer=initializer), 100, jnp.float32)
+    mlp = MLP(jaxsac.Config((400,), initializer=initializer).actor_settings, 100, jnp.float32)
     for layer in mlp.init(KEY, jnp.zeros((1, 25)))["params"].values():
         root = math.sqrt(len(layer["kernel"]))
         np.testing.assert_allclose(root * jnp.std(layer["kernel"]), std, rtol=0.03)
@@ -357,7 +357,7 @@ def test_any_leading_axes_agree_with_the_flat_call(shape, agent):
 def test_queries_agree_with_the_numpy_oracle():
     state, batch = make_agent(), make_batch()
     observation = np.asarray(batch.observation)
-    actor = oracle.from_params(state.actor_params)
+    actor = oracle.from_params(state.actor.params)
     mean = oracle.forward(actor, observation)[0][:, :ACTION_SIZE]
     np.testing.assert_allclose(jaxsac.act(state, batch.observation), np.tanh(mean), rtol=1e-9)
     noise = jax.random.normal(KEY, mean.shape)
@@ -367,7 +367,7 @@ def test_queries_agree_with_the_numpy_oracle():
     np.testing.assert_allclose(sampled_log_prob, log_prob, rtol=1e-9)
     joint = np.concatenate([observation, batch.action], -1)
     q = [
-        oracle.forward(c, joint)[0][:, 0] for c in oracle.ensemble_from_params(state.critic_params)
+        oracle.forward(c, joint)[0][:, 0] for c in oracle.ensemble_from_params(state.critic.params)
     ]
     np.testing.assert_allclose(
         jaxsac.q_values(state, batch.observation, batch.action), q, rtol=1e-9
@@ -439,7 +439,7 @@ class LinearCritic(nn.Module):
 def test_custom_linen_modules_take_the_place_of_the_networks(batch):
     config = jaxsac.Config(actor=LinearActor(ACTION_SIZE), critic=LinearCritic(3))
     state = make_agent(config=config)
-    dense = state.actor_params["Dense_0"]
+    dense = state.actor.params["Dense_0"]
     expected = np.tanh(batch.observation @ dense["kernel"] + dense["bias"])
     np.testing.assert_allclose(jaxsac.act(state, batch.observation), expected, rtol=1e-5)
     np.testing.assert_allclose(jaxsac.act(state, batch.observation, KEY), expected, rtol=1e-5)
@@ -447,7 +447,7 @@ def test_custom_linen_modules_take_the_place_of_the_networks(batch):
     after, metrics = jaxsac.update(state, batch, KEY)
     assert (int(after.step), int(after.skipped)) == (1, 0)
     assert np.isfinite(jax.tree.leaves(metrics)).all()
-    assert not is_identical(after.critic_params, state.critic_params)
+    assert not is_identical(after.critic.params, state.critic.params)
 
 
 class Shaped(nn.Module):
@@ -474,9 +474,6 @@ WRONG_NETWORKS = {
         "actor", Shaped(lambda out: (out[0], out[1][:, :1])), r"\[\(1, 2\), \(1, 1\)\]"
     ),
     "actor without deviations": ("actor", Shaped(lambda out: out[0]), r"expected a tuple"),
-    "actor with batch statistics": (
-        "actor", Shaped(lambda out: (nn.BatchNorm(True)(out[0]), out[1])), "batch_stats"
-    ),
 }  # fmt: skip
 
 
@@ -496,23 +493,24 @@ NUMPY_ACTIVATIONS = {
 }
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("layer_norm", [False, True])
-def test_the_multilayer_perceptron_agrees_with_numpy(activation, layer_norm):
-    mlp = MLP(jaxsac.Config((5,), activation, layer_norm=layer_norm), 2, jnp.float32)
+@pytest.mark.parametrize("activation", NUMPY_ACTIVATIONS)
+@pytest.mark.parametrize("normalization", ["none", "layer"])
+def test_the_multilayer_perceptron_agrees_with_numpy(activation, normalization):
+    config = jaxsac.Config((5,), activation, normalization=normalization)
+    mlp = MLP(config.actor_settings, 2, jnp.float32)
     x = jax.random.normal(KEY, (4, 3))
     params = mlp.init(KEY, x)["params"]
     hidden = np.asarray(x) @ params["Dense_0"]["kernel"]
-    if layer_norm:
+    if normalization == "layer":
         centered = hidden - hidden.mean(-1, keepdims=True)
         hidden = centered / np.sqrt(hidden.var(-1, keepdims=True) + 1e-6)
     expected = NUMPY_ACTIVATIONS[activation](hidden) @ params["Dense_1"]["kernel"]
     np.testing.assert_allclose(mlp.apply({"params": params}, x), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_config_chooses_activation_and_layer_norm():
-    shape = jax.eval_shape(lambda: make_agent(config=jaxsac.Config((16,), layer_norm=True)))
-    for params in (shape.actor_params, shape.critic_params):
+def test_config_chooses_activation_and_normalization():
+    shape = jax.eval_shape(lambda: make_agent(config=jaxsac.Config((16,), normalization="layer")))
+    for params in (shape.actor.params, shape.critic.params):
         assert "LayerNorm_0" in next(iter(params.values()))
     observation, relu, tanh = make_batch().observation, CONFIG, jaxsac.Config((16, 16), "tanh")
     # The same parameters: the activation alone is another.

@@ -37,10 +37,12 @@ def test_a_nan_in_the_batch_is_found_there_and_the_first_term_it_spoils_named(le
 
 def test_a_broken_network_is_named_by_its_leaf(learner):
     state, batch = learner
-    params = jax.tree.map(jnp.array, state.target_critic_params)
+    params = jax.tree.map(jnp.array, state.critic.target_params)
     broken = jax.tree.map(lambda x: x.at[(0,) * x.ndim].set(jnp.inf), params)
-    findings = explain(state.replace(target_critic_params=broken), batch, jax.random.key(1))
-    assert all("target_critic_params" in text for text in findings[: len(jax.tree.leaves(params))])
+    findings = explain(
+        state.replace(critic=state.critic.replace(target_params=broken)), batch, jax.random.key(1)
+    )
+    assert all("critic.target_params" in text for text in findings[: len(jax.tree.leaves(params))])
 
 
 def test_an_overflow_of_finite_numbers_shows_the_largest_of_them(learner):

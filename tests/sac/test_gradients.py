@@ -1,5 +1,4 @@
 import dataclasses
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -9,25 +8,28 @@ import pytest
 from examples import (
     BATCH_SIZE,
     CONFIG,
+    actor_loss,
     assert_close,
     is_identical,
     make_agent,
     make_batch,
+    module,
     noise_of,
 )
 
 import jaxsac
 from jaxsac.sac import networks
-from jaxsac.sac.losses import actor_loss
+from jaxsac.sac.losses import ACTOR_LOSSES
 from jaxsac.sac.networks import Networks
-from jaxsac.sac.state import ACTOR_GRADIENTS
 
 PATH = jaxsac.Config(hidden_sizes=(16, 16), actor_gradient="path")
 FOUR = jaxsac.Config(hidden_sizes=(16, 16), actor_samples=4)
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 KEY = jax.random.key(7)
-NETWORKS = Networks(networks.Actor(CONFIG, 2, float), networks.Critic(CONFIG, float))
+NETWORKS = Networks(
+    networks.Actor(CONFIG, 2, float), networks.Critic(CONFIG.critic_settings, 2, (), float)
+)
 
 
 def add(*trees):
@@ -39,13 +41,13 @@ def check_terms_sum_to_the_gradient_of_the_actor_loss(rtol, atol):
     terms = jaxsac.gradient_terms(state, batch, KEY)
     _, action_noise = map(jnp.asarray, noise_of(KEY))
     gradient, _ = jax.jit(jax.grad(actor_loss, has_aux=True), static_argnums=1)(
-        state.actor_params, NETWORKS, state.critic_params, jnp.exp(state.log_alpha),
+        state.actor.params, NETWORKS, state.critic.params, jnp.exp(state.temperature.params),
         batch.observation, action_noise,
     )  # fmt: skip
     assert_close(terms.total, gradient, rtol, atol)
     assert_close(add(terms.score, terms.entropy_path, terms.q_path), terms.total, rtol, atol)
     for term in terms:
-        assert jax.tree.structure(term) == jax.tree.structure(state.actor_params)
+        assert jax.tree.structure(term) == jax.tree.structure(state.actor.params)
         assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(term))
 
 
@@ -61,17 +63,17 @@ def test_terms_sum_to_the_gradient_of_the_actor_loss_in_float64():
 @pytest.mark.usefixtures("x64")
 def test_each_term_agrees_with_backpropagation_by_hand():
     state, batch = make_agent(), make_batch()
-    critics = oracle.ensemble_from_params(state.critic_params)
+    critics = oracle.ensemble_from_params(state.critic.params)
     observation = np.asarray(batch.observation)
     _, (action_noise,) = noise_of(KEY)
-    actor = oracle.from_params(state.actor_params)
+    actor = oracle.from_params(state.actor.params)
     action, _, _ = oracle.draw(actor, observation, action_noise, (-10, 2))
     joint = np.concatenate([observation, action], -1)
     q = np.stack([oracle.forward(net, joint)[0] for net in critics])
     assert set(q.argmin(0).flat) == {0, 1}, "both critics take part in the minimum"
 
     _, _, (*expected, _) = oracle.actor_terms(
-        actor, critics, float(np.exp(state.log_alpha)), observation, action_noise, (-10, 2)
+        actor, critics, float(np.exp(state.temperature.params)), observation, action_noise, (-10, 2)
     )
     terms = jaxsac.gradient_terms(state, batch, KEY)
     actual = [oracle.from_params(t) for t in (terms.score, terms.entropy_path, terms.q_path)]
@@ -104,7 +106,7 @@ def test_the_update_follows_the_chosen_estimator(config):
     state = make_agent(config=config, critic_lr=0.0)
     terms = jaxsac.gradient_terms(state, make_batch(), KEY)
     after, metrics = jaxsac.update(state, make_batch(), KEY)
-    gradient = jax.tree.map(lambda mu: 10 * mu, after.actor_opt_state[0].mu)
+    gradient = jax.tree.map(lambda mu: 10 * mu, after.actor.opt_state[0].mu)
     if config is PATH:
         expected = jax.tree.map(jnp.subtract, terms.total, terms.score)
     else:
@@ -118,12 +120,12 @@ def test_the_estimator_changes_the_gradient_and_not_the_loss():
     state, batch = make_agent(), make_batch()
     (total, total_metrics), *others = (
         jaxsac.update(state.replace(config=with_estimator(name)), batch, KEY)
-        for name in ACTOR_GRADIENTS
+        for name in list(ACTOR_LOSSES)
     )
     for other, metrics in others:
         np.testing.assert_allclose(metrics.actor_loss, total_metrics.actor_loss, rtol=1e-6)
         np.testing.assert_allclose(metrics.entropy, total_metrics.entropy, rtol=1e-6)
-        assert not is_identical(other.actor_params, total.actor_params)
+        assert not is_identical(other.actor.params, total.actor.params)
 
 
 def test_terms_do_not_depend_on_the_configured_estimator():
@@ -142,14 +144,14 @@ def with_estimator(name):
 
 def gradient_of(state, batch, noise, estimator):
     gradient, _ = jax.grad(actor_loss, has_aux=True)(
-        state.actor_params, NETWORKS, state.critic_params, jnp.exp(state.log_alpha),
+        state.actor.params, NETWORKS, state.critic.params, jnp.exp(state.temperature.params),
         batch.observation, noise, estimator,
     )  # fmt: skip
     return gradient
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("estimator", ACTOR_GRADIENTS)
+@pytest.mark.parametrize("estimator", list(ACTOR_LOSSES))
 def test_the_gradient_of_four_samples_is_the_mean_of_four_gradients_of_one(estimator):
     state, batch = make_agent(), make_batch()
     noise = jax.random.normal(KEY, (4, BATCH_SIZE, 2))
@@ -181,7 +183,7 @@ def test_the_estimators_agree_in_the_mean_within_their_standard_errors():
     # The same states and parameters, and noise of its own for each estimator.
     state, batch = make_agent(), make_batch()
     mean_and_error = []
-    for seed, estimator in enumerate(ACTOR_GRADIENTS):
+    for seed, estimator in enumerate(list(ACTOR_LOSSES)):
         noise = jax.random.normal(jax.random.key(seed), (4000, 1, BATCH_SIZE, 2))
         each = jax.jit(jax.vmap(lambda n, e=estimator: gradient_of(state, batch, n, e)))(noise)
         flat = np.concatenate([np.reshape(x, (4000, -1)) for x in jax.tree.leaves(each)], axis=1)
@@ -209,7 +211,7 @@ def smooth_q(variables, observation, action):
     return 5 + (jnp.sin(2 * action) - action**2).T
 
 
-ONE_DIMENSION = Networks(SimpleNamespace(apply=constants), SimpleNamespace(apply=smooth_q))
+ONE_DIMENSION = Networks(module(constants), module(smooth_q))
 ONE_STATE, ALPHA = jnp.zeros((1, 1)), 0.3
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
 WEIGHTS = WEIGHTS / np.sqrt(2 * np.pi)
@@ -225,7 +227,7 @@ def expectation(function, params, estimator):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("estimator", ACTOR_GRADIENTS)
+@pytest.mark.parametrize("estimator", list(ACTOR_LOSSES))
 @pytest.mark.parametrize("params", [(0.3, -0.5), (-0.8, -1.5), (0.0, -0.1)])
 def test_the_expectation_of_every_estimator_is_the_gradient_of_the_expectation(estimator, params):
     params, step = jnp.array(params), 1e-5

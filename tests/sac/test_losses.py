@@ -11,17 +11,20 @@ from examples import (
     CONSTANTS,
     GAMMA,
     REWARD,
+    UNUSED_KEY,
+    actor_loss,
     assert_close,
     constant_batch,
     log_prob_at_the_mean,
     make_agent,
     make_batch,
     noise_of,
+    of,
 )
 
 import jaxsac
-from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
-from jaxsac.sac.state import ACTOR_GRADIENTS
+from jaxsac.sac.critics import TargetedCritics
+from jaxsac.sac.losses import ACTOR_LOSSES, alpha_loss, critic_loss
 
 
 @pytest.mark.usefixtures("x64")
@@ -60,21 +63,22 @@ def test_every_state_leaf_and_metric_follows_a_float64_numpy_oracle(
             (-0.7, 0.4), estimator,
         )  # fmt: skip
         assert_close(oracle.from_state(state), expected, rtol=1e-7, atol=1e-9)
-        assert_close(metrics._asdict(), expected_metrics, rtol=1e-9, atol=1e-12)
+        assert_close(dict(metrics), expected_metrics, rtol=1e-9, atol=1e-12)
         assert int(state.step) == step + 1
 
 
 @pytest.mark.parametrize("discount", [0.0, 1.0, 0.81])
 def test_target_bootstraps_from_the_lowest_target_critic_as_far_as_discount_says(discount):
     predictions, targets = jnp.array([1.0, 2.0, 4.0]), jnp.array([-3.0, 7.0, -2.0])
-    loss, info = critic_loss(
-        predictions, CONSTANTS, targets, ACTOR_PARAMS, ALPHA, GAMMA, constant_batch(discount),
-        jnp.zeros((4, 1)),
+    critics = TargetedCritics(predictions, (), {}, targets)
+    loss, (info, _) = critic_loss(
+        predictions, CONSTANTS, critics, of(ACTOR_PARAMS), ALPHA, GAMMA, constant_batch(discount),
+        jnp.zeros((4, 1)), UNUSED_KEY,
     )  # fmt: skip
     soft_value = -3.0 - ALPHA * log_prob_at_the_mean()
     target = REWARD + GAMMA * discount * soft_value
-    np.testing.assert_allclose(info.target_mean, target, rtol=1e-6)
-    np.testing.assert_allclose(info.q_mean, 7 / 3, rtol=1e-6)
+    np.testing.assert_allclose(info["target_mean"], target, rtol=1e-6)
+    np.testing.assert_allclose(info["q_mean"], 7 / 3, rtol=1e-6)
     np.testing.assert_allclose(loss, 0.5 * sum((q - target) ** 2 for q in (1, 2, 4)), rtol=1e-6)
 
 
@@ -92,7 +96,7 @@ def test_a_terminated_transition_ignores_what_follows_and_a_truncated_one_does_n
     assert target_mean(batch, 1) != target_mean(other, 1)
 
 
-@pytest.mark.parametrize("estimator", ACTOR_GRADIENTS)
+@pytest.mark.parametrize("estimator", list(ACTOR_LOSSES))
 @pytest.mark.parametrize("num_samples", [1, 3])
 def test_actor_loss_is_the_temperature_times_log_prob_minus_the_lowest_q(estimator, num_samples):
     loss, info = actor_loss(
@@ -100,7 +104,7 @@ def test_actor_loss_is_the_temperature_times_log_prob_minus_the_lowest_q(estimat
         jnp.zeros((num_samples, 4, 1)), estimator,
     )  # fmt: skip
     np.testing.assert_allclose(loss, ALPHA * log_prob_at_the_mean() - 2.0, rtol=1e-6)
-    np.testing.assert_allclose(info.entropy, -log_prob_at_the_mean(), rtol=1e-6)
+    np.testing.assert_allclose(info["entropy"], -log_prob_at_the_mean(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("log_alpha", [-8.0, 0.0, 3.0])
@@ -124,5 +128,5 @@ def test_alpha_rises_below_the_target_entropy_and_falls_above_it(gap):
     after, _ = jaxsac.update(state, batch, key)
     # The first step of Adam has the size of the learning rate.
     np.testing.assert_allclose(
-        after.log_alpha - state.log_alpha, -math.copysign(0.03, gap), rtol=1e-4
+        after.temperature.params - state.temperature.params, -math.copysign(0.03, gap), rtol=1e-4
     )

@@ -13,8 +13,8 @@ def test_a_preset_makes_an_agent_whose_every_function_has_its_conventions():
     state = jaxsac.init(jax.random.key(0), jnp.zeros(3), jnp.zeros(2), config, hyperparameters)
     batch, key = make_batch(), jax.random.key(1)
     # Wide policies, so that ε = 1e-6 shows.
-    wide = jax.tree.map(lambda x: 20 * x, state.actor_params)
-    state = state.replace(actor_params=wide)
+    wide = jax.tree.map(lambda x: 20 * x, state.actor.params)
+    state = state.replace(actor=state.actor.replace(params=wide))
     action, log_prob = jaxsac.sample(state, batch.observation, key)
     assert jnp.max(jnp.abs(action)) > 0.999
     terms = jaxsac.gradient_terms(state, batch, key)

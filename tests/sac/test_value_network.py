@@ -10,6 +10,7 @@ from examples import (
     CONSTANTS,
     GAMMA,
     REWARD,
+    UNUSED_KEY,
     VALUE,
     assert_identical,
     constant,
@@ -18,16 +19,17 @@ from examples import (
     log_prob_at_the_mean,
     make_agent,
     make_batch,
+    of,
 )
 
 import jaxsac
 from jaxsac.sac.diagnosis import explain
-from jaxsac.sac.value_network import value_critic_loss, value_loss
+from jaxsac.sac.value_network import CriticsWithValue, value_critic_loss, value_loss
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 KEY = jax.random.key(5)
-NETWORKS = CONSTANTS._replace(value=constant(lambda p, s: jnp.full(len(s), p)))
+MODULE = constant(lambda p, s: jnp.full(len(s), p))
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +41,26 @@ def agent(quick_compilation):
 
 
 def test_the_value_is_drawn_to_the_lowest_q_and_the_entropy_of_the_policy():
-    loss, info = value_loss(
-        jnp.float32(1.5), NETWORKS, jnp.array([3.0, 2.0]), ACTOR_PARAMS, ALPHA, jnp.ones((4, 1)),
-        jnp.zeros((4, 1)),
+    value = jnp.float32(1.5)
+    loss, (info, _) = value_loss(
+        value, MODULE, CONSTANTS, of(value), of(jnp.array([3.0, 2.0])), of(ACTOR_PARAMS), ALPHA,
+        jnp.ones((4, 1)), jnp.zeros((4, 1)), UNUSED_KEY,
     )  # fmt: skip
     target = 2.0 - ALPHA * log_prob_at_the_mean()
     np.testing.assert_allclose(loss, 0.5 * (1.5 - target) ** 2, rtol=1e-5)
-    assert info.value_mean == 1.5
+    assert info["value_mean"] == 1.5
 
 
 @pytest.mark.parametrize("discount", [0.0, 1.0, 0.81])
 def test_critics_bootstrap_from_the_target_value_as_far_as_discount_says(discount):
-    loss, info = value_critic_loss(
-        jnp.array([1.0, 2.0, 4.0]), NETWORKS, jnp.float32(-3.0), GAMMA, constant_batch(discount)
+    predictions, target_value = jnp.array([1.0, 2.0, 4.0]), jnp.float32(-3.0)
+    critics = CriticsWithValue(predictions, (), {}, of(jnp.float32(0)), target_value)
+    loss, (info, _) = value_critic_loss(
+        predictions, MODULE, CONSTANTS, critics, GAMMA, constant_batch(discount), UNUSED_KEY
     )
     target = REWARD + GAMMA * discount * -3.0
-    np.testing.assert_allclose(info.target_mean, target, rtol=1e-6)
-    np.testing.assert_allclose(info.q_mean, 7 / 3, rtol=1e-6)
+    np.testing.assert_allclose(info["target_mean"], target, rtol=1e-6)
+    np.testing.assert_allclose(info["q_mean"], 7 / 3, rtol=1e-6)
     np.testing.assert_allclose(loss, 0.5 * sum((q - target) ** 2 for q in (1, 2, 4)), rtol=1e-6)
 
 
@@ -63,29 +68,33 @@ def test_it_starts_with_the_actor_and_critics_of_an_agent_without_and_its_target
     agent,
 ):
     without = make_agent()
-    assert_identical(agent.actor_params, without.actor_params)
-    assert_identical(agent.critic_params, without.critic_params)
-    assert_identical(agent.target_value_params, agent.value_params)
-    other = make_agent(1, VALUE).value_params
-    assert not is_identical(other, agent.value_params)
+    assert_identical(agent.actor.params, without.actor.params)
+    assert_identical(agent.critic.params, without.critic.params)
+    assert_identical(agent.critic.target_value_params, agent.critic.value.params)
+    other = make_agent(1, VALUE).critic.value.params
+    assert not is_identical(other, agent.critic.value.params)
 
 
 def test_each_kind_of_agent_holds_its_own_target_alone(agent):
     without, batch = make_agent(), make_batch()
-    value = (without.value_params, without.target_value_params, without.value_opt_state)
-    assert jax.tree.leaves((value, agent.target_critic_params)) == []
-    _, metrics = jaxsac.update(without, batch, KEY)
-    assert metrics[-3:] == (None, None, None)
+    assert not hasattr(without.critic, "value")
+    assert not hasattr(agent.critic, "target_params")
+    value_metrics = {"value_mean", "value_loss", "value_gradient_norm"}
+    (_, metrics), (_, others) = (jaxsac.update(each, batch, KEY) for each in (agent, without))
+    assert set(metrics) - set(others) == value_metrics
+    assert None not in jax.tree.leaves((agent, without), is_leaf=lambda x: x is None)
 
 
 def test_a_value_network_that_is_not_finite_stops_the_update_and_is_named(agent):
     batch = make_batch()
-    broken = agent.replace(value_params=jax.tree.map(lambda x: x * jnp.inf, agent.value_params))
+    value = agent.critic.value
+    value = value.replace(params=jax.tree.map(lambda x: x * jnp.inf, value.params))
+    broken = agent.replace(critic=agent.critic.replace(value=value))
     after, metrics = jaxsac.update(broken, batch, KEY)
     assert (int(after.skipped), int(metrics.skipped), int(after.step)) == (1, 1, 0)
     assert_identical(after.replace(skipped=broken.skipped), broken)
     *leaves, first, others = explain(broken, batch, KEY)
-    assert all("agent.value_params" in text for text in leaves)
+    assert all("agent.critic.value.params" in text for text in leaves)
     assert first == "the first term that is not finite: value_mean = nan"
     assert others == "and after it: value_loss, value_gradient_norm"
 

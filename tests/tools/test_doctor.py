@@ -45,12 +45,17 @@ def test_a_replay_that_is_copied_is_noticed(monkeypatch):
     assert doctor.check_inserts().verdict == "bad"
 
 
+def spoiled(agent, change):
+    temperature = agent.temperature
+    return agent.replace(temperature=temperature.replace(params=change(temperature.params)))
+
+
 def test_a_learner_that_a_nan_changes_is_noticed(monkeypatch):
     update = sac.update
 
     def unguarded(state, batch, key):
         after, metrics = update(state, batch, key)
-        return after.replace(log_alpha=after.log_alpha * jnp.nan), metrics
+        return spoiled(after, lambda x: x * jnp.nan), metrics
 
     monkeypatch.setattr(doctor.sac, "update", unguarded)
     assert doctor.check_guard().verdict == "bad"
@@ -61,7 +66,7 @@ def test_updates_that_do_not_repeat_are_noticed(monkeypatch):
 
     def drifting(state, batch, key):
         after, metrics = update(state, batch, key)
-        return after.replace(log_alpha=after.log_alpha + next(calls) * 1e-7), metrics
+        return spoiled(after, lambda x: x + next(calls) * 1e-7), metrics
 
     monkeypatch.setattr(doctor.sac, "update", drifting)
     assert doctor.check_repeats().verdict == "bad"

@@ -32,7 +32,7 @@ def rows(
       evaluated: the evaluation at this step, if there was one.
     """
     updates = config.schedule.updates_due(step)
-    measured = {name: x for name, x in latest._asdict().items() if x is not None}
+    measured = dict(latest)
 
     def row_of(index: int) -> dict[str, Any]:
         count = int(totals.episodes[index])

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxsac.sac import distributions
+from jaxsac.sac import critics, distributions, randomness, value_network
+from jaxsac.sac.apply import Variables
 from jaxsac.sac.checks import (
     check_action,
     check_batch,
     check_hyperparameters,
     check_networks,
-    params_of,
+    check_state,
 )
+from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms
-from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
+from jaxsac.sac.losses import ACTOR_LOSSES, alpha_loss
 from jaxsac.sac.networks import Networks, make_networks
-from jaxsac.sac.optimize import Step, Steps, adam, minimize
-from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
-from jaxsac.sac.value_network import add_value_network, learn_value_and_critics
-from jaxsac.types import PyTree, Spec, Transition, flatten_batch
+from jaxsac.sac.optimize import assess, minimize, network_optimizer, temperature_optimizer
+from jaxsac.sac.randomness import Randomness
+from jaxsac.sac.state import Metrics, State, Trained
+from jaxsac.types import Params, PyTree, Spec, Transition, flatten_batch
 
 
 def init(
@@ -71,31 +73,35 @@ def _init(
     action_spec: Spec,
 ) -> State:
     actor_key, critic_key = jax.random.split(key)
-    nets = make_networks(config, action_spec)
+    networks = make_networks(config, action_spec)
     observation, action = observation_spec.zeros(1), action_spec.zeros(1)
-    actor_params = params_of("actor", nets.actor.init(actor_key, observation))
-    critic_params = params_of("critic", nets.critic.init(critic_key, observation, action))
-    check_networks(nets, actor_params, critic_params, observation_spec, action_spec)
+    actor_params, actor_collections = _split(networks.actor.init(actor_key, observation))
+    critic_params, critic_collections = _split(
+        networks.critic.init(critic_key, observation, action)
+    )
+    actor = network_optimizer(config, hyperparameters.actor_lr).start(
+        actor_params, actor_collections
+    )
+    critic = network_optimizer(config, hyperparameters.critic_lr).start(
+        critic_params, critic_collections
+    )
+    check_networks(networks, actor, critic, observation_spec, action_spec)
     log_alpha = jnp.log(hyperparameters.initial_alpha)
-    state = State(
-        actor_params=actor_params,
-        critic_params=critic_params,
-        target_critic_params=jax.tree.map(jnp.copy, critic_params),
-        log_alpha=log_alpha,
-        actor_opt_state=adam(hyperparameters.actor_lr).init(actor_params),
-        critic_opt_state=adam(hyperparameters.critic_lr).init(critic_params),
-        alpha_opt_state=adam(hyperparameters.alpha_lr).init(log_alpha),
+    return State(
+        actor=actor,
+        # A further key: actor and critics start alike with whatever is beside them.
+        critic=_bootstrap(config).init(
+            jax.random.fold_in(critic_key, 1), critic, config, hyperparameters,
+            observation_spec, action_spec,
+        ),
+        temperature=temperature_optimizer(hyperparameters.alpha_lr).start(log_alpha, {}),
         step=jnp.zeros((), jnp.int32),
         skipped=jnp.zeros((), jnp.int32),
         hyperparameters=hyperparameters,
         config=config,
         observation_spec=observation_spec,
         action_spec=action_spec,
-    )
-    if not config.value_network:
-        return state
-    # A further key: actor and critics start as they would without the value network.
-    return add_value_network(jax.random.fold_in(critic_key, 1), state)
+    )  # fmt: skip
 
 
 @jax.jit
@@ -110,6 +116,7 @@ def act(state: State, observation: PyTree, key: jax.Array | None = None) -> jax.
     Returns:
       Actions (..., A) in [-1, 1].
     """
+    check_state(state)
     if key is not None:
         return sample(state, observation, key)[0]
     batch_shape = state.observation_spec.batch_shape("observation", observation)
@@ -120,6 +127,7 @@ def act(state: State, observation: PyTree, key: jax.Array | None = None) -> jax.
 @jax.jit
 def sample(state: State, observation: PyTree, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Draws actions (..., A) and their log-probabilities (...), measured in [-1, 1]^A."""
+    check_state(state)
     batch_shape = state.observation_spec.batch_shape("observation", observation)
     policy = _policy(state, observation, batch_shape)
     noise = jax.random.normal(key, policy.mean.shape, policy.mean.dtype)
@@ -130,11 +138,11 @@ def sample(state: State, observation: PyTree, key: jax.Array) -> tuple[jax.Array
 @jax.jit
 def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
     """Q(s, a) of every critic, (E, ...), for observations and actions with equal leading axes."""
+    check_state(state)
     spec = Spec.of((state.observation_spec.tree, state.action_spec.tree))
     batch_shape = spec.batch_shape("(observation, action)", (observation, action))
-    nets = make_networks(state.config, state.action_spec)
-    q = nets.q(
-        state.critic_params,
+    q = make_networks(state.config, state.action_spec).q(
+        state.critic.variables,
         flatten_batch(observation, batch_shape),
         flatten_batch(action, batch_shape),
     )
@@ -142,7 +150,9 @@ def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metrics]:
+def update(
+    state: State, batch: Transition, key: jax.Array, weight: jax.Array | None = None
+) -> tuple[State, Metrics]:
     """One gradient step on the critics, which moves their targets, then on actor and temperature.
 
     The actor is trained against the critics just updated, with the temperature from before the
@@ -154,6 +164,8 @@ def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metr
       state: the agent; not donated.
       batch: transitions with one leading axis (B, ...).
       key: PRNG key for the noise of this update.
+      weight: of each transition in the critics' loss, (B,), such as the importance weights of a
+        prioritized replay; 1 by default.
 
     Returns:
       The next state, and the metrics of this update.
@@ -161,86 +173,51 @@ def update(state: State, batch: Transition, key: jax.Array) -> tuple[State, Metr
     Raises:
       ValueError: a batch of another structure, shape, rank or dtype; raised while tracing.
     """
-    batch_size = check_batch(state, batch)
-    nets = make_networks(state.config, state.action_spec)
-    alpha = jnp.exp(state.log_alpha)
-    learn_critics = learn_value_and_critics if state.config.value_network else _learn_critics
-    next_action_noise, action_noise = _noise(state, batch_size, key)
-    new_state, critic, value = learn_critics(state, nets, alpha, batch, next_action_noise)
-    new_state, actor, temperature = _learn_policy(new_state, nets, alpha, batch, action_noise)
+    batch_size = check_batch(state, batch, weight)
+    networks = make_networks(state.config, state.action_spec)
+    random = _randomness(state, batch_size, key)
+    learn_critics = functools.partial(
+        _bootstrap(state.config).learn, networks=networks, weight=weight
+    )
+    learn_policy = functools.partial(_learn_policy, networks=networks)
+    steps = learn_critics, learn_policy
+    if state.config.order == "actor_first":
+        steps = learn_policy, learn_critics
 
-    steps = Steps(critic, actor, temperature, value)
-    numbers = [x for s in steps if s is not None for x in (s.loss, s.gradient_norm)]
-    finite = jnp.all(jnp.isfinite(jnp.stack(numbers)))
+    new_state, metrics = state, Metrics(alpha=state.alpha)
+    for step in steps:
+        new_state, info = step(new_state, batch=batch, randomness=random)
+        metrics = Metrics(metrics, **info)
+    finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
     new_state = new_state.replace(step=state.step + 1)
     new_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new_state, state)
     new_state = new_state.replace(skipped=state.skipped + ~finite)
-    return new_state, _metrics(alpha, steps, new_state.skipped)
-
-
-def _learn_critics(
-    state: State, nets: Networks, alpha: jax.Array, batch: Transition, noise: jax.Array
-) -> tuple[State, Step, None]:
-    """A step of the critics, and the target critics a little further after them."""
-    hyper = state.hyperparameters
-    critic = minimize(
-        critic_loss, adam(hyper.critic_lr), state.critic_params, state.critic_opt_state,
-        nets, state.target_critic_params, state.actor_params, alpha, hyper.gamma, batch, noise,
-    )  # fmt: skip
-    new_state = state.replace(
-        critic_params=critic.params,
-        critic_opt_state=critic.opt_state,
-        target_critic_params=optax.incremental_update(
-            critic.params, state.target_critic_params, hyper.tau
-        ),
-    )
-    return new_state, critic, None
+    return new_state, Metrics(metrics, skipped=new_state.skipped)
 
 
 def _learn_policy(
-    state: State, nets: Networks, alpha: jax.Array, batch: Transition, noise: jax.Array
-) -> tuple[State, Step, Step]:
-    """A step of the actor against the critics, and one of the temperature."""
-    hyper = state.hyperparameters
-    actor = minimize(
-        actor_loss, adam(hyper.actor_lr), state.actor_params, state.actor_opt_state,
-        nets, state.critic_params, alpha, batch.observation, noise, state.config.actor_gradient,
-    )  # fmt: skip
-    temperature = minimize(
-        alpha_loss, adam(hyper.alpha_lr), state.log_alpha, state.alpha_opt_state,
-        actor.info.entropy, hyper.target_entropy, state.config.alpha_loss,
-    )  # fmt: skip
-    new_state = state.replace(
-        actor_params=actor.params,
-        actor_opt_state=actor.opt_state,
-        log_alpha=temperature.params,
-        alpha_opt_state=temperature.opt_state,
-    )
-    return new_state, actor, temperature
+    state: State, networks: Networks, batch: Transition, randomness: Randomness
+) -> tuple[State, Metrics]:
+    """A step of the actor against the critics, and one of the temperature, when they are due."""
+    config, hyper = state.config, state.hyperparameters
 
+    def policy(step: Callable[..., tuple[Trained, Metrics]]) -> tuple[State, Metrics]:
+        actor, info = step(
+            "actor", ACTOR_LOSSES[config.actor_gradient],
+            network_optimizer(config, hyper.actor_lr), state.actor,
+            networks, state.actor, state.critic, state.alpha, batch.observation,
+            randomness.action_noise, randomness.actor_key,
+        )  # fmt: skip
+        temperature, alpha_info = step(
+            "alpha", alpha_loss, temperature_optimizer(hyper.alpha_lr), state.temperature,
+            info["entropy"], hyper.target_entropy, config.alpha_loss,
+        )  # fmt: skip
+        return state.replace(actor=actor, temperature=temperature), Metrics(info, **alpha_info)
 
-def _metrics(alpha: jax.Array, steps: Steps, skipped: jax.Array) -> Metrics:
-    critic, actor, temperature, value = steps
-    metrics = Metrics(
-        critic_loss=critic.loss,
-        actor_loss=actor.loss,
-        alpha_loss=temperature.loss,
-        alpha=alpha,
-        entropy=actor.info.entropy,
-        q_mean=critic.info.q_mean,
-        target_mean=critic.info.target_mean,
-        critic_gradient_norm=critic.gradient_norm,
-        actor_gradient_norm=actor.gradient_norm,
-        alpha_gradient_norm=temperature.gradient_norm,
-        skipped=skipped,
-    )
-    if value is None:
-        return metrics
-    return metrics._replace(
-        value_loss=value.loss,
-        value_mean=value.info.value_mean,
-        value_gradient_norm=value.gradient_norm,
-    )
+    if config.actor_every == 1:
+        return policy(minimize)
+    due = state.step % config.actor_every == 0
+    return jax.lax.cond(due, lambda: policy(minimize), lambda: policy(assess))
 
 
 @jax.jit
@@ -264,27 +241,35 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
     Raises:
       ValueError: as `update`.
     """
-    _, action_noise = _noise(state, check_batch(state, batch), key)
+    random = _randomness(state, check_batch(state, batch), key)
     return actor_gradient_terms(
-        state.actor_params,
+        state.actor,
         make_networks(state.config, state.action_spec),
-        state.critic_params,
-        jnp.exp(state.log_alpha),
+        state.critic,
+        state.alpha,
         batch.observation,
-        action_noise,
+        random.action_noise,
+        random.actor_key,
     )
+
+
+def _bootstrap(config: Config) -> Any:
+    """What the critics bootstrap from: a module with `init` and `learn`."""
+    return value_network if config.value_network else critics
 
 
 def _policy(
     state: State, observation: PyTree, batch_shape: tuple[int, ...]
 ) -> distributions.TanhNormal:
-    nets = make_networks(state.config, state.action_spec)
-    return nets.policy(state.actor_params, flatten_batch(observation, batch_shape))
+    networks = make_networks(state.config, state.action_spec)
+    return networks.policy(state.actor.variables, flatten_batch(observation, batch_shape))
 
 
-def _noise(state: State, batch_size: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Standard normal noise for the action in the target, (B, A), and the actor's, (K, B, A)."""
-    struct, num_samples = state.action_spec.tree, state.config.actor_samples
-    # One draw: on a CPU the generator costs more to start than to run.
-    noise = jax.random.normal(key, (1 + num_samples, batch_size, *struct.shape), struct.dtype)
-    return noise[0], noise[1:]
+def _randomness(state: State, batch_size: int, key: jax.Array) -> Randomness:
+    return randomness.draw(key, state.action_spec, batch_size, state.config.actor_samples)
+
+
+def _split(variables: Mapping[str, Any]) -> tuple[Params, Variables]:
+    """Parameters and other collections of what a module's `init` returns."""
+    collections = dict(variables)
+    return collections.pop("params", {}), collections

@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsac.sac.apply import apply
+from jaxsac.sac.config import Hyperparameters, Scalar
 from jaxsac.sac.networks import Networks
-from jaxsac.sac.state import Hyperparameters, Scalar, State
-from jaxsac.types import Params, Spec, Transition, is_traced, transition_of
+from jaxsac.sac.state import State, Trained
+from jaxsac.types import Spec, Transition, is_traced, transition_of
 
 
-def check_batch(state: State, batch: Transition) -> int:
+def check_state(state: State) -> None:
+    """Refuses what is not an agent.
+
+    Raises:
+      TypeError: names what it is.
+    """
+    if not isinstance(state, State):
+        raise TypeError(
+            f"state must be a jaxsac.State, as `jaxsac.init` and `jaxsac.update` return it, got "
+            f"{type(state).__name__}."
+        )
+
+
+def check_batch(state: State, batch: Transition, weight: Any = None) -> int:
     """Refuses a batch that does not fit the examples given to `init`.
+
+    Args:
+      state: the agent.
+      batch: transitions (B, ...).
+      weight: of each transition, (B,), or None.
 
     Returns:
       The batch size B.
 
     Raises:
+      TypeError: `state` is no agent.
       ValueError: another structure, shape, rank or dtype; names the leaf.
     """
+    check_state(state)
     spec = Spec.of(transition_of(state.observation_spec.tree, state.action_spec.tree))
     batch_shape = spec.batch_shape("batch", batch)
     if len(batch_shape) != 1 or batch_shape[0] < 1:
         raise ValueError(
             f"batch needs exactly one leading axis of at least one transition, got the leading "
             f"axes {batch_shape}: use jax.vmap for more axes."
+        )
+    if weight is not None and jnp.shape(weight) != batch_shape:
+        raise ValueError(
+            f"weight has shape {jnp.shape(weight)}, expected one number for each transition, "
+            f"{batch_shape}."
         )
     return batch_shape[0]
 
@@ -92,8 +118,8 @@ def check_hyperparameters(values: Hyperparameters, action_size: int | None = Non
 
 def check_networks(
     networks: Networks,
-    actor_params: Params,
-    critic_params: Params,
+    actor: Trained,
+    critic: Trained,
     observation_spec: Spec,
     action_spec: Spec,
 ) -> None:
@@ -106,35 +132,22 @@ def check_networks(
     """
     (size,) = action_spec.tree.shape
     for count in (1, 2):  # in one of them a batch axis differs from the ensemble's
-        inputs = observation_spec.zeros(count), action_spec.zeros(count)
-        variables = {"params": actor_params}
-        output = jax.eval_shape(networks.actor.apply, variables, inputs[0])
+        observation, action = observation_spec.zeros(count), action_spec.zeros(count)
+        output = jax.eval_shape(
+            lambda observation: apply(networks.actor, actor.variables, observation), observation
+        )
         shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(output)]
         if not isinstance(output, tuple) or shapes != 2 * [(count, size)]:
             raise ValueError(
                 f"the actor returns the shapes {shapes} for {count} observation(s): expected a "
                 f"tuple of mean and log_std, each (batch, action size), {(count, size)}."
             )
-        q = jax.eval_shape(networks.q, critic_params, *inputs)
+        q = jax.eval_shape(networks.q, critic.variables, observation, action)
         if len(q.shape) != 2 or q.shape[1] != count:
             raise ValueError(
                 f"the critic returns {q.shape} for {count} observation(s) and action(s): expected "
                 f"(ensemble, batch), (..., {count})."
             )
-
-
-def params_of(network: str, variables: Mapping[str, Any]) -> Params:
-    """The parameters among what a module's `init` returns.
-
-    Raises:
-      ValueError: the module has other collections as well, such as batch statistics.
-    """
-    if others := sorted(set(variables) - {"params"}):
-        raise ValueError(
-            f"the {network} has the collections {others} beside its parameters, which no update "
-            "would keep: use layers with parameters alone (LayerNorm for BatchNorm, say)."
-        )
-    return variables.get("params", {})
 
 
 def _within(value: Scalar, low: float, high: float) -> bool:

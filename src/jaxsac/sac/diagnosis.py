@@ -11,23 +11,6 @@ from jaxsac.sac.agent import update
 from jaxsac.sac.state import State
 from jaxsac.types import PyTree, Transition
 
-COMPUTED = (
-    "alpha",
-    "value_mean",
-    "value_loss",
-    "value_gradient_norm",
-    "target_mean",
-    "q_mean",
-    "critic_loss",
-    "critic_gradient_norm",
-    "entropy",
-    "actor_loss",
-    "actor_gradient_norm",
-    "alpha_loss",
-    "alpha_gradient_norm",
-)
-"""The metrics of an update, in the order in which one follows from the other."""
-
 
 def explain(state: State, batch: Transition, key: jax.Array) -> list[str]:
     """Repeats an update and says what was not finite in it, the cause before its effects.
@@ -43,14 +26,14 @@ def explain(state: State, batch: Transition, key: jax.Array) -> list[str]:
       Nothing if the update is finite.
     """
     _, metrics = update(state, batch, key)
-    computed = {name: getattr(metrics, name) for name in COMPUTED}
-    terms = [name for name, x in computed.items() if x is not None and not np.isfinite(x)]
+    # Metrics come in the order in which one follows from the other.
+    terms = [name for name, value in metrics.items() if not np.isfinite(value)]
     if not terms:
         return []
     found = [*_not_finite("batch", batch), *_not_finite("agent", state)]
     if not found:
         found = list(_largest("batch", batch))
-    found.append(f"the first term that is not finite: {terms[0]} = {getattr(metrics, terms[0])}")
+    found.append(f"the first term that is not finite: {terms[0]} = {metrics[terms[0]]}")
     if terms[1:]:
         found.append(f"and after it: {', '.join(terms[1:])}")
     return found

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxsac.sac import distributions
-from jaxsac.sac.losses import actor_loss, min_q
+from jaxsac.sac.losses import q_of_samples, total_loss
 from jaxsac.sac.networks import Networks
+from jaxsac.sac.state import Trained
 from jaxsac.types import Params, PyTree
 
 
@@ -30,12 +31,13 @@ class GradientTerms(NamedTuple):
 
 
 def actor_gradient_terms(
-    actor_params: Params,
+    actor: Trained,
     networks: Networks,
-    critic_params: Params,
+    critic: Trained,
     alpha: jax.Array,
     observation: PyTree,
     noise: jax.Array,
+    key: jax.Array,
 ) -> GradientTerms:
     """Splits the actor's gradient into score, entropy path and Q path.
 
@@ -43,29 +45,29 @@ def actor_gradient_terms(
     two names, `path` for f and `density` for π, makes the terms plain partial derivatives.
 
     Args:
-      actor_params: φ.
-      networks: the actor and critic modules.
-      critic_params: θ.
+      actor: φ.
+      networks: the modules, and the choices.
+      critic: θ.
       alpha: temperature, scalar.
       observation: states (B, ...).
       noise: ε, standard normal (K, B, A).
+      key: for networks that draw random numbers; all terms see the same.
     """
 
+    def policy(params: Params) -> distributions.TanhNormal:
+        return networks.policy_in_training(params, actor, observation, key)[0]
+
     def entropy_term(path: Params, density: Params) -> jax.Array:
-        sampler, evaluated = (
-            networks.policy(path, observation),
-            networks.policy(density, observation),
-        )
-        _, log_prob = distributions.sample_and_log_prob(noise, sampler, evaluated)
+        _, log_prob = distributions.sample_and_log_prob(noise, policy(path), policy(density))
         return jnp.mean(alpha * log_prob)
 
     def q_term(path: Params) -> jax.Array:
-        action, _ = distributions.sample_and_log_prob(noise, networks.policy(path, observation))
-        return -jnp.mean(min_q(networks, critic_params, observation, action))
+        action, _ = distributions.sample_and_log_prob(noise, policy(path))
+        return -jnp.mean(q_of_samples(networks, critic, observation, action, key))
 
-    entropy_path, score = jax.grad(entropy_term, argnums=(0, 1))(actor_params, actor_params)
-    q_path = jax.grad(q_term)(actor_params)
-    total, _ = jax.grad(actor_loss, has_aux=True)(
-        actor_params, networks, critic_params, alpha, observation, noise
+    entropy_path, score = jax.grad(entropy_term, argnums=(0, 1))(actor.params, actor.params)
+    q_path = jax.grad(q_term)(actor.params)
+    total, _ = jax.grad(total_loss, has_aux=True)(
+        actor.params, networks, actor, critic, alpha, observation, noise, key
     )
     return GradientTerms(score, entropy_path, q_path, total)

@@ -1,148 +1,207 @@
-"""The three losses of Soft Actor-Critic (Haarnoja et al. 2018, arXiv:1812.05905).
+"""The losses of Soft Actor-Critic (Haarnoja et al. 2018, arXiv:1812.05905).
 
-A loss takes the parameters that it trains first and returns `(scalar, info)`. It is
-differentiated in its first argument alone, so no `stop_gradient` is needed to keep one network's
-loss out of another's parameters, and the derivative of a whole update with respect to anything
-else (γ, a reward) is complete.
+A loss takes the parameters that it trains first and returns `(scalar, (info, collections))`: its
+metrics by name, and the collections of the network after this batch. It is differentiated in its
+first argument alone, so no `stop_gradient` is needed to keep one network's loss out of another's
+parameters, and the derivative of a whole update with respect to anything else (γ, a reward) is
+complete.
 
-Axes: B batch, E ensemble, A action.
+Axes: B batch, E ensemble, K samples, A action.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from jaxsac.sac import distributions
+from jaxsac.sac.apply import Variables, apply
+from jaxsac.sac.heads import Head
 from jaxsac.sac.networks import Networks
+from jaxsac.sac.state import Metrics, Trained
 from jaxsac.types import Params, PyTree, Transition
 
-
-class CriticInfo(NamedTuple):
-    q_mean: jax.Array
-    target_mean: jax.Array
-
-
-class ActorInfo(NamedTuple):
-    entropy: jax.Array
+Result = tuple[jax.Array, tuple[Metrics, Variables]]
 
 
 def critic_loss(
-    critic_params: Params,
+    params: Params,
     networks: Networks,
-    target_critic_params: Params,
-    actor_params: Params,
+    critic: Trained,
+    actor: Trained,
     alpha: jax.Array,
     gamma: jax.Array,
     batch: Transition,
     noise: jax.Array,
-) -> tuple[jax.Array, CriticInfo]:
+    key: jax.Array,
+    weight: jax.Array | None = None,
+) -> Result:
     """Soft Bellman residual, summed over the ensemble and averaged over the batch.
 
     J(θ) = Σ_i E[ ½ (Q_θi(s, a) - y)² ],
     y = r + γ d ( min_i Q_θ̄i(s', a') - α log π(a'|s') ), a' ~ π(·|s')
 
+    with the choices of plain SAC. The minimum is `networks.target_pessimism`, where Q comes from is
+    `networks.forward`, and what y and the distance to it are is `networks.head`.
+
     Args:
-      critic_params: θ, trained here.
-      networks: the actor and critic modules.
-      target_critic_params: θ̄, the slowly moving copy.
-      actor_params: φ.
+      params: θ, trained here.
+      networks: the modules, and the choices.
+      critic: the rest of the critics' node, with the slowly moving copy θ̄ where there is one.
+      actor: φ.
       alpha: temperature, scalar.
       gamma: discount factor, scalar.
       batch: transitions (B, ...).
       noise: standard normal (B, A) for the next action.
+      key: for networks that draw random numbers, and a pessimism that draws critics.
+      weight: of each transition's distance, (B,); 1 by default.
     """
-    next_policy = networks.policy(actor_params, batch.next_observation)
+    head = networks.head
+    next_policy = networks.policy(actor.variables, batch.next_observation)
     next_action, next_log_prob = distributions.sample_and_log_prob(noise, next_policy)
-    next_q = jnp.min(networks.q(target_critic_params, batch.next_observation, next_action), axis=0)
-    next_value = next_q - alpha * next_log_prob
-    return bellman_residual(critic_params, networks, gamma, batch, next_value)
+    forward_key, subset_key = jax.random.split(key)
+    prediction, next_outputs, collections = networks.forward(
+        networks.critic, params, critic, batch, next_action, forward_key
+    )
+    next_output = networks.target_pessimism(head, next_outputs, subset_key)
+    target = head.backup(batch.reward, gamma * batch.discount, next_output, alpha * next_log_prob)
+    loss, info = distance_to_target(head, prediction, target, weight)
+    return loss, (info, collections)
 
 
-def bellman_residual(
-    critic_params: Params,
+def distance_to_target(
+    head: Head, prediction: jax.Array, target: jax.Array, weight: jax.Array | None
+) -> tuple[jax.Array, Metrics]:
+    """Σ_i E[ w · distance(prediction_i, target) ], and the means of both."""
+    distance = head.distance(prediction, target)
+    if weight is not None:
+        distance = weight * distance
+    info = Metrics(
+        target_mean=jnp.mean(head.value(target)), q_mean=jnp.mean(head.value(prediction))
+    )
+    return jnp.sum(jnp.mean(distance, axis=-1)), info
+
+
+def total_loss(
+    params: Params,
     networks: Networks,
-    gamma: jax.Array,
-    batch: Transition,
-    next_value: jax.Array,
-) -> tuple[jax.Array, CriticInfo]:
-    """Σ_i E[ ½ (Q_θi(s, a) - (r + γ d v'))² ] for estimates v' of the next states' values, (B,)."""
-    target = batch.reward + gamma * batch.discount * next_value
-    prediction = networks.q(critic_params, batch.observation, batch.action)
-    error = prediction - target
-    loss = 0.5 * jnp.sum(jnp.mean(error**2, axis=-1))
-    return loss, CriticInfo(q_mean=jnp.mean(prediction), target_mean=jnp.mean(target))
-
-
-def actor_loss(
-    actor_params: Params,
-    networks: Networks,
-    critic_params: Params,
+    actor: Trained,
+    critic: Trained,
     alpha: jax.Array,
     observation: PyTree,
     noise: jax.Array,
-    actor_gradient: str = "total",
-) -> tuple[jax.Array, ActorInfo]:
-    """Policy objective, with a choice of how to estimate its gradient.
+    key: jax.Array,
+) -> Result:
+    """Policy objective as it stands, differentiated wherever φ is seen.
 
     J(φ) = E[ α log π_φ(a|s) - min_i Q_i(s, a) ], a = f_φ(ε; s)
 
-    φ enters log π_φ(a|s) twice, through the sample and through the density. Every estimator has
-    the value of J and, in expectation over ε, its gradient; they differ in the places where φ is
-    seen:
-
-    - "total": in both, which is the derivative of the sampled objective as it stands;
-    - "path": in the sample alone. Dropped is α ∇_φ log π_φ(a|s)|_a, whose expectation is zero;
-    - "score": in the density alone, (α log π - min_i Q_i - b(s)) ∇_φ log π_φ(a|s)|_a, the
-      likelihood ratio. Its baseline b(s) is the objective at the mode, a = tanh(mean): it does
-      not depend on ε, so it takes away variance and leaves the expectation.
+    φ enters log π_φ(a|s) twice, through the sample and through the density. Every estimator here
+    has the value of J and, in expectation over ε, its gradient; they differ in the places where φ
+    is seen. The minimum is `networks.actor_pessimism`.
 
     Args:
-      actor_params: φ, trained here.
-      networks: the actor and critic modules.
-      critic_params: θ.
+      params: φ, trained here.
+      networks: the modules, and the choices.
+      actor: the rest of the actor's node.
+      critic: θ.
       alpha: temperature, scalar.
       observation: states (B, ...).
       noise: ε, standard normal (K, B, A): K actions for every state.
-      actor_gradient: "total", "path" or "score".
+      key: for networks that draw random numbers.
     """
-    policy = networks.policy(actor_params, observation)
-    fixed = jax.lax.stop_gradient(policy)
-    sampled = fixed if actor_gradient == "score" else policy
-    density = fixed if actor_gradient == "path" else policy
-    action, log_prob = distributions.sample_and_log_prob(noise, sampled, density)
-    q = min_q(networks, critic_params, observation, action)
-    info = ActorInfo(entropy=-jnp.mean(log_prob))
-    if actor_gradient != "score":
-        return jnp.mean(alpha * log_prob - q), info
+    policy, collections = networks.policy_in_training(params, actor, observation, key)
+    action, log_prob = distributions.sample_and_log_prob(noise, policy)
+    q = q_of_samples(networks, critic, observation, action, key)
+    return jnp.mean(alpha * log_prob - q), (_entropy(log_prob), collections)
 
-    mode, mode_log_prob = distributions.sample_and_log_prob(jnp.zeros_like(noise[:1]), fixed)
-    baseline = alpha * mode_log_prob - min_q(networks, critic_params, observation, mode)
+
+def path_loss(
+    params: Params,
+    networks: Networks,
+    actor: Trained,
+    critic: Trained,
+    alpha: jax.Array,
+    observation: PyTree,
+    noise: jax.Array,
+    key: jax.Array,
+) -> Result:
+    """As `total_loss`, with φ seen in the sample alone.
+
+    Dropped is the score term α ∇_φ log π_φ(a|s)|_a, whose expectation is zero.
+    """
+    policy, collections = networks.policy_in_training(params, actor, observation, key)
+    density = jax.lax.stop_gradient(policy)
+    action, log_prob = distributions.sample_and_log_prob(noise, policy, density)
+    q = q_of_samples(networks, critic, observation, action, key)
+    return jnp.mean(alpha * log_prob - q), (_entropy(log_prob), collections)
+
+
+def score_loss(
+    params: Params,
+    networks: Networks,
+    actor: Trained,
+    critic: Trained,
+    alpha: jax.Array,
+    observation: PyTree,
+    noise: jax.Array,
+    key: jax.Array,
+) -> Result:
+    """As `total_loss`, with φ seen in the density alone: the likelihood ratio with a baseline.
+
+    ∇J ≈ (α log π - min_i Q_i - b(s)) ∇_φ log π_φ(a|s)|_a
+
+    The baseline b(s) is the objective at the mode, a = tanh(mean): it does not depend on ε, so it
+    takes away variance and leaves the expectation.
+    """
+    policy, collections = networks.policy_in_training(params, actor, observation, key)
+    fixed = jax.lax.stop_gradient(policy)
+    action, log_prob = distributions.sample_and_log_prob(noise, fixed, policy)
     fixed_log_prob = jax.lax.stop_gradient(log_prob)
-    objective = alpha * fixed_log_prob - q  # sees no φ: it is the weight of ∇ log π
+    # It sees no φ: it is the weight of ∇ log π.
+    objective = alpha * fixed_log_prob - q_of_samples(networks, critic, observation, action, key)
+    mode, mode_log_prob = distributions.sample_and_log_prob(jnp.zeros_like(noise[:1]), fixed)
+    baseline = alpha * mode_log_prob - q_of_samples(networks, critic, observation, mode, key)
     # The last factor is zero in value.
     surrogate = objective + (objective - baseline) * (log_prob - fixed_log_prob)
-    return jnp.mean(surrogate), info
+    return jnp.mean(surrogate), (_entropy(log_prob), collections)
 
 
-def min_q(
-    networks: Networks, critic_params: Params, observation: PyTree, action: jax.Array
+ACTOR_LOSSES: dict[str, Callable[..., Result]] = {
+    "total": total_loss,
+    "path": path_loss,
+    "score": score_loss,
+}
+"""By `Config.actor_gradient`."""
+
+
+def q_of_samples(
+    networks: Networks, critic: Trained, observation: PyTree, action: jax.Array, key: jax.Array
 ) -> jax.Array:
-    """min_i Q_i(s, a) of K actions (K, B, A) for every state (B, ...): (K, B)."""
+    """What the actor climbs, min_i Q_i(s, a), for K actions (K, B, A) of each state: (K, B)."""
     num_samples, batch_size, size = action.shape
     # One flat batch: networks see exactly one batch axis.
     observation = jax.tree.map(
         lambda x: jnp.tile(x, (num_samples, *(1,) * (x.ndim - 1))), observation
     )
-    q = networks.q(critic_params, observation, jnp.reshape(action, (-1, size)))
-    return jnp.reshape(jnp.min(q, axis=0), (num_samples, batch_size))
+    # Not the keys of the critics' own step, and not that of the actor.
+    layer_key, subset_key = jax.random.split(jax.random.fold_in(key, 1))
+    output = apply(
+        networks.critic,
+        critic.variables,
+        observation,
+        jnp.reshape(action, (-1, size)),
+        key=layer_key,
+    )
+    q = networks.actor_pessimism(networks.head, networks.head.value(output), subset_key)
+    return jnp.reshape(q, (num_samples, batch_size))
 
 
 def alpha_loss(
     log_alpha: jax.Array, entropy: jax.Array, target_entropy: jax.Array, weight: str = "log_alpha"
-) -> tuple[jax.Array, None]:
+) -> Result:
     """Temperature loss on log α: J(log α) = log α · (H(π) - H̄).
 
     Its gradient is the entropy gap itself, whatever α is, so a collapsed temperature recovers as
@@ -156,4 +215,9 @@ def alpha_loss(
       weight: "log_alpha" or "alpha".
     """
     factor = log_alpha if weight == "log_alpha" else jnp.exp(log_alpha)
-    return factor * (entropy - target_entropy), None
+    return factor * (entropy - target_entropy), (Metrics(), {})
+
+
+def _entropy(log_prob: jax.Array) -> Metrics:
+    """The policy's entropy as estimated from all actions drawn."""
+    return Metrics(entropy=-jnp.mean(log_prob))

@@ -1,6 +1,6 @@
-"""The default networks: multilayer perceptrons in Flax Linen.
+"""Actor and critics, and how they are asked.
 
-Any pair of Linen modules with the same signatures can take the place of actor and critic
+Any pair of Linen modules with the same signatures can take the place of the default ones
 (`Config.actor` and `Config.critic`). Networks always see observations with exactly one batch axis.
 """
 
@@ -13,47 +13,15 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxsac.sac.apply import Variables, apply, apply_in_training
+from jaxsac.sac.config import Config
 from jaxsac.sac.distributions import TanhNormal
-from jaxsac.sac.state import Config
+from jaxsac.sac.forward import FORWARDS, Forward, apart
+from jaxsac.sac.heads import Head, Scalar
+from jaxsac.sac.layers import BODIES, Body, NetworkSettings
+from jaxsac.sac.pessimism import PESSIMISMS, Pessimism, minimum
+from jaxsac.sac.state import Trained
 from jaxsac.types import Params, PyTree, Spec
-
-
-def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
-    """A random semi-orthogonal matrix times √2, (inputs, outputs).
-
-    On HalfCheetah this is worth about 1,000 points of return at 100,000 steps over Flax's default
-    (LeCun normal). The matrix is the polar factor of a Gaussian one, which is uniformly
-    distributed like the usual QR factor, by the Newton-Schulz iteration X ← (3X - X XᵀX) / 2.
-    Matrix products alone, because jaxlib's QR on the CPU can deadlock: batched, as over seeds or
-    an ensemble, it waits inside a worker of the thread pool that it needs.
-    """
-    gaussian = jax.random.normal(key, shape, jnp.promote_types(dtype, jnp.float32))
-    # A Gaussian matrix has no singular value much above √m + √n; the iteration needs them below √3
-    # and multiplies small ones by 1.5 a step.
-    x = gaussian / (1.1 * (math.sqrt(shape[0]) + math.sqrt(shape[1])))
-
-    def step(_: int, x: jax.Array) -> jax.Array:
-        cubed = (x @ x.T) @ x if shape[0] <= shape[1] else x @ (x.T @ x)
-        return 1.5 * x - 0.5 * cubed
-
-    return (math.sqrt(2) * jax.lax.fori_loop(0, 50, step, x)).astype(dtype)
-
-
-def initializers(name: str, fan_in: int) -> dict[str, Any]:
-    """`kernel_init` and `bias_init` of a dense layer (`Config.initializer`)."""
-    if name == "torch":  # nn.Linear: both uniform within ±1/√fan_in
-        bound = 1 / math.sqrt(fan_in)
-
-        def uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-            return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-        return {"kernel_init": uniform, "bias_init": uniform}
-    kernels = {
-        "orthogonal": orthogonal_kernel,
-        "lecun_normal": nn.initializers.lecun_normal(),
-        "lecun_uniform": nn.initializers.lecun_uniform(),
-    }
-    return {"kernel_init": kernels[name], "bias_init": nn.initializers.zeros}
 
 
 def log_std_of(output: jax.Array, config: Config) -> jax.Array:
@@ -66,30 +34,6 @@ def log_std_of(output: jax.Array, config: Config) -> jax.Array:
     return jnp.log(math.exp(low) + jax.nn.softplus(output))
 
 
-class MLP(nn.Module):
-    """Hidden layers, each with an optional LayerNorm and the activation; a linear output layer."""
-
-    config: Config
-    output_size: int
-    param_dtype: Any
-
-    @nn.compact
-    def __call__(self, *inputs: PyTree) -> jax.Array:
-        config = self.config
-
-        def dense(x: jax.Array, size: int) -> jax.Array:
-            initial = initializers(config.initializer, x.shape[-1])
-            return nn.Dense(size, param_dtype=self.param_dtype, **initial)(x)
-
-        x = flat_features(inputs, self.param_dtype)
-        for size in config.hidden_sizes:
-            x = dense(x, size)
-            if config.layer_norm:
-                x = nn.LayerNorm(param_dtype=self.param_dtype)(x)
-            x = getattr(nn, config.activation)(x)
-        return dense(x, self.output_size)
-
-
 class Actor(nn.Module):
     """observation -> (mean, log_std) of the pre-tanh Gaussian, each (B, A)."""
 
@@ -99,91 +43,83 @@ class Actor(nn.Module):
 
     @nn.compact
     def __call__(self, observation: PyTree) -> tuple[jax.Array, jax.Array]:
-        output = MLP(self.config, 2 * self.action_size, self.param_dtype)(observation)
-        mean, output = jnp.split(output, 2, axis=-1)
+        settings = self.config.actor_settings
+        body = BODIES[settings.body](settings, 2 * self.action_size, self.param_dtype)
+        mean, output = jnp.split(body(observation), 2, axis=-1)
         return mean, log_std_of(output, self.config)
 
 
 class Critic(nn.Module):
-    """(observation, action) -> Q(s, a) of every member of the ensemble, (E, B)."""
+    """(observation, action) -> the outputs of an ensemble of critics, (E, B, *head.shape)."""
 
-    config: Config
+    settings: NetworkSettings
+    num_critics: int
+    output_shape: tuple[int, ...]
     param_dtype: Any
 
     @nn.compact
     def __call__(self, observation: PyTree, action: jax.Array) -> jax.Array:
         # One batched matrix product a layer for the whole ensemble, the first one too: with inputs
         # that are shared the compiler makes it one wide product and transposes its results.
-        size = self.config.num_critics
+        size = self.num_critics
+        body: type[Body] = BODIES[self.settings.body]
         ensemble = nn.vmap(
-            MLP,
-            variable_axes={"params": 0},
-            split_rngs={"params": True},
+            body,
+            variable_axes={"params": 0, "batch_stats": 0},
+            split_rngs={"params": True, "dropout": True},
             in_axes=0,  # pyright: ignore[reportArgumentType]
             out_axes=0,
             axis_size=size,
-        )(self.config, 1, self.param_dtype)
+        )(self.settings, math.prod(self.output_shape), self.param_dtype)
         inputs = jax.tree.map(
             lambda x: jnp.broadcast_to(x, (size, *x.shape)), (observation, action)
         )
-        return jnp.squeeze(ensemble(*inputs), axis=-1)
-
-
-class Value(nn.Module):
-    """observation -> V(s), (B,)."""
-
-    config: Config
-    param_dtype: Any
-
-    @nn.compact
-    def __call__(self, observation: PyTree) -> jax.Array:
-        return jnp.squeeze(MLP(self.config, 1, self.param_dtype)(observation), axis=-1)
+        output = ensemble(*inputs)
+        return jnp.reshape(output, (*output.shape[:2], *self.output_shape))
 
 
 class Networks(NamedTuple):
-    """The Linen modules of an agent."""
+    """The networks of an agent, and what their outputs mean."""
 
     actor: Any
-    """apply({"params": p}, observation) -> (mean, log_std), each (B, A)."""
+    """Module: observation -> (mean, log_std), each (B, A)."""
     critic: Any
-    """apply({"params": p}, observation, action) -> q, (E, B)."""
+    """Module: (observation, action) -> output, (E, B, *head.shape)."""
+    head: Head = Scalar()
+    forward: Forward = apart
+    target_pessimism: Pessimism = minimum
+    actor_pessimism: Pessimism = minimum
     log_prob_epsilon: float = 0.0
-    value: Any = None
-    """apply({"params": p}, observation) -> v, (B,); None without a value network."""
 
-    def policy(self, params: Params, observation: PyTree) -> TanhNormal:
+    def policy(self, variables: Variables, observation: PyTree) -> TanhNormal:
         """π_φ(·|s) for a batch of states."""
-        mean, log_std = self.actor.apply({"params": params}, observation)
+        mean, log_std = apply(self.actor, variables, observation)
         return TanhNormal(mean, log_std, self.log_prob_epsilon)
 
-    def q(self, params: Params, observation: PyTree, action: jax.Array) -> jax.Array:
-        """Q_θ(s, a) of every critic, (E, B)."""
-        return self.critic.apply({"params": params}, observation, action)
+    def policy_in_training(
+        self, params: Params, actor: Trained, observation: PyTree, key: jax.Array
+    ) -> tuple[TanhNormal, Variables]:
+        """π_φ(·|s) for φ = `params`, and the actor's collections after this batch."""
+        variables = {"params": params, **actor.collections}
+        (mean, log_std), collections = apply_in_training(self.actor, variables, key, observation)
+        return TanhNormal(mean, log_std, self.log_prob_epsilon), collections
 
-    def v(self, params: Params, observation: PyTree) -> jax.Array:
-        """V_ψ(s), (B,)."""
-        return self.value.apply({"params": params}, observation)
+    def q(self, variables: Variables, observation: PyTree, action: jax.Array) -> jax.Array:
+        """Q_θ(s, a) of every critic, (E, B)."""
+        return self.head.value(apply(self.critic, variables, observation, action))
 
 
 def make_networks(config: Config, action_spec: Spec) -> Networks:
     """The default networks for a configuration, or the custom ones that it names."""
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
+    head = Scalar()
+    critic = Critic(config.critic_settings, config.num_critics, head.shape, dtype)
     return Networks(
         actor=config.actor or Actor(config, size, dtype),
-        critic=config.critic or Critic(config, dtype),
+        critic=config.critic or critic,
+        head=head,
+        forward=FORWARDS[config.forward],
+        target_pessimism=PESSIMISMS[config.target_pessimism],
+        actor_pessimism=PESSIMISMS[config.actor_pessimism],
         log_prob_epsilon=config.log_prob_epsilon,
-        value=Value(config, dtype) if config.value_network else None,
     )
-
-
-def flat_features(tree: PyTree, dtype: Any) -> jax.Array:
-    """All leaves of a pytree with one batch axis, flattened and joined: (B, features).
-
-    Bytes are pixels, and brought to [0, 1].
-    """
-
-    def features(x: jax.Array) -> jax.Array:
-        flat = jnp.reshape(x, (x.shape[0], math.prod(x.shape[1:]))).astype(dtype)
-        return flat / 255 if x.dtype == jnp.uint8 else flat
-
-    return jnp.concatenate([features(x) for x in jax.tree.leaves(tree)], axis=-1)

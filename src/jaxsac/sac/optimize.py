@@ -1,4 +1,4 @@
-"""How a loss becomes an optimizer step."""
+"""How a loss becomes a step: optimizers, built by optax, and what follows their steps."""
 
 from __future__ import annotations
 
@@ -6,30 +6,27 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
-from jaxsac.sac.state import Scalar
+from jaxsac.sac.apply import Variables
+from jaxsac.sac.config import Config, Scalar
+from jaxsac.sac.losses import Result
+from jaxsac.sac.projection import PROJECTIONS
+from jaxsac.sac.state import Metrics, Trained
 from jaxsac.types import Params
 
 
-class Step(NamedTuple):
-    """What one optimizer step returns."""
+class Optimizer(NamedTuple):
+    """An optax transformation, and where parameters are brought after each of its steps."""
 
-    params: Params
-    opt_state: Any
-    loss: jax.Array
-    info: Any
-    gradient_norm: jax.Array
+    transform: optax.GradientTransformation
+    project: Callable[[Params], Params]
 
-
-class Steps(NamedTuple):
-    """The optimizer steps of one update."""
-
-    critic: Step
-    actor: Step
-    temperature: Step
-    value: Step | None = None
-    """None without a value network."""
+    def start(self, params: Params, collections: Variables) -> Trained:
+        """Parameters and collections before the first step."""
+        params = self.project(params)
+        return Trained(params, self.transform.init(params), collections)
 
 
 def adam(learning_rate: Scalar) -> optax.GradientTransformation:
@@ -39,19 +36,54 @@ def adam(learning_rate: Scalar) -> optax.GradientTransformation:
     return optax.adam(learning_rate, eps_root=1e-20)
 
 
+def network_optimizer(config: Config, learning_rate: Scalar) -> Optimizer:
+    """What trains a network; `config` names the projection."""
+    return Optimizer(adam(learning_rate), PROJECTIONS[config.projection])
+
+
+def temperature_optimizer(learning_rate: Scalar) -> Optimizer:
+    """What trains log α."""
+    return Optimizer(adam(learning_rate), PROJECTIONS["none"])
+
+
 def minimize(
-    loss: Callable[..., tuple[jax.Array, Any]],
-    optimizer: optax.GradientTransformation,
-    params: Params,
-    opt_state: Any,
-    *args: Any,
-) -> Step:
-    """One step of `optimizer` on `loss(params, *args) -> (scalar, info)`."""
-    (value, info), gradient = jax.value_and_grad(loss, has_aux=True)(params, *args)
-    updates, _ = optimizer.update(gradient, opt_state, params)
+    name: str, loss: Callable[..., Result], optimizer: Optimizer, trained: Any, *args: Any
+) -> tuple[Any, Metrics]:
+    """One step of an optimizer on `loss(params, *args)`.
+
+    Args:
+      name: of the metrics `<name>_loss` and `<name>_gradient_norm`.
+      loss: as in `sac.losses`.
+      optimizer: takes the step.
+      trained: a `Trained`, or a node that has more fields than it.
+      *args: of the loss.
+
+    Returns:
+      The node after the step, and the loss's metrics with those two.
+    """
+    (value, (info, collections)), gradient = jax.value_and_grad(loss, has_aux=True)(
+        trained.params, *args
+    )
+    updates, _ = optimizer.transform.update(gradient, trained.opt_state, trained.params)
     # The moments once more, hidden from the compiler's search for equal terms: it then computes
     # them where they are written, together with the guard of `update`, and not in a pass of their
     # own through memory. Worth 2 % of an update on a CPU.
-    _, opt_state = optimizer.update(jax.lax.optimization_barrier(gradient), opt_state, params)
-    params = optax.apply_updates(params, updates)
-    return Step(params, opt_state, value, info, optax.tree.norm(gradient))
+    _, opt_state = optimizer.transform.update(
+        jax.lax.optimization_barrier(gradient), trained.opt_state, trained.params
+    )
+    params = optimizer.project(optax.apply_updates(trained.params, updates))
+    trained = trained.replace(params=params, opt_state=opt_state, collections=collections)
+    return trained, _named(name, info, value, optax.tree.norm(gradient))
+
+
+def assess(
+    name: str, loss: Callable[..., Result], optimizer: Optimizer, trained: Any, *args: Any
+) -> tuple[Any, Metrics]:
+    """What `minimize` returns in an update that leaves `trained` as it is."""
+    del optimizer
+    value, (info, _) = loss(trained.params, *args)
+    return trained, _named(name, info, value, jnp.zeros_like(value))
+
+
+def _named(name: str, info: Metrics, loss: jax.Array, gradient_norm: jax.Array) -> Metrics:
+    return Metrics(info, **{f"{name}_loss": loss, f"{name}_gradient_norm": gradient_norm})

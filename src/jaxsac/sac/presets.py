@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
-from jaxsac.sac.state import Config, Hyperparameters
+from jaxsac.sac.config import Config, Hyperparameters
 
 Name = Literal["sb3", "sbx", "brax", "rejax", "cleanrl", "jaxrl", "spinningup"]
 

@@ -10,113 +10,166 @@ of the rewards, has `Hyperparameters(alpha_lr=0, initial_alpha=1 / reward_scale)
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen as nn
 
 from jaxsac.sac import distributions
-from jaxsac.sac.losses import CriticInfo, bellman_residual
-from jaxsac.sac.networks import Networks, make_networks
-from jaxsac.sac.optimize import Step, adam, minimize
-from jaxsac.sac.state import State
-from jaxsac.types import Params, PyTree, Transition
+from jaxsac.sac.apply import apply, apply_in_training
+from jaxsac.sac.config import Config, Hyperparameters
+from jaxsac.sac.layers import BODIES, NetworkSettings
+from jaxsac.sac.losses import Result, distance_to_target
+from jaxsac.sac.networks import Networks
+from jaxsac.sac.optimize import minimize, network_optimizer
+from jaxsac.sac.randomness import Randomness
+from jaxsac.sac.state import Metrics, State, Trained
+from jaxsac.types import Params, PyTree, Spec, Transition
 
 
-class ValueInfo(NamedTuple):
-    value_mean: jax.Array
+class Value(nn.Module):
+    """observation -> V(s), (B,)."""
+
+    settings: NetworkSettings
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, observation: PyTree) -> jax.Array:
+        body = BODIES[self.settings.body](self.settings, 1, self.param_dtype)
+        return jnp.squeeze(body(observation), axis=-1)
+
+
+class CriticsWithValue(Trained):
+    """Critics, V_ψ, and ψ̄, which follows ψ by Polyak averaging."""
+
+    value: Trained
+    target_value_params: Params
 
 
 def value_loss(
-    value_params: Params,
+    params: Params,
+    module: nn.Module,
     networks: Networks,
-    critic_params: Params,
-    actor_params: Params,
+    value: Trained,
+    critic: Trained,
+    actor: Trained,
     alpha: jax.Array,
     observation: PyTree,
     noise: jax.Array,
-) -> tuple[jax.Array, ValueInfo]:
+    key: jax.Array,
+) -> Result:
     """Squared distance to the soft value of the policy, averaged over the batch.
 
     J(ψ) = E[ ½ (V_ψ(s) - (min_i Q_θi(s, a) - α log π(a|s)))² ], a ~ π(·|s)
 
     Args:
-      value_params: ψ, trained here.
-      networks: the actor, critic and value modules.
-      critic_params: θ.
-      actor_params: φ.
+      params: ψ, trained here.
+      module: V.
+      networks: actor and critics.
+      value: the rest of V's node.
+      critic: θ.
+      actor: φ.
       alpha: temperature, scalar.
       observation: states (B, ...).
       noise: standard normal (B, A) for the action.
+      key: for networks that draw random numbers.
     """
-    policy = networks.policy(actor_params, observation)
+    policy = networks.policy(actor.variables, observation)
     action, log_prob = distributions.sample_and_log_prob(noise, policy)
-    q = jnp.min(networks.q(critic_params, observation, action), axis=0)
-    value = networks.v(value_params, observation)
-    error = value - (q - alpha * log_prob)
-    return 0.5 * jnp.mean(error**2), ValueInfo(value_mean=jnp.mean(value))
+    outputs = apply(networks.critic, critic.variables, observation, action, key=key)
+    q = networks.target_pessimism(networks.head, networks.head.value(outputs), key)
+    variables = {"params": params, **value.collections}
+    prediction, collections = apply_in_training(module, variables, key, observation)
+    error = prediction - (q - alpha * log_prob)
+    return 0.5 * jnp.mean(error**2), (Metrics(value_mean=jnp.mean(prediction)), collections)
 
 
 def value_critic_loss(
-    critic_params: Params,
+    params: Params,
+    module: nn.Module,
     networks: Networks,
-    target_value_params: Params,
+    critic: CriticsWithValue,
     gamma: jax.Array,
     batch: Transition,
-) -> tuple[jax.Array, CriticInfo]:
+    key: jax.Array,
+    weight: jax.Array | None = None,
+) -> Result:
     """Soft Bellman residual, summed over the ensemble and averaged over the batch.
 
     J(θ) = Σ_i E[ ½ (Q_θi(s, a) - (r + γ d V_ψ̄(s')))² ]
 
     Args:
-      critic_params: θ, trained here.
-      networks: the critic and value modules.
-      target_value_params: ψ̄, the slowly moving copy of ψ.
+      params: θ, trained here.
+      module: V.
+      networks: the critics.
+      critic: the rest of the critics' node, with ψ̄, the slowly moving copy of ψ.
       gamma: discount factor, scalar.
       batch: transitions (B, ...).
+      key: for networks that draw random numbers.
+      weight: of each transition's distance, (B,); 1 by default.
     """
-    next_value = networks.v(target_value_params, batch.next_observation)
-    return bellman_residual(critic_params, networks, gamma, batch, next_value)
+    target_variables = {"params": critic.target_value_params, **critic.value.collections}
+    next_value = apply(module, target_variables, batch.next_observation, key=key)
+    target = batch.reward + gamma * batch.discount * next_value
+    variables = {"params": params, **critic.collections}
+    prediction, collections = apply_in_training(
+        networks.critic, variables, key, batch.observation, batch.action
+    )
+    loss, info = distance_to_target(networks.head, prediction, target, weight)
+    return loss, (info, collections)
 
 
-def add_value_network(key: jax.Array, state: State) -> State:
-    """The same fresh agent with V_ψ and V_ψ̄ in the place of target critics."""
-    nets = make_networks(state.config, state.action_spec)
-    params = nets.value.init(key, state.observation_spec.zeros(1))["params"]
-    return state.replace(
-        target_critic_params=None,
-        value_params=params,
-        target_value_params=jax.tree.map(jnp.copy, params),
-        value_opt_state=adam(state.hyperparameters.critic_lr).init(params),
+def init(
+    key: jax.Array,
+    critic: Trained,
+    config: Config,
+    hyperparameters: Hyperparameters,
+    observation_spec: Spec,
+    action_spec: Spec,
+) -> CriticsWithValue:
+    """The critics' node before the first update, with V_ψ and V_ψ̄ (`sac.critics` has the same)."""
+    variables = _module(config, action_spec).init(key, observation_spec.zeros(1))
+    optimizer = network_optimizer(config, hyperparameters.critic_lr)
+    value = optimizer.start(variables["params"], {})
+    return CriticsWithValue(
+        **vars(critic), value=value, target_value_params=jax.tree.map(jnp.copy, value.params)
     )
 
 
-def learn_value_and_critics(
-    state: State, nets: Networks, alpha: jax.Array, batch: Transition, noise: jax.Array
-) -> tuple[State, Step, Step]:
+def learn(
+    state: State,
+    networks: Networks,
+    batch: Transition,
+    randomness: Randomness,
+    weight: jax.Array | None,
+) -> tuple[State, Metrics]:
     """A step of the value network, one of the critics, and the target value a little further.
 
     This is the order of the paper's algorithm 1, whose actor comes next. Its loss has the minimum
     of the critics, as the paper says; the code of its authors has the first critic there
     (haarnoja/sac, fba571f).
     """
-    hyper = state.hyperparameters
-    value = minimize(
-        value_loss, adam(hyper.critic_lr), state.value_params, state.value_opt_state,
-        nets, state.critic_params, state.actor_params, alpha, batch.observation, noise,
+    hyper, module = state.hyperparameters, _module(state.config, state.action_spec)
+    optimizer = network_optimizer(state.config, hyper.critic_lr)
+    value_key, critic_key = jax.random.split(randomness.critic_key)
+    critic: Any = state.critic
+    value, value_info = minimize(
+        "value", value_loss, optimizer, critic.value, module, networks, critic.value,
+        critic, state.actor, state.alpha, batch.observation, randomness.next_action_noise,
+        value_key,
     )  # fmt: skip
-    critic = minimize(
-        value_critic_loss, adam(hyper.critic_lr), state.critic_params, state.critic_opt_state,
-        nets, state.target_value_params, hyper.gamma, batch,
+    critic, info = minimize(
+        "critic", value_critic_loss, optimizer, critic, module, networks, critic,
+        hyper.gamma, batch, critic_key, weight,
     )  # fmt: skip
-    new_state = state.replace(
-        value_params=value.params,
-        value_opt_state=value.opt_state,
-        critic_params=critic.params,
-        critic_opt_state=critic.opt_state,
-        target_value_params=optax.incremental_update(
-            value.params, state.target_value_params, hyper.tau
-        ),
+    target_value_params = optax.incremental_update(
+        value.params, critic.target_value_params, hyper.tau
     )
-    return new_state, critic, value
+    critic = critic.replace(value=value, target_value_params=target_value_params)
+    return state.replace(critic=critic), Metrics(value_info, **info)
+
+
+def _module(config: Config, action_spec: Spec) -> Value:
+    return Value(config.critic_settings, action_spec.tree.dtype)

@@ -22,7 +22,7 @@ from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
 from jaxsac.runner.saved import evaluate_run, explain_failure
 from jaxsac.runner.sweep import Group
 from jaxsac.sac import presets
-from jaxsac.sac.state import Scalar
+from jaxsac.sac.config import Scalar
 from jaxsac.tools import doctor, report, sweep_report
 from jaxsac.tools.compiled import keep_compiled_programs
 from jaxsac.tools.display import Display

@@ -1,0 +1,76 @@
+"""How the critics look at both ends of a transition, (s, a) and (s', a').
+
+A choice of `Config.forward`; the critics' loss calls it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsac.sac.apply import Variables, apply, apply_in_training
+from jaxsac.types import Params, Transition
+
+ForwardName = Literal["apart", "joint"]
+
+
+class Outputs(NamedTuple):
+    """What the critics said of a batch; E critics, B transitions."""
+
+    prediction: jax.Array
+    """Of (s, a), to be trained: (E, B, *head.shape)."""
+    next: jax.Array
+    """Of (s', a'), to be trained towards: (E, B, *head.shape)."""
+    collections: Variables
+    """Of the trained critics, after this batch."""
+
+
+Forward = Callable[[Any, Params, Any, Transition, jax.Array, jax.Array], Outputs]
+"""(module, params, critics' node, batch, a', key) -> Outputs."""
+
+
+def apart(
+    module: Any,
+    params: Params,
+    critic: Any,
+    batch: Transition,
+    next_action: jax.Array,
+    key: jax.Array,
+) -> Outputs:
+    """Q_θ(s, a) by the critics in training, Q_θ̄(s', a') by their slowly moving copy θ̄."""
+    online, target = ({"params": p, **critic.collections} for p in (params, critic.target_params))
+    next_key, key = jax.random.split(key)
+    next_output = apply(module, target, batch.next_observation, next_action, key=next_key)
+    prediction, collections = apply_in_training(
+        module, online, key, batch.observation, batch.action
+    )
+    return Outputs(prediction, next_output, collections)
+
+
+def joint(
+    module: Any,
+    params: Params,
+    critic: Any,
+    batch: Transition,
+    next_action: jax.Array,
+    key: jax.Array,
+) -> Outputs:
+    """Both by the critics in training, as one batch and without targets (CrossQ, 1902.05605).
+
+    A network with batch statistics then sees the actions of replay and those of the policy in the
+    same proportion. The half of (s', a') is not differentiated.
+    """
+    observation = jax.tree.map(
+        lambda *x: jnp.concatenate(x), batch.observation, batch.next_observation
+    )
+    action = jnp.concatenate([batch.action, next_action])
+    variables = {"params": params, **critic.collections}
+    output, collections = apply_in_training(module, variables, key, observation, action)
+    prediction, next_output = jnp.split(output, 2, axis=1)
+    return Outputs(prediction, jax.lax.stop_gradient(next_output), collections)
+
+
+FORWARDS: dict[ForwardName, Forward] = {"apart": apart, "joint": joint}
