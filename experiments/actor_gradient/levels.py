@@ -15,7 +15,7 @@ import numpy as np
 from jax.scipy.stats import norm
 
 import jaxsac
-from jaxsac.sac.losses import ACTOR_LOSSES
+from jaxsac.sac.losses import ESTIMATORS, actor_loss
 from jaxsac.sac.networks import Networks, make_networks
 from jaxsac.sac.state import Trained
 from jaxsac.types import Params
@@ -172,9 +172,9 @@ def q_values(case: Example, action: jax.Array) -> jax.Array:
 
 def estimate(case: Example, estimator: str) -> Params:
     """The gradient of the library's actor loss."""
-    gradient, _ = jax.grad(ACTOR_LOSSES[estimator], has_aux=True)(
+    gradient, _ = jax.grad(actor_loss, has_aux=True)(
         case.actor.params, case.networks, case.actor, case.critic, ALPHA, case.observation,
-        case.noise, UNUSED_KEY,
+        case.noise, UNUSED_KEY, estimator,
     )  # fmt: skip
     return gradient
 
@@ -308,8 +308,16 @@ def one_gradient(params: jax.Array, state: jax.Array, noise: jax.Array, estimato
 
     def loss(p: jax.Array) -> jax.Array:
         s, e = jnp.reshape(state, (1, 1)), jnp.reshape(noise, (1, 1, 1))
-        return ACTOR_LOSSES[estimator](
-            p, scalar_networks(), untrained(p), untrained(()), jnp.asarray(ALPHA), s, e, UNUSED_KEY
+        return actor_loss(
+            p,
+            scalar_networks(),
+            untrained(p),
+            untrained(()),
+            jnp.asarray(ALPHA),
+            s,
+            e,
+            UNUSED_KEY,
+            estimator,
         )[0]
 
     return jax.value_and_grad(loss)(params)
@@ -343,7 +351,7 @@ def kl_form(num_samples: int = 10**6) -> Iterator[Row]:
               1e-12)  # fmt: skip
     nodes, weights = enumerate_noise()
     noise = jax.random.normal(jax.random.key(3), (num_samples,))
-    for name in ACTOR_LOSSES:
+    for name in ESTIMATORS:
         gradients = jax.jit(jax.vmap(lambda e, n=name: one_gradient(params, state, e, n)[1]))
         mean = weights @ np.asarray(gradients(nodes))
         yield Row(4, f"KL form: gradient against E[{name}] over ε", relative(mean, exact), 1e-10)
@@ -372,7 +380,7 @@ def enumeration() -> Iterator[Row]:
         return float(np.sum(probability * np.asarray(value(p, states, nodes)[0])))
 
     exact = np.array([_derivative(objective, params, d) for d in np.eye(len(PARAMS))])
-    for name in ACTOR_LOSSES:
+    for name in ESTIMATORS:
         gradients = np.asarray(over_draws(name)(params, states, nodes)[1])
         mean = np.einsum("se,sep->p", probability, gradients)
         what = f"enumeration of 3 states × {len(nodes)} ε: E[{name}] against differences of J"

@@ -90,11 +90,11 @@ def output_gradients(
 
     def q_sum(path: TanhNormal) -> jax.Array:
         action, _ = sample_and_log_prob(noise, path)
-        return jnp.sum(q_of_samples(networks, critic, observation, action, key))
+        return jnp.sum(q_of_samples(networks, critic, observation, key, action))
 
     def objective(noise: jax.Array) -> jax.Array:
         action, log_prob = sample_and_log_prob(noise, policy)
-        return alpha * log_prob - q_of_samples(networks, critic, observation, action, key)
+        return alpha * log_prob - q_of_samples(networks, critic, observation, key, action)
 
     path, score = (_joined(g) for g in jax.grad(log_prob_sum, argnums=(0, 1))(outputs, outputs))
     q_path = _joined(jax.grad(q_sum)(outputs))

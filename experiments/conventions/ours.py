@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 import jaxsac
 from jaxsac.sac import agent
-from jaxsac.sac.losses import alpha_loss, critic_loss, total_loss
+from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
 from jaxsac.sac.networks import make_networks
 from jaxsac.sac.randomness import Randomness
 
@@ -38,7 +38,7 @@ def _losses_and_gradients(state: jaxsac.State, batch: jaxsac.Transition, random:
         state.critic.params, networks, state.critic, state.actor, state.alpha, hyper.gamma, batch,
         random.next_action_noise, random.critic_key,
     )  # fmt: skip
-    (actor, (info, _)), actor_gradient = jax.value_and_grad(total_loss, has_aux=True)(
+    (actor, (info, _)), actor_gradient = jax.value_and_grad(actor_loss, has_aux=True)(
         state.actor.params, networks, state.actor, state.critic, state.alpha, batch.observation,
         random.action_noise, random.actor_key,
     )  # fmt: skip

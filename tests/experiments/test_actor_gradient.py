@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.sac.losses import ACTOR_LOSSES
+from jaxsac.sac.losses import actor_loss
 from jaxsac.sac.networks import make_networks
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "actor_gradient"))
@@ -48,9 +48,9 @@ def test_moments_are_those_of_the_gradients_themselves():
         """Of every action alone, (K, N, parameters)."""
 
         def one(s, e):
-            gradient, _ = jax.grad(ACTOR_LOSSES[estimator], has_aux=True)(
+            gradient, _ = jax.grad(actor_loss, has_aux=True)(
                 state.actor.params, networks, state.actor, state.critic, state.alpha,
-                s[None], e[None, None], jax.random.key(0),
+                s[None], e[None, None], jax.random.key(0), estimator,
             )  # fmt: skip
             return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(gradient)])
 

@@ -98,9 +98,10 @@ UNUSED_KEY = jax.random.key(0)
 
 
 def actor_loss(params, networks, critic_params, alpha, observation, noise, estimator="total"):
-    loss, (info, _) = losses.ACTOR_LOSSES[estimator](
-        params, networks, of(params), of(critic_params), alpha, observation, noise, UNUSED_KEY
-    )
+    loss, (info, _) = losses.actor_loss(
+        params, networks, of(params), of(critic_params), alpha, observation, noise, UNUSED_KEY,
+        estimator,
+    )  # fmt: skip
     return loss, info
 
 

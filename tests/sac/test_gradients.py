@@ -19,7 +19,7 @@ from examples import (
 
 import jaxsac
 from jaxsac.sac import networks
-from jaxsac.sac.losses import ACTOR_LOSSES
+from jaxsac.sac.losses import ESTIMATORS
 from jaxsac.sac.networks import Networks
 
 PATH = jaxsac.Config(hidden_sizes=(16, 16), actor_gradient="path")
@@ -120,7 +120,7 @@ def test_the_estimator_changes_the_gradient_and_not_the_loss():
     state, batch = make_agent(), make_batch()
     (total, total_metrics), *others = (
         jaxsac.update(state.replace(config=with_estimator(name)), batch, KEY)
-        for name in list(ACTOR_LOSSES)
+        for name in list(ESTIMATORS)
     )
     for other, metrics in others:
         np.testing.assert_allclose(metrics.actor_loss, total_metrics.actor_loss, rtol=1e-6)
@@ -151,7 +151,7 @@ def gradient_of(state, batch, noise, estimator):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("estimator", list(ACTOR_LOSSES))
+@pytest.mark.parametrize("estimator", list(ESTIMATORS))
 def test_the_gradient_of_four_samples_is_the_mean_of_four_gradients_of_one(estimator):
     state, batch = make_agent(), make_batch()
     noise = jax.random.normal(KEY, (4, BATCH_SIZE, 2))
@@ -183,7 +183,7 @@ def test_the_estimators_agree_in_the_mean_within_their_standard_errors():
     # The same states and parameters, and noise of its own for each estimator.
     state, batch = make_agent(), make_batch()
     mean_and_error = []
-    for seed, estimator in enumerate(list(ACTOR_LOSSES)):
+    for seed, estimator in enumerate(list(ESTIMATORS)):
         noise = jax.random.normal(jax.random.key(seed), (4000, 1, BATCH_SIZE, 2))
         each = jax.jit(jax.vmap(lambda n, e=estimator: gradient_of(state, batch, n, e)))(noise)
         flat = np.concatenate([np.reshape(x, (4000, -1)) for x in jax.tree.leaves(each)], axis=1)
@@ -227,7 +227,7 @@ def expectation(function, params, estimator):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("estimator", list(ACTOR_LOSSES))
+@pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("params", [(0.3, -0.5), (-0.8, -1.5), (0.0, -0.1)])
 def test_the_expectation_of_every_estimator_is_the_gradient_of_the_expectation(estimator, params):
     params, step = jnp.array(params), 1e-5

@@ -24,7 +24,7 @@ from examples import (
 
 import jaxsac
 from jaxsac.sac.critics import TargetedCritics
-from jaxsac.sac.losses import ACTOR_LOSSES, alpha_loss, critic_loss
+from jaxsac.sac.losses import ESTIMATORS, alpha_loss, critic_loss
 
 
 @pytest.mark.usefixtures("x64")
@@ -96,7 +96,7 @@ def test_a_terminated_transition_ignores_what_follows_and_a_truncated_one_does_n
     assert target_mean(batch, 1) != target_mean(other, 1)
 
 
-@pytest.mark.parametrize("estimator", list(ACTOR_LOSSES))
+@pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("num_samples", [1, 3])
 def test_actor_loss_is_the_temperature_times_log_prob_minus_the_lowest_q(estimator, num_samples):
     loss, info = actor_loss(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxsac.sac import critics, distributions, randomness, value_network
-from jaxsac.sac.apply import Variables
+from jaxsac.sac import critics, distributions, policy, randomness, value_network
 from jaxsac.sac.checks import (
     check_action,
     check_batch,
@@ -20,12 +18,11 @@ from jaxsac.sac.checks import (
 )
 from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms
-from jaxsac.sac.losses import ACTOR_LOSSES, alpha_loss
-from jaxsac.sac.networks import Networks, make_networks
-from jaxsac.sac.optimize import assess, minimize, network_optimizer, temperature_optimizer
+from jaxsac.sac.networks import make_networks
+from jaxsac.sac.optimize import make_optimizer
 from jaxsac.sac.randomness import Randomness
-from jaxsac.sac.state import Metrics, State, Trained
-from jaxsac.types import Params, PyTree, Spec, Transition, flatten_batch
+from jaxsac.sac.state import Metrics, State
+from jaxsac.types import PyTree, Spec, Transition, flatten_batch
 
 
 def init(
@@ -75,33 +72,23 @@ def _init(
     actor_key, critic_key = jax.random.split(key)
     networks = make_networks(config, action_spec)
     observation, action = observation_spec.zeros(1), action_spec.zeros(1)
-    actor_params, actor_collections = _split(networks.actor.init(actor_key, observation))
-    critic_params, critic_collections = _split(
+    actor = make_optimizer(hyperparameters.actor_lr, config.projection).start(
+        networks.actor.init(actor_key, observation)
+    )
+    critic = make_optimizer(hyperparameters.critic_lr, config.projection).start(
         networks.critic.init(critic_key, observation, action)
     )
-    actor = network_optimizer(config, hyperparameters.actor_lr).start(
-        actor_params, actor_collections
-    )
-    critic = network_optimizer(config, hyperparameters.critic_lr).start(
-        critic_params, critic_collections
+    temperature = make_optimizer(hyperparameters.alpha_lr).start(
+        {"params": jnp.log(hyperparameters.initial_alpha)}
     )
     check_networks(networks, actor, critic, observation_spec, action_spec)
-    log_alpha = jnp.log(hyperparameters.initial_alpha)
-    return State(
-        actor=actor,
-        # A further key: actor and critics start alike with whatever is beside them.
-        critic=_bootstrap(config).init(
-            jax.random.fold_in(critic_key, 1), critic, config, hyperparameters,
-            observation_spec, action_spec,
-        ),
-        temperature=temperature_optimizer(hyperparameters.alpha_lr).start(log_alpha, {}),
-        step=jnp.zeros((), jnp.int32),
-        skipped=jnp.zeros((), jnp.int32),
-        hyperparameters=hyperparameters,
-        config=config,
-        observation_spec=observation_spec,
-        action_spec=action_spec,
+    zero = jnp.zeros((), jnp.int32)
+    state = State(
+        actor, critic, temperature, zero, jnp.copy(zero), hyperparameters,
+        config, observation_spec, action_spec,
     )  # fmt: skip
+    # A further key: actor and critics start alike, whatever is beside them.
+    return state.replace(critic=_critics(config).init(state, jax.random.fold_in(critic_key, 1)))
 
 
 @jax.jit
@@ -129,9 +116,9 @@ def sample(state: State, observation: PyTree, key: jax.Array) -> tuple[jax.Array
     """Draws actions (..., A) and their log-probabilities (...), measured in [-1, 1]^A."""
     check_state(state)
     batch_shape = state.observation_spec.batch_shape("observation", observation)
-    policy = _policy(state, observation, batch_shape)
-    noise = jax.random.normal(key, policy.mean.shape, policy.mean.dtype)
-    action, log_prob = distributions.sample_and_log_prob(noise, policy)
+    distribution = _policy(state, observation, batch_shape)
+    noise = jax.random.normal(key, distribution.mean.shape, distribution.mean.dtype)
+    action, log_prob = distributions.sample_and_log_prob(noise, distribution)
     return jnp.reshape(action, (*batch_shape, action.shape[-1])), jnp.reshape(log_prob, batch_shape)
 
 
@@ -176,48 +163,19 @@ def update(
     batch_size = check_batch(state, batch, weight)
     networks = make_networks(state.config, state.action_spec)
     random = _randomness(state, batch_size, key)
-    learn_critics = functools.partial(
-        _bootstrap(state.config).learn, networks=networks, weight=weight
-    )
-    learn_policy = functools.partial(_learn_policy, networks=networks)
-    steps = learn_critics, learn_policy
+    steps = (_critics(state.config).learn, policy.learn)
     if state.config.order == "actor_first":
-        steps = learn_policy, learn_critics
+        steps = steps[::-1]
 
     new_state, metrics = state, Metrics(alpha=state.alpha)
-    for step in steps:
-        new_state, info = step(new_state, batch=batch, randomness=random)
+    for learn in steps:
+        new_state, info = learn(new_state, networks, batch, random, weight)
         metrics = Metrics(metrics, **info)
     finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
     new_state = new_state.replace(step=state.step + 1)
     new_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new_state, state)
     new_state = new_state.replace(skipped=state.skipped + ~finite)
     return new_state, Metrics(metrics, skipped=new_state.skipped)
-
-
-def _learn_policy(
-    state: State, networks: Networks, batch: Transition, randomness: Randomness
-) -> tuple[State, Metrics]:
-    """A step of the actor against the critics, and one of the temperature, when they are due."""
-    config, hyper = state.config, state.hyperparameters
-
-    def policy(step: Callable[..., tuple[Trained, Metrics]]) -> tuple[State, Metrics]:
-        actor, info = step(
-            "actor", ACTOR_LOSSES[config.actor_gradient],
-            network_optimizer(config, hyper.actor_lr), state.actor,
-            networks, state.actor, state.critic, state.alpha, batch.observation,
-            randomness.action_noise, randomness.actor_key,
-        )  # fmt: skip
-        temperature, alpha_info = step(
-            "alpha", alpha_loss, temperature_optimizer(hyper.alpha_lr), state.temperature,
-            info["entropy"], hyper.target_entropy, config.alpha_loss,
-        )  # fmt: skip
-        return state.replace(actor=actor, temperature=temperature), Metrics(info, **alpha_info)
-
-    if config.actor_every == 1:
-        return policy(minimize)
-    due = state.step % config.actor_every == 0
-    return jax.lax.cond(due, lambda: policy(minimize), lambda: policy(assess))
 
 
 @jax.jit
@@ -253,8 +211,8 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
     )
 
 
-def _bootstrap(config: Config) -> Any:
-    """What the critics bootstrap from: a module with `init` and `learn`."""
+def _critics(config: Config) -> Any:
+    """The module whose `init` and `learn` are those of the critics and what they bootstrap from."""
     return value_network if config.value_network else critics
 
 
@@ -267,9 +225,3 @@ def _policy(
 
 def _randomness(state: State, batch_size: int, key: jax.Array) -> Randomness:
     return randomness.draw(key, state.action_spec, batch_size, state.config.actor_samples)
-
-
-def _split(variables: Mapping[str, Any]) -> tuple[Params, Variables]:
-    """Parameters and other collections of what a module's `init` returns."""
-    collections = dict(variables)
-    return collections.pop("params", {}), collections

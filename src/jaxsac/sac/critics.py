@@ -9,13 +9,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.losses import critic_loss
 from jaxsac.sac.networks import Networks
-from jaxsac.sac.optimize import minimize, network_optimizer
+from jaxsac.sac.optimize import make_optimizer, minimize
 from jaxsac.sac.randomness import Randomness
 from jaxsac.sac.state import Metrics, State, Trained
-from jaxsac.types import Params, Spec, Transition
+from jaxsac.types import Params, Transition
 
 
 class TargetedCritics(Trained):
@@ -24,26 +23,11 @@ class TargetedCritics(Trained):
     target_params: Params
 
 
-def init(
-    key: jax.Array,
-    critic: Trained,
-    config: Config,
-    hyperparameters: Hyperparameters,
-    observation_spec: Spec,
-    action_spec: Spec,
-) -> Trained:
-    """The critics' node before the first update.
-
-    Args:
-      key: for what else has initial weights: nothing here.
-      critic: the ensemble.
-      config: static structure; `forward` says whether there are targets.
-      hyperparameters: floats or scalar arrays.
-      observation_spec: of one observation.
-      action_spec: of one action.
-    """
-    del key, hyperparameters, observation_spec, action_spec
-    if config.forward == "joint":
+def init(state: State, key: jax.Array) -> Trained:
+    """The critics' node of a fresh agent: its ensemble, with targets where they are needed."""
+    del key
+    critic = state.critic
+    if state.config.forward == "joint":
         return critic
     return TargetedCritics(**vars(critic), target_params=jax.tree.map(jnp.copy, critic.params))
 
@@ -56,9 +40,9 @@ def learn(
     weight: jax.Array | None,
 ) -> tuple[State, Metrics]:
     """A step of the critics, and their targets a little further after them."""
-    hyper = state.hyperparameters
+    config, hyper = state.config, state.hyperparameters
     critic, info = minimize(
-        "critic", critic_loss, network_optimizer(state.config, hyper.critic_lr), state.critic,
+        "critic", critic_loss, make_optimizer(hyper.critic_lr, config.projection), state.critic,
         networks, state.critic, state.actor, state.alpha, hyper.gamma, batch,
         randomness.next_action_noise, randomness.critic_key, weight,
     )  # fmt: skip

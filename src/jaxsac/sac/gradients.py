@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsac.sac import distributions
-from jaxsac.sac.losses import q_of_samples, total_loss
+from jaxsac.sac.losses import actor_loss, q_of_samples
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.state import Trained
 from jaxsac.types import Params, PyTree
@@ -63,11 +63,11 @@ def actor_gradient_terms(
 
     def q_term(path: Params) -> jax.Array:
         action, _ = distributions.sample_and_log_prob(noise, policy(path))
-        return -jnp.mean(q_of_samples(networks, critic, observation, action, key))
+        return -jnp.mean(q_of_samples(networks, critic, observation, key, action))
 
     entropy_path, score = jax.grad(entropy_term, argnums=(0, 1))(actor.params, actor.params)
     q_path = jax.grad(q_term)(actor.params)
-    total, _ = jax.grad(total_loss, has_aux=True)(
+    total, _ = jax.grad(actor_loss, has_aux=True)(
         actor.params, networks, actor, critic, alpha, observation, noise, key
     )
     return GradientTerms(score, entropy_path, q_path, total)

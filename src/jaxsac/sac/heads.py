@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import jax
+import jax.numpy as jnp
 
 
 class Head(Protocol):
@@ -37,8 +38,16 @@ class Head(Protocol):
         """
         ...
 
-    def distance(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """How far each critic is from the target: (E, B, *shape), (B, *shape) -> (E, B)."""
+    def distance(
+        self, output: jax.Array, target: jax.Array, weight: jax.Array | None = None
+    ) -> jax.Array:
+        """How far the critics are from the target, summed over them, the mean over the batch.
+
+        Args:
+          output: of each critic, (E, B, *shape).
+          target: (B, *shape).
+          weight: of each transition, (B,); 1 by default.
+        """
         ...
 
 
@@ -57,6 +66,11 @@ class Scalar:
         """y = r + γ d (Q(s', a') - α log π(a'|s'))."""
         return reward + discount * (output - cost)
 
-    def distance(self, output: jax.Array, target: jax.Array) -> jax.Array:
-        """½ (Q_i - y)²."""
-        return 0.5 * (output - target) ** 2
+    def distance(
+        self, output: jax.Array, target: jax.Array, weight: jax.Array | None = None
+    ) -> jax.Array:
+        """½ Σ_i E[ w (Q_i - y)² ]."""
+        square = (output - target) ** 2
+        if weight is not None:
+            square = weight * square
+        return 0.5 * jnp.sum(jnp.mean(square, axis=-1))

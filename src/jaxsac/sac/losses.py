@@ -11,13 +11,14 @@ Axes: B batch, E ensemble, K samples, A action.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxsac.sac import distributions
 from jaxsac.sac.apply import Variables, apply
+from jaxsac.sac.distributions import TanhNormal, sample_and_log_prob
 from jaxsac.sac.heads import Head
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.state import Metrics, Trained
@@ -60,7 +61,7 @@ def critic_loss(
     """
     head = networks.head
     next_policy = networks.policy(actor.variables, batch.next_observation)
-    next_action, next_log_prob = distributions.sample_and_log_prob(noise, next_policy)
+    next_action, next_log_prob = sample_and_log_prob(noise, next_policy)
     forward_key, subset_key = jax.random.split(key)
     prediction, next_outputs, collections = networks.forward(
         networks.critic, params, critic, batch, next_action, forward_key
@@ -74,17 +75,14 @@ def critic_loss(
 def distance_to_target(
     head: Head, prediction: jax.Array, target: jax.Array, weight: jax.Array | None
 ) -> tuple[jax.Array, Metrics]:
-    """Σ_i E[ w · distance(prediction_i, target) ], and the means of both."""
-    distance = head.distance(prediction, target)
-    if weight is not None:
-        distance = weight * distance
+    """The head's distance, and the means of prediction and target."""
     info = Metrics(
         target_mean=jnp.mean(head.value(target)), q_mean=jnp.mean(head.value(prediction))
     )
-    return jnp.sum(jnp.mean(distance, axis=-1)), info
+    return head.distance(prediction, target, weight), info
 
 
-def total_loss(
+def actor_loss(
     params: Params,
     networks: Networks,
     actor: Trained,
@@ -93,14 +91,15 @@ def total_loss(
     observation: PyTree,
     noise: jax.Array,
     key: jax.Array,
+    estimator: str = "total",
 ) -> Result:
-    """Policy objective as it stands, differentiated wherever φ is seen.
+    """Policy objective, with a choice of how to estimate its gradient.
 
     J(φ) = E[ α log π_φ(a|s) - min_i Q_i(s, a) ], a = f_φ(ε; s)
 
-    φ enters log π_φ(a|s) twice, through the sample and through the density. Every estimator here
-    has the value of J and, in expectation over ε, its gradient; they differ in the places where φ
-    is seen. The minimum is `networks.actor_pessimism`.
+    with the choices of plain SAC; the minimum is `networks.actor_pessimism`. φ enters log π_φ(a|s)
+    twice, through the sample and through the density. Every estimator has the value of J and, in
+    expectation over ε, its gradient; they differ in the places where φ is seen.
 
     Args:
       params: φ, trained here.
@@ -110,75 +109,64 @@ def total_loss(
       alpha: temperature, scalar.
       observation: states (B, ...).
       noise: ε, standard normal (K, B, A): K actions for every state.
-      key: for networks that draw random numbers.
+      key: for networks that draw random numbers, and a pessimism that draws critics.
+      estimator: a name in `ESTIMATORS`.
     """
     policy, collections = networks.policy_in_training(params, actor, observation, key)
-    action, log_prob = distributions.sample_and_log_prob(noise, policy)
-    q = q_of_samples(networks, critic, observation, action, key)
-    return jnp.mean(alpha * log_prob - q), (_entropy(log_prob), collections)
+    q = functools.partial(q_of_samples, networks, critic, observation, key)
+    loss, log_prob = ESTIMATORS[estimator](policy, q, alpha, noise)
+    return loss, (Metrics(entropy=-jnp.mean(log_prob)), collections)
 
 
-def path_loss(
-    params: Params,
-    networks: Networks,
-    actor: Trained,
-    critic: Trained,
-    alpha: jax.Array,
-    observation: PyTree,
-    noise: jax.Array,
-    key: jax.Array,
-) -> Result:
-    """As `total_loss`, with φ seen in the sample alone.
+def total(
+    policy: TanhNormal, q: Callable[..., jax.Array], alpha: jax.Array, noise: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """φ is seen in both, which is the derivative of the sampled objective as it stands."""
+    action, log_prob = sample_and_log_prob(noise, policy)
+    return jnp.mean(alpha * log_prob - q(action)), log_prob
+
+
+def path(
+    policy: TanhNormal, q: Callable[..., jax.Array], alpha: jax.Array, noise: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """φ is seen in the sample alone.
 
     Dropped is the score term α ∇_φ log π_φ(a|s)|_a, whose expectation is zero.
     """
-    policy, collections = networks.policy_in_training(params, actor, observation, key)
-    density = jax.lax.stop_gradient(policy)
-    action, log_prob = distributions.sample_and_log_prob(noise, policy, density)
-    q = q_of_samples(networks, critic, observation, action, key)
-    return jnp.mean(alpha * log_prob - q), (_entropy(log_prob), collections)
+    action, log_prob = sample_and_log_prob(noise, policy, density=jax.lax.stop_gradient(policy))
+    return jnp.mean(alpha * log_prob - q(action)), log_prob
 
 
-def score_loss(
-    params: Params,
-    networks: Networks,
-    actor: Trained,
-    critic: Trained,
-    alpha: jax.Array,
-    observation: PyTree,
-    noise: jax.Array,
-    key: jax.Array,
-) -> Result:
-    """As `total_loss`, with φ seen in the density alone: the likelihood ratio with a baseline.
+def score(
+    policy: TanhNormal, q: Callable[..., jax.Array], alpha: jax.Array, noise: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """φ is seen in the density alone: the likelihood ratio, with a baseline.
 
     ∇J ≈ (α log π - min_i Q_i - b(s)) ∇_φ log π_φ(a|s)|_a
 
     The baseline b(s) is the objective at the mode, a = tanh(mean): it does not depend on ε, so it
     takes away variance and leaves the expectation.
     """
-    policy, collections = networks.policy_in_training(params, actor, observation, key)
     fixed = jax.lax.stop_gradient(policy)
-    action, log_prob = distributions.sample_and_log_prob(noise, fixed, policy)
+    action, log_prob = sample_and_log_prob(noise, fixed, density=policy)
     fixed_log_prob = jax.lax.stop_gradient(log_prob)
-    # It sees no φ: it is the weight of ∇ log π.
-    objective = alpha * fixed_log_prob - q_of_samples(networks, critic, observation, action, key)
-    mode, mode_log_prob = distributions.sample_and_log_prob(jnp.zeros_like(noise[:1]), fixed)
-    baseline = alpha * mode_log_prob - q_of_samples(networks, critic, observation, mode, key)
+    objective = alpha * fixed_log_prob - q(action)  # sees no φ: it is the weight of ∇ log π
+    mode, mode_log_prob = sample_and_log_prob(jnp.zeros_like(noise[:1]), fixed)
+    baseline = alpha * mode_log_prob - q(mode)
     # The last factor is zero in value.
     surrogate = objective + (objective - baseline) * (log_prob - fixed_log_prob)
-    return jnp.mean(surrogate), (_entropy(log_prob), collections)
+    return jnp.mean(surrogate), log_prob
 
 
-ACTOR_LOSSES: dict[str, Callable[..., Result]] = {
-    "total": total_loss,
-    "path": path_loss,
-    "score": score_loss,
-}
-"""By `Config.actor_gradient`."""
+ESTIMATORS = {"total": total, "path": path, "score": score}
+"""Of the actor's gradient, by `Config.actor_gradient`: (policy, q, α, ε) -> (J, log π).
+
+`policy` is π_φ at each state (B, A); q maps actions (K, B, A) to what the actor climbs, (K, B).
+"""
 
 
 def q_of_samples(
-    networks: Networks, critic: Trained, observation: PyTree, action: jax.Array, key: jax.Array
+    networks: Networks, critic: Trained, observation: PyTree, key: jax.Array, action: jax.Array
 ) -> jax.Array:
     """What the actor climbs, min_i Q_i(s, a), for K actions (K, B, A) of each state: (K, B)."""
     num_samples, batch_size, size = action.shape
@@ -216,8 +204,3 @@ def alpha_loss(
     """
     factor = log_alpha if weight == "log_alpha" else jnp.exp(log_alpha)
     return factor * (entropy - target_entropy), (Metrics(), {})
-
-
-def _entropy(log_prob: jax.Array) -> Metrics:
-    """The policy's entropy as estimated from all actions drawn."""
-    return Metrics(entropy=-jnp.mean(log_prob))

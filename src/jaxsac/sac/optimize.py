@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxsac.sac.apply import Variables
-from jaxsac.sac.config import Config, Scalar
+from jaxsac.sac.config import Scalar
 from jaxsac.sac.losses import Result
-from jaxsac.sac.projection import PROJECTIONS
+from jaxsac.sac.projection import PROJECTIONS, ProjectionName
 from jaxsac.sac.state import Metrics, Trained
 from jaxsac.types import Params
 
@@ -23,27 +23,18 @@ class Optimizer(NamedTuple):
     transform: optax.GradientTransformation
     project: Callable[[Params], Params]
 
-    def start(self, params: Params, collections: Variables) -> Trained:
-        """Parameters and collections before the first step."""
-        params = self.project(params)
+    def start(self, variables: Variables) -> Trained:
+        """The node of a network before the first step; `variables` as `Module.init` returns."""
+        collections = dict(variables)
+        params = self.project(collections.pop("params", {}))
         return Trained(params, self.transform.init(params), collections)
 
 
-def adam(learning_rate: Scalar) -> optax.GradientTransformation:
-    """Adam (Kingma & Ba 2015) with its usual constants."""
+def make_optimizer(learning_rate: Scalar, projection: ProjectionName = "none") -> Optimizer:
+    """Adam (Kingma & Ba 2015) with its usual constants, and a projection after each step."""
     # eps_root keeps the derivative of sqrt finite at a zero second moment (a unit that never
     # fired), so an update can itself be differentiated; in value it is below rounding.
-    return optax.adam(learning_rate, eps_root=1e-20)
-
-
-def network_optimizer(config: Config, learning_rate: Scalar) -> Optimizer:
-    """What trains a network; `config` names the projection."""
-    return Optimizer(adam(learning_rate), PROJECTIONS[config.projection])
-
-
-def temperature_optimizer(learning_rate: Scalar) -> Optimizer:
-    """What trains log α."""
-    return Optimizer(adam(learning_rate), PROJECTIONS["none"])
+    return Optimizer(optax.adam(learning_rate, eps_root=1e-20), PROJECTIONS[projection])
 
 
 def minimize(

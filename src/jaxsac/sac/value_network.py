@@ -19,14 +19,13 @@ from flax import linen as nn
 
 from jaxsac.sac import distributions
 from jaxsac.sac.apply import apply, apply_in_training
-from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.layers import BODIES, NetworkSettings
 from jaxsac.sac.losses import Result, distance_to_target
 from jaxsac.sac.networks import Networks
-from jaxsac.sac.optimize import minimize, network_optimizer
+from jaxsac.sac.optimize import make_optimizer, minimize
 from jaxsac.sac.randomness import Randomness
 from jaxsac.sac.state import Metrics, State, Trained
-from jaxsac.types import Params, PyTree, Spec, Transition
+from jaxsac.types import Params, PyTree, Transition
 
 
 class Value(nn.Module):
@@ -121,20 +120,14 @@ def value_critic_loss(
     return loss, (info, collections)
 
 
-def init(
-    key: jax.Array,
-    critic: Trained,
-    config: Config,
-    hyperparameters: Hyperparameters,
-    observation_spec: Spec,
-    action_spec: Spec,
-) -> CriticsWithValue:
-    """The critics' node before the first update, with V_ψ and V_ψ̄ (`sac.critics` has the same)."""
-    variables = _module(config, action_spec).init(key, observation_spec.zeros(1))
-    optimizer = network_optimizer(config, hyperparameters.critic_lr)
-    value = optimizer.start(variables["params"], {})
+def init(state: State, key: jax.Array) -> CriticsWithValue:
+    """The critics' node of a fresh agent: its ensemble, with V_ψ and V_ψ̄."""
+    variables = _module(state).init(key, state.observation_spec.zeros(1))
+    value = make_optimizer(state.hyperparameters.critic_lr, state.config.projection).start(
+        variables
+    )
     return CriticsWithValue(
-        **vars(critic), value=value, target_value_params=jax.tree.map(jnp.copy, value.params)
+        **vars(state.critic), value=value, target_value_params=jax.tree.map(jnp.copy, value.params)
     )
 
 
@@ -151,8 +144,8 @@ def learn(
     of the critics, as the paper says; the code of its authors has the first critic there
     (haarnoja/sac, fba571f).
     """
-    hyper, module = state.hyperparameters, _module(state.config, state.action_spec)
-    optimizer = network_optimizer(state.config, hyper.critic_lr)
+    hyper, module = state.hyperparameters, _module(state)
+    optimizer = make_optimizer(hyper.critic_lr, state.config.projection)
     value_key, critic_key = jax.random.split(randomness.critic_key)
     critic: Any = state.critic
     value, value_info = minimize(
@@ -171,5 +164,5 @@ def learn(
     return state.replace(critic=critic), Metrics(value_info, **info)
 
 
-def _module(config: Config, action_spec: Spec) -> Value:
-    return Value(config.critic_settings, action_spec.tree.dtype)
+def _module(state: State) -> Value:
+    return Value(state.config.critic_settings, state.action_spec.tree.dtype)

@@ -1,0 +1,43 @@
+"""The actor's step, and the temperature's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+
+from jaxsac.sac.losses import actor_loss, alpha_loss
+from jaxsac.sac.networks import Networks
+from jaxsac.sac.optimize import assess, make_optimizer, minimize
+from jaxsac.sac.randomness import Randomness
+from jaxsac.sac.state import Metrics, State, Trained
+from jaxsac.types import Transition
+
+
+def learn(
+    state: State,
+    networks: Networks,
+    batch: Transition,
+    randomness: Randomness,
+    weight: jax.Array | None,
+) -> tuple[State, Metrics]:
+    """A step of the actor against the critics, and one of the temperature, when they are due."""
+    del weight  # corrects for how replay was drawn, which the policy's states need not follow
+    config, hyper = state.config, state.hyperparameters
+
+    def learn_by(step: Callable[..., tuple[Trained, Metrics]]) -> tuple[State, Metrics]:
+        actor, info = step(
+            "actor", actor_loss, make_optimizer(hyper.actor_lr, config.projection), state.actor,
+            networks, state.actor, state.critic, state.alpha, batch.observation,
+            randomness.action_noise, randomness.actor_key, config.actor_gradient,
+        )  # fmt: skip
+        temperature, alpha_info = step(
+            "alpha", alpha_loss, make_optimizer(hyper.alpha_lr), state.temperature,
+            info["entropy"], hyper.target_entropy, config.alpha_loss,
+        )  # fmt: skip
+        return state.replace(actor=actor, temperature=temperature), Metrics(info, **alpha_info)
+
+    if config.actor_every == 1:
+        return learn_by(minimize)
+    due = state.step % config.actor_every == 0
+    return jax.lax.cond(due, lambda: learn_by(minimize), lambda: learn_by(assess))
