@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import EngFormatter
 from rich.table import Table
 
-from jaxsac.runner.sweep import Group, Point
+from jaxsac.runner.sweep_plan import Group, Point
 
 matplotlib.use("Agg")
 
@@ -46,7 +46,7 @@ def plot(
 
     Args:
       file: where.
-      groups, rows, scores: as planned, and as `runner.sweep` returns them.
+      groups, rows, scores: as planned, and as `runner.sweep_results` returns them.
       column: the return that is shown.
     """
     points = [point for group in groups for point in group.points]
