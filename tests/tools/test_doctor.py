@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxsac.data import replay
+from jaxsac.runner import releases
 from jaxsac.runner.config import RunConfig
 from jaxsac.sac import agent as sac
 from jaxsac.tools import commands, doctor
@@ -28,7 +29,7 @@ def test_nothing_is_found_on_a_sound_machine(tmp_path, capsys):
 
 
 def test_a_known_bad_release_is_named(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "versions", lambda: {"jaxlib": "0.11.1"})
+    monkeypatch.setattr(releases, "versions", lambda: {"jaxlib": "0.11.1"})
     assert doctor.check_versions().verdict == "bad"
     assert "issues/40101" in doctor.check_versions().detail
     assert commands.run(["doctor"]) == 1
