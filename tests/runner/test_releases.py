@@ -1,4 +1,4 @@
-"""Releases that are known to be bad are not installed, and said where they are there all the same."""
+"""Releases known to be bad are not installed, and are named where they are there all the same."""
 
 import tomllib
 from pathlib import Path

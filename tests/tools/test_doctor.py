@@ -46,6 +46,13 @@ def test_a_replay_that_is_copied_is_noticed(monkeypatch):
     assert doctor.check_inserts().verdict == "bad"
 
 
+@pytest.mark.parametrize(("slowdown", "verdict"), [(1.4, "good"), (1.6, "bad")])
+def test_the_longer_loop_decides_where_the_short_one_shows_nothing(slowdown, verdict, monkeypatch):
+    ratios = {doctor.FEW_INSERTS: 1.0, doctor.MANY_INSERTS: slowdown}
+    monkeypatch.setattr(doctor, "_slowdown", lambda small, large, inserts: ratios[inserts])
+    assert doctor.check_inserts().verdict == verdict
+
+
 def test_a_learner_that_a_nan_changes_is_noticed(monkeypatch):
     update = sac.update
 

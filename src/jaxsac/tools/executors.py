@@ -113,15 +113,13 @@ class SlurmExecutor:
 
 class _SlurmFuture:
     def __init__(self, job: Any) -> None:
-        self._job, self._cancelled = job, False
+        self._job = job
 
     def done(self) -> bool:
         return self._job.done()
 
     def result(self) -> None:
         errors = _submitit().core.utils
-        if self._cancelled:  # there is no result to wait for
-            raise WorkerLostError("cancelled")
         try:
             failure = self._job.result()
         except errors.FailedJobError as error:  # the worker could not even begin
@@ -132,7 +130,6 @@ class _SlurmFuture:
             raise failure
 
     def cancel(self) -> None:
-        self._cancelled = True
         self._job.cancel(check=False)
 
 

@@ -43,7 +43,9 @@ def plot(
 
     Args:
       file: where.
-      groups, rows, scores: as planned, and as `runner.sweep_results` returns them.
+      groups: as planned.
+      rows: of `runner.sweep_results.rows`.
+      scores: of `runner.sweep_results.scores`.
       column: the return that is shown.
     """
     points = [point for group in groups for point in group.points]
