@@ -85,8 +85,10 @@ def test_half_precision_observations_are_counted_in_single_precision():
 
 
 @pytest.mark.parametrize(
-    "mask", [np.ones((3, 1), bool), np.ones(1, bool), np.ones(3)], ids=["column", "short", "float"]
+    "mask",
+    [np.ones((3, 1), bool), np.ones(1, bool), np.ones(3, int)],
+    ids=["column", "short", "int"],
 )
 def test_a_mask_that_is_not_one_bool_for_each_observation_is_refused(mask):
     with pytest.raises(AssertionError, match="Chex"):
-        normalize.update(normalize.init(jnp.zeros(2)), jnp.ones((3, 2)), mask)
+        normalize.update(normalize.init(jnp.zeros(1)), jnp.ones((3, 1)), mask)

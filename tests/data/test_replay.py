@@ -287,7 +287,9 @@ def test_malformed_transitions_are_refused(spoil, message):
 
 
 @pytest.mark.parametrize(
-    "mask", [np.ones((2, 1), bool), np.ones(1, bool), np.ones(2)], ids=["column", "short", "float"]
+    "mask",
+    [np.ones((2, 1), bool), np.ones(1, bool), np.ones(2, int)],
+    ids=["column", "short", "int"],
 )
 def test_a_mask_that_is_not_one_bool_for_each_transition_is_refused(mask):
     with pytest.raises(AssertionError, match="Chex"):
