@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import tyro
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from moments import TERMS
 from stored import (
     BATCH_SIZE,
@@ -16,7 +19,6 @@ from stored import (
     Table,
     correlation,
     gradient_table,
-    interval,
     moments_of,
     returns_of,
     returns_table,
@@ -26,11 +28,9 @@ from stored import (
     variants_of,
 )
 
-matplotlib.use("Agg")
+sys.path.append(str(Path(__file__).parents[1]))
 
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from statistics_of_seeds import interval
 
 RESULTS = Path(__file__).parent / "results"
 COLORS = {"total": "C0", "path": "C1", "score": "C2", "samples4": "C3"}
@@ -73,9 +73,8 @@ def _draw_variance(table: Table, results: Path) -> None:
     steps = steps_of(table, "total")
     parts = [table["total", step] for step in steps]
     updates = [step - steps[0] for step in steps]
-    figure, (top, middle, bottom) = plt.subplots(
-        3, 1, figsize=(7.5, 10.5), sharex=True, layout="constrained"
-    )
+    figure = Figure(figsize=(7.5, 10.5), layout="constrained")
+    top, middle, bottom = figure.subplots(3, 1, sharex=True)
     names = {"score": "score", "entropy_path": "entropy path", "q_path": "Q path"}
     for index, (term, label) in enumerate(names.items()):
         i = TERMS.index(term)
@@ -121,12 +120,13 @@ def _draw_variance(table: Table, results: Path) -> None:
 
 def _draw_returns(results: Path) -> None:
     """Every variant's mean return over seeds, with a 95 % interval of Student's t."""
-    figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    axes = figure.subplots()
     for variant in variants_of(results):
         curves = list(returns_of(results, variant).values())
         steps = sorted(curves[0])
         values = np.array([[curve[step] for step in steps] for curve in curves])
-        mean, half, color = values.mean(axis=0), interval(values), COLORS[variant]
+        (mean, half), color = interval(values), COLORS[variant]
         axes.plot(steps, mean, color=color, label=f"{LABELS[variant]}, {len(curves)} seeds")
         axes.fill_between(steps, mean - half, mean + half, color=color, alpha=0.13, linewidth=0)
     axes.set(

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import jax
 import levels
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -53,7 +49,8 @@ def main() -> int:
 
 def draw(mistake: levels.Mistake) -> None:
     """The distance of the two means over the number of samples, on the law that it follows."""
-    figure, axes = plt.subplots(figsize=(7, 4.6), layout="constrained")
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    axes = figure.subplots()
     axes.loglog(
         mistake.counts,
         mistake.predicted,

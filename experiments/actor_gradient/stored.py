@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from moments import TERMS
-from scipy.stats import t as student_t
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from statistics_of_seeds import interval
 
 ESTIMATORS = {"total": (1, 1, 1, 0), "path": (0, 1, 1, 0), "score": (0, 0, 0, 1)}
 """As sums of `moments.TERMS`."""
@@ -85,13 +89,6 @@ def correlation(matrices: np.ndarray, x: str, y: str) -> np.ndarray:
     return matrices[:, i, j] / np.sqrt(matrices[:, i, i] * matrices[:, j, j])
 
 
-def interval(values: np.ndarray) -> np.ndarray:
-    """Half of Student's 95 % interval for the mean over the first axis."""
-    count = len(values)
-    deviation = values.std(axis=0, ddof=1)
-    return student_t.ppf(0.975, count - 1) * deviation / np.sqrt(count)
-
-
 def gradient_table(results: Path) -> Iterator[str]:
     """In Markdown: the gradient of the agents of `total`, means over seeds."""
     table = moments_of(results)
@@ -142,7 +139,7 @@ def _scores(returns: Returns) -> dict[int, np.ndarray]:
 def _line(label: str, scores: np.ndarray) -> str:
     cells = [
         f"{round(mean):,} ± {round(half):,}".replace("-", "−")
-        for mean, half in zip(scores.mean(axis=0), interval(scores), strict=True)
+        for mean, half in zip(*interval(scores), strict=True)
     ]
     return f"| {label} | {len(scores)} | {' | '.join(cells)} |"
 

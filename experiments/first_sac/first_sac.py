@@ -9,18 +9,18 @@ from __future__ import annotations
 import csv
 import dataclasses
 import shutil
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import matplotlib
 import numpy as np
 import tyro
 from gymnasium.wrappers import TransformReward
+from matplotlib.figure import Figure
 from rich.console import Console
-from scipy.stats import t as student_t
 
 import jaxsac
 from jaxsac.runner import metrics
@@ -30,9 +30,9 @@ from jaxsac.runner.run_directory import RunDirectory
 from jaxsac.tools.commands import default_directory, keep_compiled_programs
 from jaxsac.tools.display import Display
 
-matplotlib.use("Agg")
+sys.path.append(str(Path(__file__).parents[1]))
 
-from matplotlib import pyplot as plt
+from statistics_of_seeds import interval
 
 RESULTS = Path(__file__).parent / "results"
 REWARD_SCALE = 5.0
@@ -133,13 +133,13 @@ def draw(results: Path) -> None:
     with (results / "returns.csv").open() as lines:
         for row in csv.DictReader(lines):
             curves[row["variant"]][int(row["step"])].append(float(row["eval_return"]))
-    figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    axes = figure.subplots()
     for variant, points in curves.items():
         steps, values = np.array(list(points)), np.array(list(points.values()))
-        count = values.shape[1]
-        half = student_t.ppf(0.975, count - 1) * values.std(1, ddof=1) / np.sqrt(count)
-        mean, color = values.mean(1), f"C{list(LABELS).index(variant)}"
-        axes.plot(steps, mean, color=color, label=f"{LABELS[variant]}, {count} seeds")
+        mean, half = interval(values.T)
+        color = f"C{list(LABELS).index(variant)}"
+        axes.plot(steps, mean, color=color, label=f"{LABELS[variant]}, {values.shape[1]} seeds")
         axes.fill_between(steps, mean - half, mean + half, color=color, alpha=0.13, linewidth=0)
         shown = [f"{steps[i]:,}: {mean[i]:,.1f} ± {half[i]:,.1f}" for i in SHOWN]
         late = values[steps > steps[-1] / 2].mean(0)

@@ -12,8 +12,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from jaxsac.runner import metrics
@@ -82,7 +82,8 @@ def draw(curves: dict[str, Curves]) -> None:
         "SimbaV2 repository": "SAC in the SimbaV2 repository, v4, 10 seeds (published)",
         "jaxsac": f"jaxsac, v4, {len(curves['jaxsac'])} seeds",
     }
-    figure, axes = plt.subplots(figsize=(7.5, 5), layout="constrained")
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
+    axes = figure.subplots()
     for (source, label), color in zip(labels.items(), ("0.45", "C1", "C0"), strict=True):
         for curve in curves[source].values():
             axes.plot(*curve.T, color=color, alpha=0.3, linewidth=0.8)

@@ -10,17 +10,17 @@ from __future__ import annotations
 import csv
 import dataclasses
 import shutil
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import matplotlib
 import numpy as np
 import tyro
 from gymnasium.wrappers import TransformObservation
+from matplotlib.figure import Figure
 from rich.console import Console
-from scipy.stats import t as student_t
 
 from jaxsac.runner import metrics
 from jaxsac.runner import train as runner
@@ -29,9 +29,9 @@ from jaxsac.runner.run_directory import RunDirectory
 from jaxsac.tools.compiled import keep_compiled_programs
 from jaxsac.tools.display import Display
 
-matplotlib.use("Agg")
+sys.path.append(str(Path(__file__).parents[1]))
 
-from matplotlib import pyplot as plt
+from statistics_of_seeds import interval
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -121,19 +121,13 @@ def curves(folder: Path) -> dict[int, np.ndarray]:
     return {seed: np.array(curve) for seed, curve in points.items()}
 
 
-def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the first axis, and half of its 95 % interval by Student's t."""
-    count = len(values)
-    half = student_t.ppf(0.975, count - 1) * values.std(0, ddof=1) / np.sqrt(count)
-    return values.mean(0), half
-
-
 def draw(env: str) -> None:
     """Both mean returns over the seeds that they share, and the table's row."""
     off = RESULTS / env / "off" if env == "Units" else STUDY / env / "total" / "seed-0000"
     both = {"as they are": curves(off), "normalized": curves(RESULTS / env / "on")}
     seeds = sorted(set.intersection(*map(set, both.values())))
-    figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
+    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    axes = figure.subplots()
     values = {}
     for number, (label, runs) in enumerate(both.items()):
         steps = runs[seeds[0]][:, 0]

@@ -7,13 +7,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import tyro
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from paths import RESULTS
 from rows import SECTIONS
 
@@ -29,15 +25,14 @@ def draw(results: Path = RESULTS) -> None:
     cores = sorted({int(line["cores"]) for line in lines})
     sections = [s for s in SECTIONS if any(line["section"] == s for line in lines)]
     heights = [len({line["row"] for line in lines if line["section"] == s}) for s in sections]
-    figure, grid = plt.subplots(
+    figure = Figure(figsize=(11, 1 + 0.42 * sum(heights)), layout="constrained")
+    grid = figure.subplots(
         len(sections),
         len(cores),
-        figsize=(11, 1 + 0.42 * sum(heights)),
         height_ratios=heights,
         sharex="row",
         sharey="row",
         squeeze=False,
-        layout="constrained",
     )
     for section, panels in zip(sections, grid, strict=True):
         for count, axes in zip(cores, panels, strict=True):

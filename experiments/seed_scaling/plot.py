@@ -6,13 +6,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import tyro
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
 KINDS = ("median", "min", "max")
@@ -32,7 +28,8 @@ def draw(results: Path = RESULTS) -> None:
     with (results / "table.csv").open() as file:
         rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if row["rate_median"]]
     sections = list(dict.fromkeys(row["section"] for row in rows))
-    figure, panels = plt.subplots(1, len(sections), figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(sections))
     for section, axes in zip(sections, panels, strict=True):
         chosen = [row for row in rows if row["section"] == section]
         for line in dict.fromkeys(row["line"] for row in chosen):

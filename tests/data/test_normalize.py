@@ -82,3 +82,13 @@ def test_half_precision_observations_are_counted_in_single_precision():
     scaled = normalize.apply(normalizer, x[:2])
     assert scaled.dtype == jnp.float16
     np.testing.assert_allclose(scaled, [[-1], [1]], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [np.ones((3, 1), bool), np.ones(1, bool), np.ones(3, int)],
+    ids=["column", "short", "int"],
+)
+def test_a_mask_that_is_not_one_bool_for_each_observation_is_refused(mask):
+    with pytest.raises(AssertionError, match="Chex"):
+        normalize.update(normalize.init(jnp.zeros(1)), jnp.ones((3, 1)), mask)

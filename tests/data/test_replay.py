@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from scipy import stats
 
+import jaxsac
 from jaxsac import Transition, replay
 
 add = jax.jit(replay.add)
@@ -231,6 +232,40 @@ def test_a_batch_size_over_the_capacity_is_refused_while_tracing():
         sample(buffer, jax.random.key(0), 5)
 
 
+def test_an_empty_ring_gives_no_floats_while_tracing_and_changes_nothing_beside_it():
+    empty, filled = replay.init(4, EXAMPLE), add(replay.init(4, EXAMPLE), transitions([7, 8, 9]))
+    key = jax.random.key(0)
+    drawn = sample(empty, key, 3)
+    for leaf in (drawn.reward, drawn.action, drawn.observation["vector"]):
+        assert np.isnan(leaf).all()
+    assert (drawn.discount == np.iinfo(np.int32).min).all()
+    assert (drawn.observation["image"] == 255).all()
+    both = jax.tree.map(lambda *x: jnp.stack(x), empty, filled)
+    together = jax.jit(jax.vmap(lambda buffer: replay.sample(buffer, key, 3)))(both)
+    assert np.isnan(together.reward[0]).all()
+    alone = row_numbers(sample(filled, key, 3))
+    np.testing.assert_array_equal(row_numbers(jax.tree.map(lambda x: x[1], together)), alone)
+
+
+def test_a_batch_from_an_empty_ring_is_refused_by_update_and_counted():
+    state = jaxsac.init(
+        jax.random.key(0), jnp.zeros(3), jnp.zeros(2), jaxsac.Config(hidden_sizes=(4,))
+    )
+    example = Transition(jnp.zeros(3), jnp.zeros(2), jnp.zeros(()), jnp.zeros(()), jnp.zeros(3))
+    buffer = replay.init(4, example)
+
+    @jax.jit
+    def step(state, buffer, key):
+        return jaxsac.update(state, replay.sample(buffer, key, 2), key)
+
+    after, metrics = step(state, buffer, jax.random.key(1))
+    assert int(after.skipped) == int(metrics.skipped) == 1
+    for old, new in zip(
+        jax.tree.leaves(state), jax.tree.leaves(after.replace(skipped=state.skipped)), strict=True
+    ):
+        np.testing.assert_array_equal(old, new)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -249,6 +284,16 @@ def test_a_batch_size_over_the_capacity_is_refused_while_tracing():
 def test_malformed_transitions_are_refused(spoil, message):
     with pytest.raises(ValueError, match=message):
         replay.add(replay.init(4, EXAMPLE), spoil(transitions([1, 2])))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [np.ones((2, 1), bool), np.ones(1, bool), np.ones(2, int)],
+    ids=["column", "short", "int"],
+)
+def test_a_mask_that_is_not_one_bool_for_each_transition_is_refused(mask):
+    with pytest.raises(AssertionError, match="Chex"):
+        replay.add(replay.init(4, EXAMPLE), transitions([1, 2]), mask)
 
 
 def test_planned_bytes_are_the_allocated_bytes():

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxsac.data import replay
+from jaxsac.runner import releases
 from jaxsac.runner.config import RunConfig
 from jaxsac.sac import agent as sac
 from jaxsac.tools import commands, doctor
@@ -28,7 +29,7 @@ def test_nothing_is_found_on_a_sound_machine(tmp_path, capsys):
 
 
 def test_a_known_bad_release_is_named(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "versions", lambda: {"jaxlib": "0.11.1"})
+    monkeypatch.setattr(releases, "versions", lambda: {"jaxlib": "0.11.1"})
     assert doctor.check_versions().verdict == "bad"
     assert "issues/40101" in doctor.check_versions().detail
     assert commands.run(["doctor"]) == 1
@@ -48,6 +49,13 @@ def test_a_replay_that_is_copied_is_noticed(monkeypatch):
 def spoiled(agent, change):
     temperature = agent.temperature
     return agent.replace(temperature=temperature.replace(params=change(temperature.params)))
+
+
+@pytest.mark.parametrize(("slowdown", "verdict"), [(1.4, "good"), (1.6, "bad")])
+def test_the_longer_loop_decides_where_the_short_one_shows_nothing(slowdown, verdict, monkeypatch):
+    ratios = {doctor.FEW_INSERTS: 1.0, doctor.MANY_INSERTS: slowdown}
+    monkeypatch.setattr(doctor, "_slowdown", lambda small, large, inserts: ratios[inserts])
+    assert doctor.check_inserts().verdict == verdict
 
 
 def test_a_learner_that_a_nan_changes_is_noticed(monkeypatch):

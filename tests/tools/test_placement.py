@@ -21,7 +21,7 @@ SWEEP = [
     "--replay-capacity", "200", "--eval-every", "20", "--eval-episodes", "2", "--log-every", "20",
     "--checkpoint-every", "10", "--hidden-sizes", "8", "--set", "actor_lr=1e-3,1e-2",
 ]  # fmt: skip
-ENGINES = {
+EXECUTORS = {
     "slurm": ["--launcher", "slurm", "--launcher-option", "cluster=local"],
     "ray": ["--launcher", "ray"],
 }
@@ -62,23 +62,23 @@ def workers_like_this(compilation_folder, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request, workers_like_this, monkeypatch):
+@pytest.fixture(params=EXECUTORS)
+def executor(request, workers_like_this, monkeypatch):
     if request.param == "ray":
         ray = pytest.importorskip("ray")
-        yield ENGINES["ray"]
+        yield EXECUTORS["ray"]
         ray.shutdown()
     else:
         # How long it looks for the result of a job that has left none.
         monkeypatch.setattr(submitit.Job, "_results_timeout_s", 0)
-        yield ENGINES["slurm"]
+        yield EXECUTORS["slurm"]
 
 
 def test_a_killed_worker_is_replaced_and_the_table_is_that_of_this_process(
-    engine, expected, tmp_path, capsys
+    executor, expected, tmp_path, capsys
 ):
     directory = tmp_path / "sweep"
-    assert commands.run(command("KilledOnce", directory, *engine, "--workers", "2")) == 0
+    assert commands.run(command("KilledOnce", directory, *executor, "--workers", "2")) == 0
     assert table(directory) == expected
     printed = capsys.readouterr().out
     assert printed.count("launched again") == 1
@@ -89,11 +89,18 @@ def test_a_killed_worker_is_replaced_and_the_table_is_that_of_this_process(
     assert table(directory) == expected
 
 
+def test_a_worker_whose_training_breaks_says_why_and_is_not_tried_again(executor, tmp_path, capsys):
+    assert commands.run(command("Broken", tmp_path, *executor, "--workers", "2")) == 1
+    printed, error = capsys.readouterr()
+    assert error.count("failed: RuntimeError: the simulator broke (see ") == 2
+    assert "launched again" not in printed
+
+
 def test_a_job_at_the_end_of_its_time_saves_and_is_requeued(
     workers_like_this, expected, tmp_path, capsys
 ):
     directory = tmp_path / "sweep"
-    assert commands.run(command("AnnouncedOnce", directory, *ENGINES["slurm"])) == 0
+    assert commands.run(command("AnnouncedOnce", directory, *EXECUTORS["slurm"])) == 0
     assert table(directory) == expected
     assert "resumes at step 45" in (directory / "all.log").read_text(), "not one step is lost"
     assert "launched again" not in capsys.readouterr().out, "submitit did"
@@ -149,7 +156,7 @@ def test_workers_that_cannot_be_are_refused(given, said):
 
 
 @pytest.mark.parametrize(("launcher", "module"), [("ray", "ray"), ("slurm", "submitit")])
-def test_a_missing_engine_is_named_with_the_command_that_installs_it(
+def test_a_missing_executor_is_named_with_the_command_that_installs_it(
     launcher, module, monkeypatch, capsys, tmp_path
 ):
     monkeypatch.setitem(sys.modules, module, None)
@@ -180,13 +187,13 @@ def test_a_job_that_slurm_does_not_take_ends_the_sweep_with_its_reason(
 
 
 @pytest.mark.parametrize("option", ["speed=9", "timeout_min=soon", "speed"])
-def test_an_option_that_the_engine_does_not_have_is_refused(option, tmp_path, capsys):
-    given = [*ENGINES["slurm"], "--launcher-option", option]
+def test_an_option_that_the_executor_does_not_have_is_refused(option, tmp_path, capsys):
+    given = [*EXECUTORS["slurm"], "--launcher-option", option]
     assert commands.run(command("Drift", tmp_path / "sweep", *given)) == 1
     assert option.split("=")[0] in capsys.readouterr().err
 
 
 def test_more_workers_than_members_is_said(tmp_path, capsys):
-    given = [*ENGINES["slurm"], "--launcher-option", "speed=9", "--workers", "9"]
+    given = [*EXECUTORS["slurm"], "--launcher-option", "speed=9", "--workers", "9"]
     commands.run(command("Drift", tmp_path / "sweep", *given))
     assert "the sweep has 4 parts, fewer than 9 workers" in capsys.readouterr().out

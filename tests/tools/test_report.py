@@ -1,7 +1,9 @@
-import matplotlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from jaxsac.runner.metrics import MetricsWriter
 from jaxsac.runner.run_directory import RunDirectory
@@ -22,20 +24,26 @@ def run_with(directory, rows, seeds=2):
 @pytest.fixture
 def drawn(monkeypatch):
     """Figures that were saved, with their axes still readable."""
-    figures = []
-    monkeypatch.setattr(plt, "close", figures.append)
-    yield figures
-    monkeypatch.undo()
-    plt.close("all")
+    figures, savefig = [], Figure.savefig
+
+    def save(figure, *args, **options):
+        figures.append(figure)
+        return savefig(figure, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", save)
+    return figures
 
 
-def test_the_plot_is_a_png_without_a_screen(tmp_path):
+def test_the_plot_is_a_png(tmp_path):
     rows = [(k, {"step": s, "eval_return": 2.0 * s + k}) for k in (0, 1) for s in (10, 20)]
     plot = report.learning_curve(run_with(tmp_path, rows))
     assert plot == tmp_path / "report" / "learning_curve.png"
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert matplotlib.get_backend().lower() == "agg"
-    assert plt.get_fignums() == []
+
+
+def test_nothing_here_chooses_a_screen():
+    code = "import sys, jaxsac.tools.commands; assert 'matplotlib.pyplot' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_thick_line_is_the_mean_over_the_seeds(tmp_path, drawn):
@@ -83,7 +91,6 @@ def test_seeds_whose_returns_do_not_overlap_do_not_stop_the_plot(tmp_path):
 def test_without_a_return_there_is_no_plot(tmp_path, rows):
     assert report.learning_curve(run_with(tmp_path, rows)) is None
     assert not (tmp_path / "report").exists()
-    assert plt.get_fignums() == []
 
 
 def test_drawing_again_replaces_the_plot(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -50,9 +51,18 @@ def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Nor
       normalizer: so far.
       observations: with one leading axis (N, ...).
       mask: bool (N,); the others are not counted, whatever is in them.
+
+    Returns:
+      The moments of all that have been counted.
+
+    Raises:
+      AssertionError: the mask is not one bool for each observation.
     """
     if not normalizer:
         return normalizer
+    chex.assert_rank(mask, 1)
+    chex.assert_type(mask, bool)
+    chex.assert_tree_shape_prefix(observations, mask.shape)
     floats = [x for x in jax.tree.leaves(observations) if _is_float(x)]
     return tuple(_merge(old, x, mask) for old, x in zip(normalizer, floats, strict=True))
 

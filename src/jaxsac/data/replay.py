@@ -14,6 +14,7 @@ import itertools
 import math
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -94,12 +95,15 @@ def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> B
 
     Raises:
       ValueError: transitions of another structure, shape or dtype.
+      AssertionError: a mask of another shape or dtype.
     """
     batch_shape = buffer.spec.batch_shape("transitions", transitions)
     if len(batch_shape) != 1:
         raise ValueError(f"transitions need exactly one leading axis, got {batch_shape}.")
     capacity, (count,) = buffer.capacity, batch_shape
     mask = jnp.ones(count, bool) if mask is None else mask
+    chex.assert_shape(mask, (count,))
+    chex.assert_type(mask, bool)
     order = jnp.cumsum(mask) - 1
     added = jnp.sum(mask, dtype=jnp.int32)
     # Out-of-range indices are dropped: masked-out rows, and rows that later ones would overwrite
@@ -126,11 +130,12 @@ def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
       batch_size: rows to draw, static.
 
     Returns:
-      The pytree of `init` with a leading axis (batch_size, ...).
+      The pytree of `init` with a leading axis (batch_size, ...). Under `jax.jit` the fill is not
+      known: of an empty ring floats are then NaN, which `update` refuses and counts as skipped,
+      and integers the lowest number of their dtype (the highest if it has no sign).
 
     Raises:
-      ValueError: more rows than the ring holds. Under `jax.jit` the fill is not known, and only
-        the capacity can be checked; an empty ring then gives zeros.
+      ValueError: more rows than the ring holds; under `jax.jit`, than its capacity.
     """
     held = buffer.capacity if is_traced(buffer.size) else int(jnp.min(buffer.size))
     if not 1 <= batch_size <= held:
@@ -139,7 +144,10 @@ def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
             f"got {batch_size}."
         )
     index = jax.random.randint(key, (batch_size,), 0, jnp.maximum(buffer.size, 1))
-    return _unpack(buffer.spec, {dtype: rows[index] for dtype, rows in buffer.rows.items()})
+    # An empty ring has no row to give: an index out of range is filled in, floats with NaN.
+    index = jnp.where(buffer.size > 0, index, buffer.capacity)
+    drawn = {dtype: rows.at[index].get(mode="fill") for dtype, rows in buffer.rows.items()}
+    return _unpack(buffer.spec, drawn)
 
 
 def _leaves_by_dtype(spec: Spec) -> dict[str, list[int]]:

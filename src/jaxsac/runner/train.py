@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxsac.envs.families import make_in_jax
 from jaxsac.envs.make import redirect_mujoco_warnings
-from jaxsac.runner import checkpoint, failures, memory, metrics, seeds, snapshot
+from jaxsac.runner import checkpoint, failures, memory, metrics, releases, seeds, snapshot
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.device_driver import DeviceDriver
@@ -59,6 +59,7 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     driver = make_driver(config, axis)
     check_hyperparameters(config.hyperparameters, driver.action.shape[0])
     structs = learning_structs(config, driver.observation, driver.action)
+    releases.warn(observer.message)
     observer.message(axis.describe())
     observer.message(memory.plan(axis, structs).describe())
     new = run.create(config)

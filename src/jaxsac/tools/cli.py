@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+
+from jaxsac.tools import packages
 
 NEEDED = ("gymnasium", "matplotlib", "psutil", "rich", "safetensors", "tyro")
 
@@ -15,12 +16,10 @@ def main() -> int:
       The exit status: 0 done, 1 refused with a message, 2 unusable options, 130 stopped before
       the end.
     """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        print(
-            f"jaxsac: the command line needs {', '.join(missing)}: pip install 'jaxsac[cli]'",
-            file=sys.stderr,
-        )
+    try:
+        packages.load("the command line", "cli", *NEEDED)
+    except ModuleNotFoundError as error:
+        print(f"jaxsac: {error}", file=sys.stderr)
         return 1
     # As for `python -m`: modules that register environments are found in the current folder.
     sys.path.append("")

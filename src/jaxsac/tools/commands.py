@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxsac.envs.watch import is_fault
-from jaxsac.runner import sweep
+from jaxsac.runner import sweep_plan, sweep_results
 from jaxsac.runner import train as runner
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
 from jaxsac.runner.saved import evaluate_run, explain_failure
-from jaxsac.runner.sweep import Group
+from jaxsac.runner.sweep_plan import Group
 from jaxsac.sac import presets
 from jaxsac.sac.config import Scalar
 from jaxsac.tools import doctor, report, sweep_report
@@ -92,7 +92,7 @@ class Sweep:
 
     def run(self) -> int:
         """Trains all members and leaves sweep.csv and sweep.png."""
-        groups = sweep.plan(self.config, self.set, self.samples)
+        groups = sweep_plan.groups(self.config, self.set, self.samples)
         directory = self.run_dir or default_directory(f"sweep-{self.config.env}")
         trained = self.placement.train(groups, directory, Console())
         if not trained.complete:
@@ -104,9 +104,9 @@ class Sweep:
 
     def _report(self, groups: list[Group], parts: list[Group], directory: Path) -> None:
         column = "eval_return" if self.config.eval_every else "train_return"
-        rows = sweep.rows(directory, parts)
-        scores = sweep.scores(rows, column)
-        sweep.write_table(directory / "sweep.csv", rows)
+        rows = sweep_results.rows(directory, parts)
+        scores = sweep_results.scores(rows, column)
+        sweep_results.write_table(directory / "sweep.csv", rows)
         if not scores:
             print(f"table: {directory / 'sweep.csv'}")
             print(f"no {column} in the last fifth of the steps: there is nothing to compare.")

@@ -1,78 +1,95 @@
-"""Parts of a sweep on an engine that runs workers: started, watched, and started again when lost.
+"""Parts of a sweep on an executor: submitted, watched, and submitted again when a worker is lost.
 
-A worker calls `train`, which resumes where it was, so that starting one again is all the recovery
-there is.
+A worker calls `train`, which resumes where it was, so that submitting a part again is all the
+recovery there is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 import traceback
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Protocol
 
 from rich.console import Console
 
 from jaxsac.runner import checkpoint
 from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.runner.sweep import Group
+from jaxsac.runner.sweep_plan import Group
 from jaxsac.runner.train import train
 from jaxsac.tools.compiled import keep_compiled_programs
 from jaxsac.tools.display import Display
-from jaxsac.tools.standing import Standing
+from jaxsac.tools.progress import SweepProgress
 
 LAUNCHES = 3
-"""How often in a row a part may be lost without having saved anything new."""
+"""How often a part may be lost without having saved anything new."""
 POLL_SECONDS = 0.5
-PARTING_SECONDS = 120
+GRACE_SECONDS = 120
 """For workers that were asked to stop, to save what they have."""
+
+Work = Callable[[Group, Path], None]
+"""What a worker does with a part and the directory of the sweep: `train_part`."""
 
 
 class LaunchError(Exception):
     """Parts of a sweep that could not be trained."""
 
 
-class Outcome(NamedTuple):
-    """How a worker ended: "lost" also when it was stopped, with everything saved."""
-
-    kind: Literal["complete", "lost", "failed"]
-    reason: str = ""
+class WorkerLostError(Exception):
+    """A worker is gone before its part was complete: killed, or stopped with everything saved."""
 
 
-class Job(Protocol):
-    """A part in the hands of an engine."""
+class TrainingError(Exception):
+    """`train` refused or broke, in words: they travel from any worker, its exception may not."""
 
-    def poll(self) -> Outcome | None:
-        """How it ended; None while it waits or runs."""
+
+class Future(Protocol):
+    """A part in the hands of an executor, as in `concurrent.futures`."""
+
+    def done(self) -> bool:
+        """Whether it has ended, in whatever way."""
         ...
 
-    def cancel(self) -> None:
-        """Asks its worker to save and stop."""
-        ...
-
-
-class Engine(Protocol):
-    """What runs workers, here or elsewhere."""
-
-    def submit(self, part: Group, directory: Path) -> Job:
-        """Has a worker run `train_part(part, directory)`.
+    def result(self) -> object:
+        """Returns if the part is complete.
 
         Raises:
-          LaunchError: the engine refuses.
+          WorkerLostError: it may be submitted again, and resumes.
+          TrainingError: it would fail again.
+        """
+        ...
+
+    def cancel(self) -> object:
+        """Asks the worker to save and stop."""
+        ...
+
+
+class Executor(Protocol):
+    """What runs workers, here or elsewhere, as in `concurrent.futures`."""
+
+    def submit(self, fn: Work, part: Group, directory: Path, /) -> Future:
+        """Has a worker call `fn(part, directory)`.
+
+        Raises:
+          LaunchError: the executor refuses.
         """
         ...
 
 
-def train_part(part: Group, directory: Path) -> Outcome:
+def train_part(part: Group, directory: Path) -> None:
     """What a worker does: trains a part, with `<part>.log` in the place of a display.
 
     Args:
       part: of the sweep.
       directory: of the sweep.
+
+    Raises:
+      WorkerLostError: it was stopped, and everything is saved.
+      TrainingError: `train` refused or broke; the log has the traceback.
     """
     keep_compiled_programs()
     directory.mkdir(parents=True, exist_ok=True)
@@ -82,8 +99,9 @@ def train_part(part: Group, directory: Path) -> Outcome:
                 complete = train(part.config, directory / part.name, display)
         except Exception as error:
             log.write(traceback.format_exc())
-            return Outcome("failed", f"{type(error).__name__}: {error}")
-    return Outcome("complete") if complete else Outcome("lost", "stopped")
+            raise TrainingError(f"{type(error).__name__}: {error}") from None
+    if not complete:
+        raise WorkerLostError("stopped")
 
 
 def log_file(part: Group, directory: Path) -> Path:
@@ -97,16 +115,16 @@ def is_complete(part: Group, directory: Path) -> bool:
 
 
 def launch(
-    parts: list[Group], directory: Path, engine: Engine, workers: int, console: Console
+    parts: list[Group], directory: Path, executor: Executor, workers: int, console: Console
 ) -> bool:
     """Trains all parts, so many at a time as there are workers.
 
-    A part whose worker is lost is launched again, and resumes from its last checkpoint.
+    A part whose worker is lost is submitted again, and resumes from its last checkpoint.
 
     Args:
       parts: those that are complete already are left alone.
       directory: of the sweep, on a file system that all workers share.
-      engine: runs them.
+      executor: runs them.
       workers: at a time.
       console: shown how far the parts are.
 
@@ -118,67 +136,57 @@ def launch(
       LaunchError: `train` refused or broke, or workers were lost too often; names the parts. The
         other parts are trained to their ends before.
     """
-    waiting = deque(_Launch(p, directory) for p in parts if not is_complete(p, directory))
-    running: list[_Launch] = []
+    waiting = deque(part for part in parts if not is_complete(part, directory))
+    running: dict[Future, Group] = {}
+    losses: Counter[tuple[str, int]] = Counter()
     failures: list[str] = []
-    standing = Standing(parts, directory, console)
-    with Interrupt() as stop, standing:
+    progress = SweepProgress(parts, directory, console)
+    with Interrupt() as stop, progress:
         try:
             while (waiting or running) and not stop.requested:
                 while waiting and len(running) < workers:
-                    running.append(waiting.popleft().start(engine))
+                    part = waiting.popleft()
+                    running[executor.submit(train_part, part, directory.resolve())] = part
                 time.sleep(POLL_SECONDS)
-                for each, outcome in [(each, each.job.poll()) for each in running]:
-                    if outcome is None:
-                        continue
-                    running.remove(each)
-                    if outcome.kind == "lost" and each.may_start_again():
-                        standing.message(f"{each.part.name}: {outcome.reason}; launched again.")
-                        waiting.append(each)
-                    elif outcome.kind != "complete":
-                        failures.append(each.failure(outcome))
-                        standing.message(failures[-1])
-                standing.show()
+                for future in [future for future in running if future.done()]:
+                    part = running.pop(future)
+                    try:
+                        _result(future, part, directory, losses)
+                    except WorkerLostError as error:
+                        progress.message(f"{part.name}: {error}; launched again.")
+                        waiting.append(part)
+                    except TrainingError as error:
+                        log = log_file(part, directory)
+                        failures.append(f"{part.name} failed: {error} (see {log})")
+                        progress.message(failures[-1])
+                progress.show()
         finally:
-            _part_from([each.job for each in running])
+            _stop(list(running))
     if failures and not stop.requested:
         raise LaunchError("\n".join(["not all parts could be trained.", *failures]))
     return not stop.requested
 
 
-@dataclasses.dataclass
-class _Launch:
-    """A part, and how often it has been lost."""
-
-    part: Group
-    directory: Path
-    losses: int = 0
-    saved: int = 0
-
-    def start(self, engine: Engine) -> _Launch:
-        self.job = engine.submit(self.part, self.directory)
-        return self
-
-    def may_start_again(self) -> bool:
-        """Counts a loss; the count begins anew with every checkpoint."""
-        steps = checkpoint.steps(RunDirectory(self.directory / self.part.name).checkpoints)
-        saved = max(steps, default=0)
-        self.losses = 1 if saved > self.saved else self.losses + 1
-        self.saved = saved
-        return self.losses < LAUNCHES
-
-    def failure(self, outcome: Outcome) -> str:
-        often = f" {LAUNCHES} times without a new checkpoint" if outcome.kind == "lost" else ""
-        log = log_file(self.part, self.directory)
-        return f"{self.part.name} {outcome.kind}{often}: {outcome.reason} (see {log})"
+def _result(future: Future, part: Group, directory: Path, losses: Counter[tuple[str, int]]) -> None:
+    """What came of a part; it has failed too when it is lost too often with nothing new saved."""
+    try:
+        future.result()
+    except WorkerLostError as error:
+        saved = checkpoint.steps(RunDirectory(directory / part.name).checkpoints)
+        # Counted by the latest checkpoint: with every new one the count begins anew.
+        loss = part.name, max(saved, default=0)
+        losses[loss] += 1
+        if losses[loss] < LAUNCHES:
+            raise
+        raise TrainingError(f"lost {LAUNCHES} times without a new checkpoint: {error}") from error
 
 
-def _part_from(jobs: list[Job]) -> None:
+def _stop(futures: list[Future]) -> None:
     """Asks all workers to stop, and gives them time to save."""
-    end = time.monotonic() + PARTING_SECONDS
-    for job in jobs:
-        job.cancel()
+    end = time.monotonic() + GRACE_SECONDS
+    for future in futures:
+        future.cancel()
     # A second Ctrl-C ends the waiting.
     with contextlib.suppress(KeyboardInterrupt):
-        while any(job.poll() is None for job in jobs) and time.monotonic() < end:
+        while not all(future.done() for future in futures) and time.monotonic() < end:
             time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Where a sweep is trained: in this process, by an engine, or by several processes of JAX."""
+"""Where a sweep is trained: in this process, by an executor, or by several processes of JAX."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 import tyro
 from rich.console import Console
 
-from jaxsac.runner import parts, seeds
-from jaxsac.runner.sweep import Group
+from jaxsac.runner import seeds, sweep_plan
+from jaxsac.runner.sweep_plan import Group
 from jaxsac.runner.train import train
-from jaxsac.tools import engines, processes
+from jaxsac.tools import executors, multihost
 from jaxsac.tools.display import Display
 from jaxsac.tools.launch import launch
 
@@ -41,8 +41,8 @@ class Placement:
     """How many parts to train at a time, 1 by default. With jax: the number of processes, detected
     where it is not given."""
     launcher_option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """name=value for the engine, again for each: of ray.remote (num_cpus, num_gpus), or of submitit
-    (timeout_min, gpus_per_node, slurm_partition; cluster=local for jobs without Slurm)."""
+    """name=value for the launcher, once for each: of ray.remote (num_cpus, num_gpus), or of
+    submitit (timeout_min, gpus_per_node, slurm_partition; cluster=local for jobs without Slurm)."""
     coordinator: str | None = None
     """host:port of process 0, with jax; detected by default."""
     process_id: int | None = None
@@ -94,23 +94,23 @@ class Placement:
             return Trained(_train_here(planned, directory), planned)
         options = dict(map(_option, self.launcher_option))
         if self.launcher == "ray":
-            engine = engines.RayEngine(options)
+            executor = executors.RayExecutor(options)
         else:
-            engine = engines.SlurmEngine(directory / "submitit", options)
-        return Trained(launch(planned, directory, engine, workers, console), planned)
+            executor = executors.SlurmExecutor(directory / "submitit", options)
+        return Trained(launch(planned, directory, executor, workers, console), planned)
 
     def _train_with_others(self, groups: list[Group], directory: Path, console: Console) -> Trained:
         # The devices of a CPU are made when the processes join.
         seeds.configure_host_devices(sum(group.config.population for group in groups))
-        index, count = processes.join(self.coordinator, self.workers, self.process_id)
+        index, count = multihost.join(self.coordinator, self.workers, self.process_id)
         planned = _plan(directory, groups, count, console)
         complete = _train_here(planned[index::count], directory)
-        complete = complete and processes.wait(planned, directory, console)
+        complete = complete and multihost.wait(planned, directory, console)
         return Trained(complete, planned, leader=index == 0)
 
 
 def _plan(directory: Path, groups: list[Group], workers: int, console: Console) -> list[Group]:
-    planned = parts.plan(directory, groups, workers)
+    planned = sweep_plan.parts(directory, groups, workers)
     if len(planned) < workers:
         parts_there = "one part" if len(planned) == 1 else f"{len(planned)} parts"
         console.print(f"the sweep has {parts_there}, fewer than {workers} workers.")

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from jaxsac.runner import metrics
 from jaxsac.runner.run_directory import RunDirectory
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
 
 
 def learning_curve(run: RunDirectory) -> Path | None:
@@ -28,13 +24,13 @@ def learning_curve(run: RunDirectory) -> Path | None:
     """
     config = run.config()
     rows = [metrics.read(metrics.path(run.metrics, member)) for member in config.member_names]
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
     drawn = [
         _curves(axes, rows, "train_return", "training episodes (sampled policy)", "0.55"),
         _curves(axes, rows, "eval_return", "evaluation (deterministic policy)", "C0"),
     ]
     if not any(drawn):
-        plt.close(figure)
         return None
     members = "member" if len(config.points) > 1 else "seed"
     count = f"{config.population} {members}" + ("s" if config.population > 1 else "")
@@ -45,7 +41,6 @@ def learning_curve(run: RunDirectory) -> Path | None:
     path = run.report / "learning_curve.png"
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)
-    plt.close(figure)
     return path
 
 

@@ -7,14 +7,11 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from rich.table import Table
 
-from jaxsac.runner.sweep import Group, Point
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
+from jaxsac.runner.sweep_plan import Group, Point
 
 
 def best_first(scores: dict[int, np.ndarray]) -> list[int]:
@@ -46,15 +43,18 @@ def plot(
 
     Args:
       file: where.
-      groups, rows, scores: as planned, and as `runner.sweep` returns them.
+      groups: as planned.
+      rows: of `runner.sweep_results.rows`.
+      scores: of `runner.sweep_results.scores`.
       column: the return that is shown.
     """
     points = [point for group in groups for point in group.points]
     order = best_first(scores)
     height = max(4.0, 0.28 * len(order) + 1.5)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, height), layout="constrained")
+    figure = Figure(figsize=(12, height), layout="constrained")
+    left, right = figure.subplots(1, 2)
     for rank, point in enumerate(order):
-        color = plt.get_cmap("viridis_r")(rank / max(1, len(order) - 1))
+        color = matplotlib.colormaps["viridis_r"](rank / max(1, len(order) - 1))
         mine = [row for row in rows if row["point"] == point and row[column] is not None]
         steps = sorted({row["step"] for row in mine})
         means = [np.mean([row[column] for row in mine if row["step"] == step]) for step in steps]
@@ -74,7 +74,6 @@ def plot(
         f"{groups[0].config.env}, {len(points)} points × {groups[0].config.seeds} seeds"
     )
     figure.savefig(file, dpi=130)
-    plt.close(figure)
 
 
 def _label(point: Point) -> str:

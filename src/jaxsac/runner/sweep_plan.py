@@ -1,23 +1,21 @@
-"""Sweeps: grids and random searches over settings, in as few programs as possible.
+"""What a sweep trains: a grid or a random search over settings, in as few programs as possible.
 
 Hyperparameters are leaves of the state, so all their values train together in one program. What
 is static (network sizes, the batch size) needs a program for each value: a group, one after the
-other.
+other. Members do not know of each other, so workers may train parts of a group side by side.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsac.runner import metrics
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.run_directory import RunDirectory
 from jaxsac.sac.state import Config, Hyperparameters
@@ -28,8 +26,6 @@ RUN = (
     "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "batch_size",
     "replay_capacity",
 )  # fmt: skip
-SCORE_WINDOW = 0.2
-"""Share of a run's steps over which its score is taken."""
 
 Point = dict[str, Any]
 """A value for each setting that is swept over."""
@@ -60,7 +56,7 @@ class Group(NamedTuple):
     """Number of its first point in the sweep."""
 
 
-def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None) -> list[Group]:
+def groups(base: RunConfig, settings: tuple[str, ...], samples: int | None = None) -> list[Group]:
     """The groups of a sweep.
 
     Args:
@@ -79,14 +75,14 @@ def plan(base: RunConfig, settings: tuple[str, ...], samples: int | None = None)
         raise ValueError("nothing to draw samples of: give settings, such as actor_lr=1e-4:1e-3.")
     if len(choices) < len(settings):
         raise ValueError(f"a setting is given twice in {list(settings)}.")
-    groups: dict[str, list[Point]] = {}
+    by_name: dict[str, list[Point]] = {}
     for point in _distinct(_points(choices, samples)):
         static = [f"{name}={_text(point[name])}" for name in point if name not in HYPERPARAMETERS]
-        groups.setdefault(" ".join(static) or "all", []).append(point)
-    firsts = itertools.accumulate(map(len, groups.values()), initial=0)
+        by_name.setdefault(" ".join(static) or "all", []).append(point)
+    firsts = itertools.accumulate(map(len, by_name.values()), initial=0)
     return [
         Group(_file_name(name), config_for(base, points), points, first)
-        for (name, points), first in zip(groups.items(), firsts, strict=False)
+        for (name, points), first in zip(by_name.items(), firsts, strict=False)
     ]
 
 
@@ -108,63 +104,37 @@ def config_for(base: RunConfig, points: list[Point]) -> RunConfig:
     )
 
 
-def rows(directory: Path, groups: list[Group]) -> list[dict[str, Any]]:
-    """Every row of every member's metrics, with its settings and seed: one tidy table.
+def parts(directory: Path, groups: list[Group], workers: int) -> list[Group]:
+    """The parts of all groups that workers train side by side, for every worker one of each.
+
+    A part of a group is another group with a run directory of its own, and how a group is split
+    changes nothing in what its members learn.
+
+    A directory keeps the parts that it was begun with, so that a sweep resumes in them with any
+    other number of workers.
 
     Args:
       directory: of the sweep.
-      groups: as planned, or parts of them; those that have no metrics yet are left out.
-
-    Returns:
-      Rows by point, seed and step.
+      groups: as planned.
+      workers: number of workers.
     """
-    return sorted(_rows(directory, groups), key=lambda row: (row["point"], row["seed"]))
+    return [
+        part for group in groups for part in split(group, _begun_with(directory, group) or workers)
+    ]
 
 
-def write_table(file: Path, table: list[dict[str, Any]]) -> None:
-    """Writes the rows as CSV."""
-    with file.open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-
-
-def scores(table: list[dict[str, Any]], column: str) -> dict[int, np.ndarray]:
-    """By point: the score of each seed, its mean return in the last fifth of the steps.
-
-    Args:
-      table: from `rows`.
-      column: "eval_return", or "train_return" of a sweep without evaluation.
-    """
-    start = (1 - SCORE_WINDOW) * max(row["step"] for row in table)
-    late = [row for row in table if row["step"] > start and row[column] is not None]
-    found: dict[int, np.ndarray] = {}
-    for point in sorted({row["point"] for row in late}):
-        mine = [row for row in late if row["point"] == point]
-        by_seed = [
-            np.mean([row[column] for row in mine if row["seed"] == seed])
-            for seed in sorted({row["seed"] for row in mine})
-        ]
-        found[point] = np.array(by_seed)
-    return found
-
-
-def _rows(directory: Path, groups: list[Group]) -> Iterator[dict[str, Any]]:
-    for group in groups:
-        run, config = RunDirectory(directory / group.name), group.config
-        for index, name in enumerate(config.member_names):
-            point = index // config.seeds
-            file = metrics.path(run.metrics, name)
-            for row in metrics.read(file) if file.exists() else []:
-                yield {
-                    "member": f"{group.name}/{name}",
-                    "point": group.first_point + point,
-                    **group.points[point],
-                    "seed": config.member_seeds[index],
-                    "step": int(row["step"] or 0),
-                    "train_return": row["train_return"],
-                    "eval_return": row["eval_return"],
-                }
+def split(group: Group, count: int) -> list[Group]:
+    """At most `count` parts, as equal as cuts through points and seeds can make them."""
+    points, seeds = len(group.points), group.config.seeds
+    by_points, by_seeds = _cuts(points, seeds, count)
+    total = by_points * by_seeds
+    if total == 1:
+        return [group]
+    blocks = itertools.product(_pieces(points, by_points), _pieces(seeds, by_seeds))
+    return [
+        _part(group, f"{group.name}.part-{number}-of-{total}", *block)
+        for number, block in enumerate(blocks, start=1)
+    ]
 
 
 def _parse(base: RunConfig, text: str) -> tuple[str, list[Any] | Range]:
@@ -231,3 +201,34 @@ def _points(choices: dict[str, list[Any] | Range], samples: int | None) -> list[
 
 def _file_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "=._-" else "_" for c in name)
+
+
+def _part(group: Group, name: str, points: range, seeds: range) -> Group:
+    mine = [group.points[index] for index in points]
+    base = dataclasses.replace(group.config, seed=group.config.seed + seeds.start, seeds=len(seeds))
+    return Group(name, config_for(base, mine), mine, group.first_point + points.start)
+
+
+def _cuts(points: int, seeds: int, count: int) -> tuple[int, int]:
+    """Numbers of pieces of points and of seeds: the largest part is to be as small as can be."""
+    grids = itertools.product(range(1, min(points, count) + 1), range(1, min(seeds, count) + 1))
+
+    def cost(grid: tuple[int, int]) -> tuple[int, ...]:
+        largest = math.ceil(points / grid[0]) * math.ceil(seeds / grid[1])
+        return largest, math.prod(grid), grid[1]
+
+    return min((grid for grid in grids if math.prod(grid) <= count), key=cost)
+
+
+def _pieces(length: int, count: int) -> list[range]:
+    """Contiguous pieces of nearly equal length."""
+    return [range(i * length // count, (i + 1) * length // count) for i in range(count)]
+
+
+def _begun_with(directory: Path, group: Group) -> int | None:
+    """The number of parts of a group that has been begun."""
+    if RunDirectory(directory / group.name).manifest.exists():
+        return 1
+    pattern = re.compile(re.escape(group.name) + r"\.part-\d+-of-(\d+)")
+    names = [pattern.fullmatch(file.parent.name) for file in directory.glob("*/manifest.json")]
+    return max((int(name[1]) for name in names if name), default=None)

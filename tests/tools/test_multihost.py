@@ -7,7 +7,7 @@ import sys
 
 JOIN = """
 import os, signal, sys
-from jaxsac.tools.processes import join
+from jaxsac.tools.multihost import join
 assert join(f"127.0.0.1:{sys.argv[1]}", 1, 0) == (0, 1)
 os.kill(os.getpid(), signal.SIGTERM)
 """
@@ -25,6 +25,6 @@ def test_sigterm_ends_a_process_that_has_joined():
 
 
 def test_where_nothing_can_be_found_out_it_is_said_what_to_give():
-    code = "from jaxsac.tools.processes import join; join(None, None, None)"
+    code = "from jaxsac.tools.multihost import join; join(None, None, None)"
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "give --coordinator host:port, --workers and --process-id" in failed.stderr

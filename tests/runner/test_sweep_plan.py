@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsac.runner import sweep, train
+from jaxsac.runner import sweep_plan, sweep_results, train
 from jaxsac.tools import commands
 from run_examples import Listener, agent_of, member, small_run
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("shared_compilation")
 def test_a_grid_is_one_group_for_each_static_value():
     base = small_run(seeds=3)
     settings = ("actor_lr=1e-4,1e-3", "hidden_sizes=8,8x4", "target-entropy=-1,-2,-3")
-    first, second = sweep.plan(base, settings)
+    first, second = sweep_plan.groups(base, settings)
     assert [first.name, second.name] == ["hidden_sizes=8", "hidden_sizes=8x4"]
     assert first.config.agent.hidden_sizes == (8,)
     assert second.config.agent.hidden_sizes == (8, 4)
@@ -30,7 +30,7 @@ def test_a_grid_is_one_group_for_each_static_value():
 
 
 def test_every_seed_is_at_every_point():
-    (group,) = sweep.plan(small_run(seeds=2, seed=5), ("tau=0.1,0.2",))
+    (group,) = sweep_plan.groups(small_run(seeds=2, seed=5), ("tau=0.1,0.2",))
     config = group.config
     assert config.member_names == [
         "point-000-seed-0005", "point-000-seed-0006", "point-001-seed-0005", "point-001-seed-0006",
@@ -42,14 +42,14 @@ def test_every_seed_is_at_every_point():
 
 def test_a_random_search_draws_from_ranges_and_lists_and_repeats_itself():
     settings = ("critic_lr=1e-5:1e-1", "target_entropy=-4:-2", "gamma=0.9,0.99")
-    (group,) = sweep.plan(small_run(), settings, samples=200)
+    (group,) = sweep_plan.groups(small_run(), settings, samples=200)
     rates = np.log10([point["critic_lr"] for point in group.points])
     assert -5 <= rates.min() < -4.8
     assert -1.2 < rates.max() <= -1
     assert abs(rates.mean() + 3) < 0.3, "uniform in the logarithm"
     assert all(-4 <= point["target_entropy"] <= -2 for point in group.points)
     assert {point["gamma"] for point in group.points} == {0.9, 0.99}
-    assert sweep.plan(small_run(), settings, samples=200) == [group]
+    assert sweep_plan.groups(small_run(), settings, samples=200) == [group]
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_a_random_search_draws_from_ranges_and_lists_and_repeats_itself():
 )
 def test_what_cannot_be_swept_over_is_refused(settings, samples, said):
     with pytest.raises(ValueError, match=said):
-        sweep.plan(small_run(), settings, samples)
+        sweep_plan.groups(small_run(), settings, samples)
 
 
 def test_a_member_learns_in_a_sweep_what_it_learns_alone(tmp_path):
-    (group,) = sweep.plan(small_run(seeds=2), ("actor_lr=0.01,0.05", "gamma=0.9,0.5"))
+    (group,) = sweep_plan.groups(small_run(seeds=2), ("actor_lr=0.01,0.05", "gamma=0.9,0.5"))
     assert train.train(group.config, tmp_path / "all", Listener())
     together = agent_of(tmp_path / "all", group.config)
     alone = small_run(
@@ -134,14 +134,14 @@ def test_a_score_is_the_mean_of_the_last_fifth():
         for step in range(0, 101, 10)
     ]
     table.append({"point": 1, "seed": 1, "step": 95, "eval_return": None})
-    found = sweep.scores(table, "eval_return")
+    found = sweep_results.scores(table, "eval_return")
     np.testing.assert_allclose(found[0], [95, 96])
     np.testing.assert_allclose(found[1], [195, 196])
 
 
 def test_a_point_that_is_drawn_or_given_twice_is_trained_once():
-    drawn = sweep.plan(small_run(), ("batch_size=8,16",), samples=9)
+    drawn = sweep_plan.groups(small_run(), ("batch_size=8,16",), samples=9)
     assert sorted(group.name for group in drawn) == ["batch_size=16", "batch_size=8"]
     assert [len(group.points) for group in drawn] == [1, 1]
-    (group,) = sweep.plan(small_run(), ("gamma=0.9,0.9,0.8",))
+    (group,) = sweep_plan.groups(small_run(), ("gamma=0.9,0.9,0.8",))
     assert [point["gamma"] for point in group.points] == [0.9, 0.8]

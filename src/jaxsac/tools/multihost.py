@@ -13,9 +13,9 @@ import jax
 from rich.console import Console
 
 from jaxsac.runner.interrupt import Interrupt
-from jaxsac.runner.sweep import Group
+from jaxsac.runner.sweep_plan import Group
 from jaxsac.tools.launch import POLL_SECONDS, is_complete
-from jaxsac.tools.standing import Standing
+from jaxsac.tools.progress import SweepProgress
 
 
 def join(coordinator: str | None, processes: int | None, process_id: int | None) -> tuple[int, int]:
@@ -56,10 +56,10 @@ def wait(parts: list[Group], directory: Path, console: Console) -> bool:
     Returns:
       Whether all are complete; False when Ctrl-C or SIGTERM ended it.
     """
-    with Interrupt() as stop, Standing(parts, directory, console) as standing:
+    with Interrupt() as stop, SweepProgress(parts, directory, console) as progress:
         while not all(is_complete(part, directory) for part in parts):
             if stop.requested:
                 return False
-            standing.show()
+            progress.show()
             time.sleep(POLL_SECONDS)
     return True

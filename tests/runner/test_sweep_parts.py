@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxsac.runner import parts, sweep
+from jaxsac.runner import sweep_plan
 from jaxsac.runner.run_directory import RunDirectory
 from run_examples import small_run
 
@@ -17,7 +17,7 @@ FEW = st.integers(1, 7)
 def group_of(points, seeds):
     rates = ",".join(f"{k / 1000}" for k in range(1, points + 1))
     base = small_run(seeds=seeds, seed=3)
-    return sweep.plan(base, ("batch_size=4,8", f"actor_lr={rates}"))[1]
+    return sweep_plan.groups(base, ("batch_size=4,8", f"actor_lr={rates}"))[1]
 
 
 def members(group):
@@ -34,7 +34,7 @@ def members(group):
 @given(FEW, FEW, st.integers(1, 30))
 def test_every_member_is_in_one_part_with_its_own_settings(points, seeds, count):
     group = group_of(points, seeds)
-    split = parts.split(group, count)
+    split = sweep_plan.split(group, count)
     found = [member for part in split for member in members(part)]
     assert sorted(found, key=lambda m: (m[0], m[3])) == list(members(group))
     assert group.first_point == points, "after the points of the other group"
@@ -44,7 +44,7 @@ def test_every_member_is_in_one_part_with_its_own_settings(points, seeds, count)
 @given(FEW, FEW, st.integers(1, 30))
 def test_parts_are_at_most_so_many_and_nearly_equal(points, seeds, count):
     group = group_of(points, seeds)
-    split = parts.split(group, count)
+    split = sweep_plan.split(group, count)
     assert len(split) <= count
     largest = max(part.config.population for part in split)
     if count >= points * seeds:
@@ -55,28 +55,28 @@ def test_parts_are_at_most_so_many_and_nearly_equal(points, seeds, count):
     assert largest <= math.ceil(points / min(points, count)) * seeds
     assert largest <= math.ceil(seeds / min(seeds, count)) * points
     # Parts that were begun tell how many were asked for.
-    assert parts.split(group, len(split)) == split
+    assert sweep_plan.split(group, len(split)) == split
 
 
 def test_one_part_is_the_group_itself():
     group = group_of(3, 2)
-    assert parts.split(group, 1) == [group]
+    assert sweep_plan.split(group, 1) == [group]
 
 
 def test_a_sweep_without_settings_is_its_seeds():
-    (group,) = sweep.plan(small_run(seeds=5), ())
+    (group,) = sweep_plan.groups(small_run(seeds=5), ())
     assert group.points == [{}]
     assert group.config == small_run(seeds=5)
-    names = [(part.name, part.config.member_seeds) for part in parts.split(group, 2)]
+    names = [(part.name, part.config.member_seeds) for part in sweep_plan.split(group, 2)]
     assert names == [("all.part-1-of-2", [0, 1]), ("all.part-2-of-2", [2, 3, 4])]
 
 
 @pytest.mark.parametrize("begun", [1, 4])
 def test_a_directory_keeps_the_parts_that_it_was_begun_with(tmp_path, begun):
-    groups = sweep.plan(small_run(seeds=4), ("batch_size=4,8",))
-    first, *_ = planned = parts.plan(tmp_path, groups, begun)
+    groups = sweep_plan.groups(small_run(seeds=4), ("batch_size=4,8",))
+    first, *_ = planned = sweep_plan.parts(tmp_path, groups, begun)
     assert len(planned) == 2 * begun
     RunDirectory(tmp_path / first.name).create(first.config)
-    again = parts.plan(tmp_path, groups, 2)
+    again = sweep_plan.parts(tmp_path, groups, 2)
     assert again[:begun] == planned[:begun]
     assert len(again[begun:]) == 2, "the other group was not begun"

@@ -11,14 +11,14 @@ from rich.status import Status
 
 from jaxsac.runner import metrics
 from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.runner.sweep import Group
+from jaxsac.runner.sweep_plan import Group
 from jaxsac.tools.display import summary_line
 
 TERMINAL_SECONDS, LINE_SECONDS = 2.0, 60.0
 """Between two looks: at a terminal, and where every look is a line."""
 
 
-class Standing:
+class SweepProgress:
     """Shows parts and steps done and the latest returns: a live line, or one a minute."""
 
     def __init__(self, parts: list[Group], directory: Path, console: Console) -> None:
@@ -27,7 +27,7 @@ class Standing:
         self._interval = TERMINAL_SECONDS if console.is_terminal else LINE_SECONDS
         self._last, self._line = time.monotonic(), ""
 
-    def __enter__(self) -> Standing:
+    def __enter__(self) -> SweepProgress:
         if self._console.is_terminal:
             self._status.start()
         return self
