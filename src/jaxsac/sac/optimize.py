@@ -55,13 +55,7 @@ def minimize(
     (value, (info, collections)), gradient = jax.value_and_grad(loss, has_aux=True)(
         trained.params, *args
     )
-    updates, _ = optimizer.transform.update(gradient, trained.opt_state, trained.params)
-    # The moments once more, hidden from the compiler's search for equal terms: it then computes
-    # them where they are written, together with the guard of `update`, and not in a pass of their
-    # own through memory. Worth 2 % of an update on a CPU.
-    _, opt_state = optimizer.transform.update(
-        jax.lax.optimization_barrier(gradient), trained.opt_state, trained.params
-    )
+    updates, opt_state = optimizer.transform.update(gradient, trained.opt_state, trained.params)
     params = optimizer.project(optax.apply_updates(trained.params, updates))
     trained = trained.replace(params=params, opt_state=opt_state, collections=collections)
     return trained, _named(name, info, value, optax.tree.norm(gradient))
