@@ -168,6 +168,22 @@ class Faulty(gymnasium.Env):
         return self.where == where and step == self.steps and episode in (None, self.episode)
 
 
+class Touching(Faulty):
+    """Its infos hold another number of contacts at every step."""
+
+    def __init__(self):
+        super().__init__("nowhere")
+
+    def reset(self, *, seed=None, options=None):
+        observation, _ = super().reset(seed=seed)
+        return observation, {"contacts": np.zeros(self.episode)}
+
+    def step(self, action):
+        observation, reward, terminated, truncated, _ = super().step(action)
+        info = {"contacts": np.zeros((self.steps + self.episode, 3))}
+        return observation, reward, terminated, truncated, info
+
+
 def unmade():
     raise ValueError("shapes do not match")
 
@@ -199,4 +215,5 @@ register("Huge", Drift, 10, jackpot=0.1)
 register("Scripted", Scripted, 7)
 register("AllFaulty", Faulty, where="reward", episode=None, step=1)
 register("OftenFaulty", Faulty, where="observation", value=np.inf, episode=None, step=3)
+register("Touching", Touching)
 register("Unmade", unmade)
