@@ -169,19 +169,21 @@ class Faulty(gymnasium.Env):
 
 
 class Touching(Faulty):
-    """Its infos hold another number of contacts at every step."""
+    """Its infos hold any number of contacts, not the same in two copies."""
 
     def __init__(self):
         super().__init__("nowhere")
 
     def reset(self, *, seed=None, options=None):
         observation, _ = super().reset(seed=seed)
-        return observation, {"contacts": np.zeros(self.episode)}
+        return observation, {"contacts": self._contacts()}
 
     def step(self, action):
         observation, reward, terminated, truncated, _ = super().step(action)
-        info = {"contacts": np.zeros((self.steps + self.episode, 3))}
-        return observation, reward, terminated, truncated, info
+        return observation, reward, terminated, truncated, {"contacts": self._contacts()}
+
+    def _contacts(self):
+        return np.zeros((self.np_random.integers(9), 3))
 
 
 def unmade():

@@ -71,17 +71,12 @@ def test_copies_that_arrive_elsewhere_by_a_bit_start_anew(what):
     envs, others = pair("Pendulum-v1"), pair("Pendulum-v1")
     _, observation = roll_out(envs, actions_of(envs, 12), envs.reset([1, 2]))
     snapshot = envs.snapshot()
-    (array,) = ({"observation": observation[:, :, 0]}.get(what, getattr(snapshot, what, None)),)
-    changed = np.array(array)
-    changed.ravel()[1] = (
-        np.nextafter(changed.ravel()[1], np.inf, dtype=changed.dtype)
-        if (changed.dtype.kind == "f")
-        else 11
-    )
     if what == "observation":
-        observation[:, :, 0] = changed
+        observation[0, 1, 0] = np.nextafter(observation[0, 1, 0], np.float32(9))
+    elif what == "returns":
+        snapshot.returns[1] = np.nextafter(snapshot.returns[1], 9)
     else:
-        snapshot = snapshot._replace(**{what: changed})
+        snapshot.lengths[1] += 1
     found, restarted = others.restore(snapshot, observation)
     assert restarted == [1]
     assert_identical(found[0, 0], observation[0, 0])

@@ -140,8 +140,6 @@ def test_copies_with_other_spaces_are_refused():
         (spaces.Box(0, 255, (1, 2), np.uint8), np.uint8([[3, 255]]), np.uint8([[3, 255]])),
         (spaces.Box(-9, 9, (2,), np.int64), np.array([-3, 7]), np.int32([-3, 7])),
         (spaces.MultiBinary(2), np.array([1, 0]), np.int8([1, 0])),
-        # Through the dtype of the space: 2^24 + 1 has no float32, and rounds to even.
-        (spaces.Box(-1e9, 1e9, (1,), np.float64), np.array([2**24 + 1]), np.float32([2**24])),
         (
             spaces.Dict({"b": spaces.Tuple([spaces.MultiBinary(1)]), "a": spaces.Box(-1, 1, (1,))}),
             {"a": np.array([0.1]), "b": (np.array([True]),)},
@@ -174,9 +172,9 @@ class Reusing(probe_environments.Faulty):
 
 
 def test_an_environment_may_write_every_observation_into_one_array():
-    (envs, env), seen = (copies_of(Reusing, 1), None), []
-    (env,) = envs._envs
-    seen.append(envs.reset([0]))
+    env = Reusing()
+    envs = host.HostEnvs([env], 1)
+    seen = [envs.reset([0])]
     for _ in range(8):
         result, _ = envs.step(np.ones((1, 1, 1), np.float32))
         seen += [result.next_observation, result.observation]

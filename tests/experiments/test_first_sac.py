@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from jaxsac.envs.registry import make
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "first_sac"))

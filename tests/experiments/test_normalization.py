@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jaxsac.envs.registry import make
 
+from jaxsac.envs.registry import make
 from jaxsac.runner.run_directory import RunDirectory
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "normalization"))
