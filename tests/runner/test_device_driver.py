@@ -159,6 +159,8 @@ def test_steps_that_are_not_finite_are_counted_and_kept_out(config, tmp_path):
     folder = tmp_path / "run" / "checkpoints"
     sizes = checkpoint.verify(folder, 300)["replay_sizes"]
     assert sizes[0] == min(200, 300 - rows[-1]["discarded"])
+    train_in_parts(faulty, tmp_path / "parts", 200)
+    assert result_of(tmp_path / "parts") == result_of(tmp_path / "run")
 
 
 def test_an_unknown_name_of_ours_is_refused_with_those_that_there_are():
