@@ -168,6 +168,24 @@ class Faulty(gymnasium.Env):
         return self.where == where and step == self.steps and episode in (None, self.episode)
 
 
+class Touching(Faulty):
+    """Its infos hold any number of contacts, not the same in two copies."""
+
+    def __init__(self):
+        super().__init__("nowhere")
+
+    def reset(self, *, seed=None, options=None):
+        observation, _ = super().reset(seed=seed)
+        return observation, {"contacts": self._contacts()}
+
+    def step(self, action):
+        observation, reward, terminated, truncated, _ = super().step(action)
+        return observation, reward, terminated, truncated, {"contacts": self._contacts()}
+
+    def _contacts(self):
+        return np.zeros((self.np_random.integers(9), 3))
+
+
 def unmade():
     raise ValueError("shapes do not match")
 
@@ -199,4 +217,5 @@ register("Huge", Drift, 10, jackpot=0.1)
 register("Scripted", Scripted, 7)
 register("AllFaulty", Faulty, where="reward", episode=None, step=1)
 register("OftenFaulty", Faulty, where="observation", value=np.inf, episode=None, step=3)
+register("Touching", Touching)
 register("Unmade", unmade)

@@ -8,10 +8,9 @@ import numpy as np
 
 import jaxsac
 from assertions import assert_identical as assert_identical
-from jaxsac.envs import host
-from jaxsac.envs.make import make
 from jaxsac.runner import checkpoint, driver, evaluate, host_driver, loop, seeds, train
-from jaxsac.runner.config import TRAINING_STREAM, RunConfig
+from jaxsac.runner.config import RunConfig
+from jaxsac.runner.population import TRAINING_STREAM
 
 NET = jaxsac.Config(hidden_sizes=(8,))
 # Large steps, so that a difference shows after few updates.
@@ -57,13 +56,13 @@ class Listener:
 
 
 def make_envs(config):
-    return host_driver.make_envs(config, config.num_envs)
+    return host_driver.make_envs(config.to_population(), config.num_envs)
 
 
 def agent_of(directory, config, step=None):
     """The agent that a run saved, (S, ...)."""
     made = train.make_driver(config, seeds.axis(config.population))
-    structs = driver.learning_structs(config, made.observation, made.action)
+    structs = driver.learning_structs(config.to_population(), made.observation, made.action)
     step = checkpoint.latest(directory / "checkpoints") if step is None else step
     return checkpoint.load(directory / "checkpoints", step, "agent", structs.agent)
 
@@ -87,40 +86,36 @@ def in_double(tree):
 class Group:
     """Members learning on Drift as a run does, one step at a time, with all parts in the open."""
 
-    def __init__(self, members, devices=1, env="Drift", learning_starts=8, utd=1, dtype="float32"):
+    def __init__(self, members, devices=1, learning_starts=8, dtype="float32"):
         count = len(members)
-        vector = make(f"probe_environments:{env}-v0", 2 * count)
-        self.envs, self.dtype = host.HostEnvs(vector, count), dtype
+        config = small_run(seeds=count, num_envs=2, learning_starts=learning_starts, batch_size=4)
+        population = config.to_population().replace(seeds=np.array(members))
+        self.envs, self.dtype = make_envs(config), dtype
+        self.schedule, self.steps, self.actions = population.schedule, 0, []
+        self.discarded = np.zeros(count, int)
         mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("seeds",))
         axis = seeds.SeedAxis(count, mesh, "map")
-        vector = jax.ShapeDtypeStruct((2,), jnp.dtype(dtype))
-        init = functools.partial(
-            loop.init,
-            observation=vector,
-            action=vector,
-            capacity=200,
-            config=NET,
-            hyperparameters=FAST,
-            batch_size=4,
+        env_seeds = evaluate.environment_seeds(list(members), (TRAINING_STREAM,), 2)
+        self.carry = driver.init_learning(
+            population,
+            self.envs.reset(env_seeds),
+            jax.ShapeDtypeStruct((2,), jnp.dtype(dtype)),
+            axis,
         )
-        self.carry = jax.jit(init, out_shardings=axis.sharding)(jnp.asarray(members))
         self.learn_step = axis.compile(
             functools.partial(loop.learn_step, batch_size=4, over_seeds=axis.over_members),
             num_shared=1,
         )
-        self.schedule = loop.Schedule(learning_starts, utd)
-        env_seeds = evaluate.environment_seeds(list(members), (TRAINING_STREAM,), 2)
-        self.arrival, self.steps, self.actions = self.envs.reset(env_seeds), 0, []
 
     def learn(self, steps):
         """Steps of all environments, two of each member, each followed by its updates."""
         for _ in range(steps):
-            work = self.schedule.work(max(0, self.steps - 2), self.steps)
-            arrival = in_double(self.arrival) if self.dtype == "float64" else self.arrival
-            self.carry, action = self.learn_step(self.carry, *arrival, work)
-            self.actions.append(np.asarray(action))
-            self.arrival, _ = self.envs.step(self.actions[-1])
-            self.steps += 2
+            self.actions.append(np.asarray(self.carry.action))
+            result, _ = self.envs.step(self.actions[-1])
+            self.discarded += (~result.valid).sum(axis=1)
+            work = self.schedule.work(self.steps, self.steps + 2)
+            result = in_double(result) if self.dtype == "float64" else result
+            self.carry, self.steps = self.learn_step(self.carry, result, work), self.steps + 2
         return self
 
     @property

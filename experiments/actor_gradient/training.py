@@ -141,7 +141,7 @@ def agents(directory: Path, step: int) -> jaxsac.State:
     config = RunDirectory(directory).config()
     driver = runner.make_driver(config, seeds.axis(config.population))
     driver.close()
-    structs = learning_structs(config, driver.observation, driver.action).agent
+    structs = learning_structs(config.to_population(), driver.observation, driver.action).agent
     return bundle.load(directory / "agents" / str(step), "agent", structs)
 
 
@@ -150,7 +150,7 @@ def visited_states(directory: Path, count: int) -> PyTree:
     config = RunDirectory(directory).config()
     axis = seeds.axis(config.population)
     driver = runner.make_driver(config, axis)
-    structs = learning_structs(config, driver.observation, driver.action)
+    structs = learning_structs(config.to_population(), driver.observation, driver.action)
     checkpoints = RunDirectory(directory).checkpoints
     snapshot.load(checkpoints, config.steps, config.member_names, driver, structs, axis)
     driver.close()

@@ -23,9 +23,11 @@ import tyro
 from paths import RESULTS
 from peers import run_jaxsac, settings
 
+from jaxsac.envs.step_result import StepResult
 from jaxsac.runner import loop, seeds
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.driver import init_learning
+from jaxsac.runner.schedule import Work
 from jaxsac.types import transition_of
 
 REFERENCE = RESULTS / "quick.json"
@@ -84,12 +86,13 @@ def _repeat_learn_step() -> Callable[[], None]:
     observation = jax.ShapeDtypeStruct((run_jaxsac.OBSERVATION_SIZE,), jnp.float32)
     action = jax.ShapeDtypeStruct((run_jaxsac.ACTION_SIZE,), jnp.float32)
     axis = seeds.axis(1)
-    carry = init_learning(RunConfig("any"), observation, action, axis)
     rows = jax.tree.map(
         lambda struct: np.ones((1, 1, *struct.shape), struct.dtype),
         transition_of(observation, action),
     )
-    arrival = (rows, np.ones((1, 1), bool), rows.observation)
+    _, _, reward, discount, next_observation = rows
+    result = StepResult(reward, discount, next_observation, np.ones((1, 1), bool), next_observation)
+    carry = init_learning(RunConfig("any").to_population(), rows.observation, action, axis)
     step = axis.compile(
         functools.partial(
             loop.learn_step, batch_size=settings.BATCH_SIZE, over_seeds=axis.over_members
@@ -97,13 +100,13 @@ def _repeat_learn_step() -> Callable[[], None]:
         num_shared=1,
         donate=(0,),
     )
-    work = loop.Work(np.int32(1), np.bool_(False))
+    work = Work(np.int32(1), np.bool_(False))
 
     def repeat() -> None:
         nonlocal carry
         for _ in range(settings.BLOCK):
-            carry, next_action = step(carry, *arrival, work)
-            np.asarray(next_action)
+            carry = step(carry, result, work)
+            np.asarray(carry.action)
 
     return repeat
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 PyTree = Any
 """Nested tuples, lists and dicts of arrays; a single array is one too."""
@@ -124,6 +125,17 @@ def flatten_batch(tree: PyTree, batch_shape: tuple[int, ...]) -> PyTree:
     """Merges the leading axes `batch_shape` of every leaf into one."""
     size, rank = math.prod(batch_shape), len(batch_shape)
     return jax.tree.map(lambda leaf: jnp.reshape(leaf, (size, *jnp.shape(leaf)[rank:])), tree)
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether an array holds random keys, which NumPy does not know."""
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def same_bits(a: PyTree, b: PyTree) -> bool:
+    """Whether two pytrees of arrays, random keys aside, are equal, NaN to NaN included."""
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in leaves)
 
 
 def is_traced(value: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from flax import struct
 
-from jaxsac.envs import device, families
+from jaxsac.envs import device, registry
 from jaxsac.envs.brax import BraxEnv
 from jaxsac.envs.gymnax import GymnaxEnv
 
@@ -44,29 +44,29 @@ class LikeBrax:
 
 
 def rollout(env, steps, action):
-    envs, _ = device.reset(env, KEY, 1)
+    envs = device.reset(env, KEY, 1)
     step = jax.jit(functools.partial(device.step, env))
     found = []
     for _ in range(steps):
-        envs, arrival, ended = step(envs, jnp.full((1, *env.action.shape), action))
-        found.append((arrival, ended))
+        envs, result, ended = step(envs, jnp.full((1, *env.action.shape), action))
+        found.append((result, ended))
     return jax.tree.map(lambda *rows: np.stack(rows), *found)
 
 
 def test_done_is_a_termination_and_the_time_limit_a_cut():
     for ends, discount in ((True, 0), (False, 1)):
-        arrival, ended = rollout(BraxEnv(LikeBrax(ends), time_limit=3), 4, 2.0)
-        assert arrival.transition.discount[:, 0].tolist() == [1, 1, discount, 1]
-        assert arrival.transition.next_observation[:, 0, 0].tolist() == [1, 2, 3, 1]
-        assert arrival.observation[:, 0, 0].tolist() == [1, 2, 0, 1]
+        result, ended = rollout(BraxEnv(LikeBrax(ends), time_limit=3), 4, 2.0)
+        assert result.discount[:, 0].tolist() == [1, 1, discount, 1]
+        assert result.next_observation[:, 0, 0].tolist() == [1, 2, 3, 1]
+        assert result.observation[:, 0, 0].tolist() == [1, 2, 0, 1]
         assert ended.mask[:, 0].tolist() == [False, False, True, False]
-        assert (arrival.transition.reward == 1).all()  # the action is clipped
+        assert (result.reward == 1).all()  # the action is clipped
 
 
 def check(env, steps=3):
     """Steps it, and checks what every environment has to keep to."""
-    arrival, ended = rollout(env, steps, 0.5)
-    assert arrival.valid.all()
+    result, ended = rollout(env, steps, 0.5)
+    assert result.valid.all()
     assert not ended.mask.any()
     state = jax.eval_shape(env.reset, KEY)
     after = jax.eval_shape(env.step, state, env.action)
@@ -79,45 +79,45 @@ def check(env, steps=3):
 
 def test_brax():
     pytest.importorskip("brax", reason="needs jaxsac[brax]")
-    env = families.make_in_jax("brax:ant")
+    env = registry.make_in_jax("brax:ant")
     assert env.action.shape == (8,)
     assert env.time_limit == 1000
     check(env)
     with pytest.raises(ValueError, match="brax:robot"):
-        families.make_in_jax("brax:robot")
+        registry.make_in_jax("brax:robot")
 
 
 def test_playground():
     pytest.importorskip("mujoco_playground", reason="needs jaxsac[playground]")
-    env = families.make_in_jax("playground:CheetahRun")
+    env = registry.make_in_jax("playground:CheetahRun")
     assert env.observation.shape == (17,)
     assert env.action.shape == (6,)
     assert env.time_limit == 1000
     check(env)
     with pytest.raises(ValueError, match="Robot"):
-        families.make_in_jax("playground:Robot")
+        registry.make_in_jax("playground:Robot")
 
 
 def test_gymnax():
     gymnax = pytest.importorskip("gymnax", reason="needs jaxsac[gymnax]")
-    env = families.make_in_jax("gymnax:Pendulum-v1")
+    env = registry.make_in_jax("gymnax:Pendulum-v1")
     assert isinstance(env, GymnaxEnv)
     check(env)
     # Its time limit is a cut, and its actions are those of a pendulum of 2 N·m.
-    arrival, ended = rollout(env, 200, 0.5)
-    assert arrival.transition.discount.all()
+    result, ended = rollout(env, 200, 0.5)
+    assert result.discount.all()
     assert np.flatnonzero(ended.mask).tolist() == [199]
     inner, params = gymnax.make("Pendulum-v1")
     state = env.reset(KEY)
     _, _, reward, *_ = inner.step_env(KEY, state.inner, jnp.array([1.0]), params)
     np.testing.assert_allclose(env.step(state, jnp.array([0.5])).reward, reward, rtol=1e-6)
     with pytest.raises(ValueError, match="not a Box"):
-        families.make_in_jax("gymnax:CartPole-v1")
+        registry.make_in_jax("gymnax:CartPole-v1")
 
 
 def test_a_goal_of_gymnax_is_a_termination():
     pytest.importorskip("gymnax", reason="needs jaxsac[gymnax]")
-    env = families.make_in_jax("gymnax:MountainCarContinuous-v0")
+    env = registry.make_in_jax("gymnax:MountainCarContinuous-v0")
     state = env.reset(KEY)
     top = state.replace(inner=state.inner.replace(position=0.449, velocity=0.06))
     assert not state.terminated
@@ -137,4 +137,4 @@ def test_a_missing_package_is_named_with_the_command(family, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ModuleNotFoundError, match=rf"pip install 'jaxsac\[{family}\]'"):
-        families.make_in_jax(f"{family}:Something")
+        registry.make_in_jax(f"{family}:Something")

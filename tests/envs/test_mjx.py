@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsac.envs import device, families
-from jaxsac.envs.make import redirect_mujoco_warnings
+from jaxsac.envs import device, registry
+from jaxsac.envs.registry import redirect_mujoco_warnings
 from jaxsac.runner import checkpoint, metrics, train
 from run_examples import Listener, small_run
 
@@ -24,7 +24,7 @@ def in_double(name):
     """The environment in JAX, with its compiled functions, in double precision."""
     redirect_mujoco_warnings()
     with jax.enable_x64(True):
-        env = families.make_in_jax(f"mjx:{name}")
+        env = registry.make_in_jax(f"mjx:{name}")
         assert env is not None
     return env, jax.jit(env.reset), jax.jit(env.step)
 
@@ -54,7 +54,6 @@ def test_thirty_steps_are_those_of_the_simulator_in_c(name, x64):
         np.testing.assert_allclose(state.observation, observation, atol=1e-6)
         np.testing.assert_allclose(state.reward, reward, atol=1e-6)
         assert bool(state.terminated) == terminated
-        assert not state.truncated
         if terminated:
             assert number > 10
             break
@@ -98,7 +97,7 @@ def test_a_robot_that_falls_is_told_apart_as_by_gymnasium(name, fallen, standing
 @functools.cache
 def short_hopper():
     redirect_mujoco_warnings()
-    env = families.make_in_jax("mjx:Hopper-v4")
+    env = registry.make_in_jax("mjx:Hopper-v4")
     env.time_limit = 4
     return env
 
@@ -106,27 +105,26 @@ def short_hopper():
 def test_a_time_limit_is_a_cut_with_the_true_last_observation():
     env, original = short_hopper(), original_of("Hopper-v4")
     step = jax.jit(functools.partial(device.step, env))
-    envs, arrival = device.reset(env, jax.random.key(0), 2)
+    envs = device.reset(env, jax.random.key(0), 2)
     rng = np.random.default_rng(0)
     for number in range(1, 9):
-        before, motion = arrival.observation, envs.state.motion
+        motion = envs.state.motion
         action = rng.uniform(-1, 1, (2, 3)).astype(np.float32)
-        envs, arrival, ended = step(envs, action)
-        transition = arrival.transition
-        assert (transition.discount == 1).all()
-        np.testing.assert_array_equal(transition.observation, before)
+        envs, result, ended = step(envs, action)
+        assert (result.discount == 1).all()
+        np.testing.assert_array_equal(result.observation, envs.state.observation)
         np.testing.assert_array_equal(ended.mask, number % 4 == 0)
         # A fresh start has noise of 0.005 at most, the end of four steps of falling has not.
         assert (abs(envs.state.motion.qvel).max() <= 0.005) == (number % 4 == 0)
         original.set_state(np.float64(motion.qpos[1]), np.float64(motion.qvel[1]))
         observation, reward, *_ = original.step(action[1])
-        np.testing.assert_allclose(transition.next_observation[1], observation, atol=1e-4)
-        np.testing.assert_allclose(transition.reward[1], reward, atol=1e-4)
+        np.testing.assert_allclose(result.next_observation[1], observation, atol=1e-4)
+        np.testing.assert_allclose(result.reward[1], reward, atol=1e-4)
     assert ended.episode_length.tolist() == [4, 4]
 
 
 def test_a_run_learns_in_it_and_is_saved(tmp_path, monkeypatch):
-    monkeypatch.setitem(families.FAMILIES, "probe", lambda _: short_hopper())
+    monkeypatch.setitem(registry.FAMILIES, "probe", lambda _: short_hopper())
     config = small_run(env="probe:Hopper", steps=40, seeds=1)
     assert train.train(config, tmp_path / "run", Listener())
     assert checkpoint.latest(tmp_path / "run" / "checkpoints") == 40
@@ -137,4 +135,4 @@ def test_a_run_learns_in_it_and_is_saved(tmp_path, monkeypatch):
 
 def test_an_unknown_robot_is_refused_with_those_that_there_are():
     with pytest.raises(ValueError, match=r"'mjx:Humanoid-v4'.*mjx:HalfCheetah-v4.*mjx:Ant-v4"):
-        families.make_in_jax("mjx:Humanoid-v4")
+        registry.make_in_jax("mjx:Humanoid-v4")

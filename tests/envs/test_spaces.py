@@ -121,3 +121,15 @@ def test_an_observation_space_without_parts_is_refused(space):
 def test_an_observation_dtype_that_jax_lacks_is_refused():
     with pytest.raises(ValueError, match="JAX lacks"):
         observation_example(spaces.Box(-1, 1, (2,), np.longdouble))
+
+
+def test_in_jax_actions_are_mapped_to_the_same_asymmetric_bounds():
+    low = np.float32([[0.1, -3.7], [1, -0.3]])
+    high = np.float32([[0.7, 11.3], [4, 0.1]])
+    mapped = action_map(spaces.Box(low, high))
+    actions = np.random.default_rng(0).uniform(-1.5, 1.5, (50, 4)).astype(np.float32)
+    actions[:3] = [[-1] * 4, [0] * 4, [1] * 4]
+    in_jax = jax.vmap(mapped.in_jax)(actions)
+    assert in_jax.dtype == jnp.float32
+    np.testing.assert_allclose(in_jax, mapped(actions), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(in_jax[:3], [low, (low + high) / 2, high], rtol=1e-6, atol=1e-6)

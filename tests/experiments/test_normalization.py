@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxsac.envs.make import make
+from jaxsac.envs.registry import make
 from jaxsac.runner.run_directory import RunDirectory
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "normalization"))
@@ -18,15 +18,15 @@ from normalization import RESULTS, STUDY, Study
 
 def test_copies_in_other_units_differ_in_their_velocity_alone():
     plain, scaled = make("Pendulum-v1", 2), make(normalization.other_units(), 2)
-    for envs in (plain, scaled):
-        envs.reset(seed=[3, 4])
-    for _ in range(200):
-        action = np.array([[0.5], [-1.5]], np.float32)
-        observation, *rest, _ = plain.step(action)
-        scaled_observation, *scaled_rest, _ = scaled.step(action)
-        np.testing.assert_allclose(scaled_observation, observation * [1, 1, 100], rtol=1e-6)
-        np.testing.assert_array_equal(scaled_rest, rest)
-        assert scaled.single_observation_space.contains(scaled_observation[0])
+    for seed, force, env, other in zip((3, 4), (0.5, -1.5), plain, scaled, strict=True):
+        env.reset(seed=seed), other.reset(seed=seed)
+        action = np.array([force], np.float32)
+        for _ in range(200):
+            observation, *rest, _ = env.step(action)
+            scaled_observation, *scaled_rest, _ = other.step(action)
+            np.testing.assert_allclose(scaled_observation, observation * [1, 1, 100], rtol=1e-6)
+            assert scaled_rest == rest
+            assert other.observation_space.contains(scaled_observation)
 
 
 @pytest.mark.parametrize("env", ["HalfCheetah-v4", "Hopper-v4", "Pendulum-v1", "Units"])

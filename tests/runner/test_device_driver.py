@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 from test_resume import StopAt, result_of, train_in_parts
 
-from jaxsac.envs import device, families
+from jaxsac.envs import device, registry
 from jaxsac.envs.pendulum import Pendulum
-from jaxsac.runner import checkpoint, device_driver, device_loop, loop, metrics, saved, train
+from jaxsac.runner import (
+    checkpoint,
+    device_driver,
+    device_loop,
+    loop,
+    metrics,
+    saved,
+    seeds,
+    train,
+)
 from jaxsac.sac import agent as sac
 from run_examples import NET, Listener, agent_of, small_run
 
@@ -33,7 +42,7 @@ class Short(Pendulum):
 @pytest.fixture(autouse=True)
 def environments(monkeypatch):
     kinds = {"Short": Short, "Faulty": lambda: Short(fast=2.0)}
-    monkeypatch.setitem(families.FAMILIES, "probe", lambda name: kinds[name]())
+    monkeypatch.setitem(registry.FAMILIES, "probe", lambda name: kinds[name]())
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +102,24 @@ def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
     given_up, _, ended = jax.jit(functools.partial(evaluate, longest=8))(policy, key)
     assert not ended.any()
     assert jnp.isnan(given_up).all()
-    envs, arrival = device.reset(env, jax.random.split(key)[0], 4)
+    envs = device.reset(env, jax.random.split(key)[0], 4)
     total = np.zeros(4)
     for _ in range(9):
-        envs, arrival, _ = device.step(env, envs, sac.act(agent, arrival.observation))
-        total += arrival.transition.reward
+        envs, result, _ = device.step(env, envs, sac.act(agent, envs.state.observation))
+        total += result.reward
     np.testing.assert_allclose(returns, total, rtol=1e-5)
     np.testing.assert_array_equal(lengths, 9)
+
+
+def test_evaluations_of_members_and_of_steps_have_keys_of_their_own(config):
+    def keys_of(step, **changes):
+        run = dataclasses.replace(config, **changes)
+        driver = train.make_driver(run, seeds.axis(run.population))
+        return jax.random.key_data(driver._evaluation_keys(step)).tolist()
+
+    together = keys_of(30) + keys_of(57)
+    assert len({tuple(key) for key in together}) == 4
+    assert together == [keys_of(step, seed=k, seeds=1)[0] for step in (30, 57) for k in (0, 1)]
 
 
 def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(
@@ -139,10 +159,12 @@ def test_steps_that_are_not_finite_are_counted_and_kept_out(config, tmp_path):
     folder = tmp_path / "run" / "checkpoints"
     sizes = checkpoint.verify(folder, 300)["replay_sizes"]
     assert sizes[0] == min(200, 300 - rows[-1]["discarded"])
+    train_in_parts(faulty, tmp_path / "parts", 200)
+    assert result_of(tmp_path / "parts") == result_of(tmp_path / "run")
 
 
 def test_an_unknown_name_of_ours_is_refused_with_those_that_there_are():
     with pytest.raises(ValueError, match=r"'jaxsac:Robot'.*jaxsac:Pendulum-v1"):
-        families.make_in_jax("jaxsac:Robot")
-    assert families.make_in_jax("HalfCheetah-v4") is None
-    assert families.make_in_jax("my_module:Robot-v0") is None
+        registry.make_in_jax("jaxsac:Robot")
+    assert registry.make_in_jax("HalfCheetah-v4") is None
+    assert registry.make_in_jax("my_module:Robot-v0") is None

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from jaxsac.envs import host
 from jaxsac.runner import checkpoint, evaluate, loop, metrics, saved, seeds, train
 from jaxsac.runner.bundle import BundleError
-from jaxsac.runner.config import EVALUATION_STREAM
+from jaxsac.runner.population import EVALUATION_STREAM
 from jaxsac.runner.run_directory import RunDirectoryError
 from probe_environments import Drift, Faulty
 from run_examples import Group, Listener, agent_of, assert_identical, make_envs, small_run
@@ -37,23 +36,20 @@ def test_returns_and_lengths_are_those_of_the_episodes():
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("mode", list(AutoresetMode), ids=[mode.name for mode in AutoresetMode])
-def test_only_the_first_episode_of_each_environment_counts(mode):
-    lengths = [2, 9]
+def of_length(length, *arguments, **options):
+    env = Faulty(*arguments, **options)
+    env.LENGTH = length
+    return env
 
-    def make(length):
-        def env():
-            env = Faulty("nowhere")
-            env.LENGTH = length
-            return env
 
-        return env
+def evaluate_two(*envs):
+    still = np.zeros((1, 2, 1), np.float32)
+    return evaluate.evaluate(host.HostEnvs(envs, 1), lambda _: still, [0], step=0)
 
-    vector = SyncVectorEnv([make(length) for length in lengths], autoreset_mode=mode)
-    result = evaluate.evaluate(
-        host.HostEnvs(vector, 1), lambda _: np.zeros((1, 2, 1), np.float32), [0], step=0
-    )
-    assert result.lengths.tolist() == [lengths]
+
+def test_only_the_first_episode_of_each_environment_counts():
+    result = evaluate_two(of_length(2, "nowhere"), of_length(9, "nowhere"))
+    assert result.lengths.tolist() == [[2, 9]]
     assert result.returns.tolist() == [[3, 45]]
 
 
@@ -70,23 +66,15 @@ def test_an_evaluation_can_be_repeated_exactly_and_depends_on_member_and_step_al
 
 @pytest.mark.parametrize("where", ["observation", "reward"])
 def test_an_episode_that_is_not_finite_has_the_return_nan_and_spoils_no_other(where):
-    makers = [lambda: Faulty(where, episode=0), lambda: Faulty("nowhere")]
-    envs = host.HostEnvs(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.DISABLED), 1)
-    result = evaluate.evaluate(envs, lambda _: np.zeros((1, 2, 1), np.float32), [0], step=0)
+    result = evaluate_two(Faulty(where, episode=0), Faulty("nowhere"))
     np.testing.assert_array_equal(result.returns, [[np.nan, 21]])
 
 
 def test_a_fault_after_the_first_episode_does_not_matter():
-    def short():
-        env = Faulty("reward", episode=1, step=1)
-        env.LENGTH = 2
-        return env
-
-    makers = [short, lambda: Faulty("nowhere")]
-    envs = host.HostEnvs(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.DISABLED), 1)
-    result = evaluate.evaluate(envs, lambda _: np.zeros((1, 2, 1), np.float32), [0], step=0)
+    short = of_length(2, "reward", episode=1, step=1)
+    result = evaluate_two(short, Faulty("nowhere"))
     np.testing.assert_array_equal(result.returns, [[3, 21]])
-    assert envs.discarded > 0
+    assert short.episode > 1, "the fault came"
 
 
 def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(tmp_path, monkeypatch):

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.runner import bundle, checkpoint, failures, loop, train
+from jaxsac.envs.step_result import StepResult
+from jaxsac.runner import bundle, checkpoint, failures, flight_recorder, loop, train
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.saved import explain_failure
-from run_examples import FAST, NET, Listener, assert_identical, member, small_run
+from jaxsac.runner.schedule import Work
+from run_examples import Listener, assert_identical, member, small_run
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")
 
@@ -23,28 +25,26 @@ learn_step = jax.jit(functools.partial(loop.learn_step, batch_size=4))
 @pytest.fixture(scope="module")
 def fresh():
     """Three members with a filled replay; in that of the second, some rewards are huge."""
-    carry = loop.init(jnp.arange(3), VECTOR, VECTOR, 40, NET, FAST, 4)
+    population = small_run(seeds=3, batch_size=4, replay_capacity=40).to_population()
     vectors = np.random.default_rng(0).normal(size=(3, 3, 40, 2)).astype(np.float32)
+    carry = loop.init(population, vectors[0], VECTOR)._replace(action=np.tanh(vectors[1]))
     reward = np.zeros((3, 40), np.float32)
     reward[1, ::5] = 1e30
-    transition = jaxsac.Transition(
-        vectors[0], np.tanh(vectors[1]), reward, np.ones_like(reward), vectors[2]
-    )
-    arrival = transition, np.ones((3, 40), bool), vectors[2]
-    return learn_step(carry, *arrival, loop.Work(0, False))[0], arrival
+    valid = np.ones((3, 40), bool)
+    result = StepResult(reward, np.ones_like(reward), vectors[2], valid, vectors[2])
+    return learn_step(carry, result, Work(0, False)), result._replace(valid=~valid)
 
 
 def learn(fresh, num_updates):
-    carry, (transition, valid, observation) = fresh
-    work = loop.Work(num_updates, False)
-    return learn_step(carry, transition, np.zeros_like(valid), observation, work)[0]
+    carry, nothing = fresh
+    return learn_step(carry, nothing, Work(num_updates, False))
 
 
 def test_it_holds_what_repeats_the_first_failure_whatever_came_after(fresh):
     after = learn(fresh, 20)
     assert after.agent.skipped[1] > 1, "it failed again"
     assert after.agent.step[1] > 0, "and went on"
-    failure = failures.of_member(after, 1)
+    failure = flight_recorder.of_member(after.failure, 1)
     good = int(failure.agent.step)
     # All of it as it was after the updates before, and after those it had not failed yet.
     before = member(learn(fresh, good), 1)
@@ -75,7 +75,7 @@ def test_they_are_written_once_and_read_back(fresh, tmp_path):
     assert failures.record(tmp_path, members, 5, carry) == [tmp_path / "seed-0008"]
     assert failures.record(tmp_path, members, 6, learn(fresh, 30)) == []
     loaded = failures.load(tmp_path / "seed-0008", jax.eval_shape(lambda: carry))
-    assert_identical(loaded, failures.of_member(carry, 1))
+    assert_identical(loaded, flight_recorder.of_member(carry.failure, 1))
     assert bundle.verify(tmp_path / "seed-0008")["step"] == 5
 
 

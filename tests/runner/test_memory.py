@@ -18,13 +18,14 @@ def plan_of(num_seeds, capacity, num_devices=1):
     config = small_run(seeds=num_seeds, replay_capacity=capacity)
     mesh = Mesh(np.array(jax.devices()[:num_devices]), ("seeds",))
     axis = seeds.SeedAxis(num_seeds, mesh, "map")
-    return memory.plan(axis, driver.learning_structs(config, PIXELS, ACTION))
+    return memory.plan(axis, driver.learning_structs(config.to_population(), PIXELS, ACTION))
 
 
 def test_the_plan_is_what_is_allocated():
     config = small_run(seeds=3, replay_capacity=50)
     axis = seeds.SeedAxis(3, Mesh(np.array(jax.devices()[:2]), ("seeds",)), "map")
-    learning = driver.init_learning(config, PIXELS, ACTION, axis)
+    first = np.zeros((3, 1, *PIXELS.shape), PIXELS.dtype)
+    learning = driver.init_learning(config.to_population(), first, ACTION, axis)
     learning = learning._replace(key=jax.random.key_data(learning.key))
     plan = plan_of(3, 50, num_devices=2)
     assert (plan.transition_bytes, plan.capacity, plan.members) == (ROW, 50, 4)

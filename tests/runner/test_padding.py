@@ -6,7 +6,7 @@ import pytest
 from test_device_driver import Short
 from test_resume import StopAt, result_of
 
-from jaxsac.envs import families
+from jaxsac.envs import registry
 from jaxsac.runner import metrics, saved, seeds, train
 from run_examples import FAST, Listener, assert_identical, small_run
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("shared_compilation")
 @pytest.fixture(params=["probe_environments:Drift-v0", "probe:Short"])
 def config(request, monkeypatch):
     """Nine members: on eight devices five are used, with two members on each."""
-    monkeypatch.setitem(families.FAMILIES, "probe", lambda _: Short())
+    monkeypatch.setitem(registry.FAMILIES, "probe", lambda _: Short())
     return small_run(
         env=request.param, seeds=3, steps=60, log_every=15, eval_every=30, checkpoint_every=15,
         hyperparameters=FAST.replace(gamma=(0.9, 0.95, 0.99)), seed_layout="map",

@@ -7,14 +7,16 @@ import jax.numpy as jnp
 import pytest
 
 import jaxsac
-from jaxsac.envs.families import make_in_jax
-from jaxsac.runner import device_loop, loop
+from jaxsac.envs.registry import make_in_jax
+from jaxsac.runner import device_loop
+from jaxsac.runner.schedule import Work
+from run_examples import small_run
 
 KINDS = {
     "default": {},
-    "value network": {"config": jaxsac.Config(value_network=True)},
+    "value network": {"agent": jaxsac.Config(value_network=True)},
     "score": {
-        "config": jaxsac.Config(actor_gradient="score", actor_samples=2, normalization="layer")
+        "agent": jaxsac.Config(actor_gradient="score", actor_samples=2, normalization="layer")
     },
     "normalized": {"normalize_observations": True},
 }
@@ -27,18 +29,19 @@ def lower(function, *args):
 def programs(env_id, **options):
     """Start, a chunk of steps and an evaluation: functions and structs of their arguments."""
     env = make_in_jax(env_id)
-    init = functools.partial(
-        device_loop.init, env=env, num_envs=2, capacity=9, batch_size=4, **options
+    run = small_run(
+        num_envs=2, replay_capacity=9, batch_size=4, **{"agent": jaxsac.Config(), **options}
     )
-    seeds = jnp.arange(2)
-    carry = jax.eval_shape(init, seeds)
+    population = run.to_population()
+    init = functools.partial(device_loop.init, env=env)
+    carry = jax.eval_shape(init, population)
     chunk = functools.partial(device_loop.learn_chunk, env=env, batch_size=4)
-    works = loop.Work(jnp.ones(3, jnp.int32), jnp.zeros(3, bool))
+    works = Work(jnp.ones(3, jnp.int32), jnp.zeros(3, bool))
     evaluate = functools.partial(
         device_loop.evaluate, env=env, episodes=2, sampled=True, longest=100
     )
-    keys = jax.vmap(jax.random.key)(seeds)
-    yield init, seeds
+    keys = jax.vmap(jax.random.key)(population.seeds)
+    yield init, population
     yield chunk, carry, works, 3
     yield jax.vmap(evaluate), carry.learning.policy, keys
 

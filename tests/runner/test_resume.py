@@ -15,7 +15,7 @@ import pytest
 
 import jaxsac
 import probe_environments
-from jaxsac.envs.watch import is_fault
+from jaxsac.envs.checked import is_fault
 from jaxsac.runner import checkpoint, metrics, train
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
@@ -124,6 +124,21 @@ def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tm
     config = small_run(env="probe_environments:OftenFaulty-v0", seeds=1, log_every=7)
     messages = train_in_parts(config, tmp_path / "run", 35)
     assert any("1 of 1 environments do not depend on their seed" in text for text in messages)
+
+
+def test_episodes_that_ended_before_a_stop_are_in_the_next_row(tmp_path):
+    # Episodes of ten steps, rows every twenty, and Ctrl-C in step 30.
+    changes = {"seeds": 1, "steps": 50}
+    stopped = small_run(env="probe_environments:Interrupted-v0", **changes)
+    assert not train.train(stopped, tmp_path / "run", Listener())
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [30]
+    train_in_parts(stopped, tmp_path / "run")
+    assert train.train(small_run(**changes), tmp_path / "straight", Listener())
+    runs = [tmp_path / name / "metrics" / "seed-0000.csv" for name in ("run", "straight")]
+    rows, expected = map(metrics.read, runs)
+    assert [row["train_episodes"] for row in expected] == [2, 2, 1]
+    for name in ("step", "train_episodes", "train_return", "train_length"):
+        assert [row[name] for row in rows] == [row[name] for row in expected]
 
 
 def test_a_run_that_was_stopped_before_anything_was_saved_starts_again(config, straight, tmp_path):

@@ -34,9 +34,9 @@ def test_a_member_full_of_nans_leaves_the_others_as_they_are_bit_for_bit():
     healthy.learn(STEPS), sick.learn(STEPS)
     for k in (0, 2):
         assert_identical(member(sick.learner, k), member(healthy.learner, k))
-    assert healthy.envs.discarded.tolist() == [0, 0, 0]
+    assert healthy.discarded.tolist() == [0, 0, 0]
     # The actions of the policy, not the uniform ones before learning starts.
-    assert sick.envs.discarded.tolist() == [0, 2 * STEPS - 8, 0]
+    assert sick.discarded.tolist() == [0, 2 * STEPS - 8, 0]
 
 
 def test_a_members_environments_start_alike_in_any_group():

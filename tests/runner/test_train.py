@@ -277,6 +277,14 @@ def test_outside_the_main_thread_signals_are_left_alone():
     assert seen == [(False, before)]
 
 
+def test_infos_may_be_of_any_length_in_training_and_in_evaluation(tmp_path):
+    config = small_run(env="probe_environments:Touching-v0", num_envs=2, eval_every=30)
+    trained(config, tmp_path / "run")
+    rows = rows_of(tmp_path / "run", 0)
+    assert columns(rows, "train_length") == [6] * len(rows)
+    assert [row["eval_return"] for row in rows if row["step"] in (30, 60)] == [21, 21]
+
+
 # Numbers that are not finite.
 
 

@@ -1,8 +1,11 @@
-"""Environments with Brax's protocol: `reset(rng)` and `step(state, action)`, in [-1, 1]."""
+"""Environments with Brax's protocol, of Brax itself and of MuJoCo Playground.
+
+That is `reset(rng)` and `step(state, action)`, actions in [-1, 1].
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -20,12 +23,9 @@ class State(struct.PyTreeNode):
 
     inner: Any
     """Brax's own state."""
-    steps: jax.Array
-    """Of this episode, int32."""
     observation: PyTree
     reward: jax.Array
     terminated: jax.Array
-    truncated: jax.Array
 
 
 class BraxEnv:
@@ -54,22 +54,18 @@ class BraxEnv:
     def reset(self, key: jax.Array) -> State:
         """As the environment's own."""
         # Brax was written for keys that are plain numbers.
-        inner = self._env.reset(jax.random.key_data(key))
-        return self._state(inner, jnp.zeros((), jnp.int32))
+        return self._state(self._env.reset(jax.random.key_data(key)))
 
     def step(self, state: State, action: jax.Array) -> State:
         """As the environment's own."""
-        inner = self._env.step(state.inner, jnp.clip(action, -1, 1))
-        return self._state(inner, state.steps + 1)
+        return self._state(self._env.step(state.inner, jnp.clip(action, -1, 1)))
 
-    def _state(self, inner: Any, steps: jax.Array) -> State:
+    def _state(self, inner: Any) -> State:
         return State(
             inner=inner,
-            steps=steps,
             observation=self._observe(inner.obs),
             reward=inner.reward,
             terminated=inner.done.astype(bool),
-            truncated=steps >= self.time_limit,
         )
 
 
@@ -86,3 +82,26 @@ def make(name: str) -> BraxEnv:
         return BraxEnv(envs.get_environment(name))
     except KeyError as error:
         raise ValueError(f"unknown environment id 'brax:{name}': Brax has no {error}.") from error
+
+
+def make_of_playground(name: str) -> BraxEnv:
+    """An environment of MuJoCo Playground by its name, cut at the length that it is made for.
+
+    Raises:
+      ValueError: there is none of this name.
+      ModuleNotFoundError: MuJoCo Playground is not installed.
+    """
+    from mujoco_playground import registry  # pyright: ignore[reportMissingImports]
+
+    config = registry.get_default_config(name)
+    # MJX in plain JAX runs everywhere; the default, Warp, needs a GPU of NVIDIA.
+    overrides: dict[str, Any] = {"impl": "jax"} if "impl" in config else {}
+    env = registry.load(name, config_overrides=overrides)
+    return BraxEnv(env, config.episode_length, _seen_by_the_policy)
+
+
+def _seen_by_the_policy(observation: PyTree) -> PyTree:
+    """Leaves out what only a critic may see, as the policy gets the same observation here."""
+    if isinstance(observation, Mapping) and "state" in observation:
+        return observation["state"]
+    return observation

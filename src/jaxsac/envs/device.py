@@ -1,7 +1,7 @@
 """Environments in JAX, stepped inside compiled programs.
 
-An environment is two pure functions of one copy. Copies, restarts and the true last observation of
-an episode are the matter of this file.
+An environment is two pure functions of one copy. Copies, time limits, restarts and the true last
+observation of an episode are the matter of this file.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from jaxsac.envs.arrival import Arrival
-from jaxsac.types import PyTree, Transition
+from jaxsac.envs.step_result import EpisodeEnd, StepResult
+from jaxsac.types import PyTree
 
 
 class EnvState(Protocol):
@@ -23,12 +23,13 @@ class EnvState(Protocol):
     """Of the step that led here, scalar."""
     terminated: jax.Array
     """bool scalar: the process has ended here."""
-    truncated: jax.Array
-    """bool scalar: the episode is cut here, though the process goes on."""
 
 
 class Environment(Protocol):
     """One copy of an environment."""
+
+    time_limit: int
+    """Steps after which an episode is cut, though the process goes on."""
 
     @property
     def observation(self) -> PyTree:
@@ -61,30 +62,15 @@ class Envs(NamedTuple):
     """Of the running episodes, int32 (E,)."""
 
 
-class Ended(NamedTuple):
-    """Episodes that ended in a step, (E,); where `mask` is False the others mean nothing."""
-
-    mask: jax.Array
-    episode_return: jax.Array
-    episode_length: jax.Array
-
-
-def reset(env: Environment, key: jax.Array, num_envs: int) -> tuple[Envs, Arrival]:
-    """Starts `num_envs` episodes.
-
-    Returns:
-      The copies, and an arrival without valid transitions, to ask for the first action with.
-    """
+def reset(env: Environment, key: jax.Array, num_envs: int) -> Envs:
+    """Starts `num_envs` episodes."""
     key, reset_key = jax.random.split(key)
     state = jax.vmap(env.reset)(jax.random.split(reset_key, num_envs))
     zeros = jnp.zeros(num_envs, env.action.dtype)
-    action = jnp.zeros((num_envs, *env.action.shape), env.action.dtype)
-    transition = Transition(state.observation, action, zeros, zeros, state.observation)
-    envs = Envs(state, key, zeros, jnp.zeros(num_envs, jnp.int32))
-    return envs, Arrival(transition, jnp.zeros(num_envs, bool), state.observation)
+    return Envs(state, key, zeros, jnp.zeros(num_envs, jnp.int32))
 
 
-def step(env: Environment, envs: Envs, action: jax.Array) -> tuple[Envs, Arrival, Ended]:
+def step(env: Environment, envs: Envs, action: jax.Array) -> tuple[Envs, StepResult, EpisodeEnd]:
     """Steps every copy, and starts the next episode of those that have ended.
 
     A step with a NaN or an infinity in observation, reward or action is no transition, and its
@@ -93,28 +79,29 @@ def step(env: Environment, envs: Envs, action: jax.Array) -> tuple[Envs, Arrival
     Args:
       env: the environment.
       envs: E copies.
-      action: (E, A) in [-1, 1].
+      action: (E, A) in [-1, 1]. A row that is not finite is replaced by zeros.
+
+    Returns:
+      The copies, and what each returned, with the leading axis E alone.
     """
     observation = envs.state.observation
     finite_action = _finite_rows(action)
     action = jnp.where(finite_action[:, None], action, 0)
     state = jax.vmap(env.step)(envs.state, action)
-    reward = state.reward.astype(action.dtype)
+    next_observation, reward = state.observation, state.reward.astype(action.dtype)
+    discount = 1 - state.terminated.astype(action.dtype)
     valid = finite_action & jnp.isfinite(reward)
-    valid &= _finite_rows(observation) & _finite_rows(state.observation)
-    transition = Transition(
-        observation, action, reward, 1 - state.terminated.astype(action.dtype), state.observation
-    )
-    done = state.terminated | state.truncated
+    valid &= _finite_rows(observation) & _finite_rows(next_observation)
     episode_return, episode_length = envs.episode_return + reward, envs.episode_length + 1
-    ended = Ended(done & valid, episode_return, episode_length)
+    done = state.terminated | (episode_length >= env.time_limit)
+    end = EpisodeEnd(done & valid, episode_return, episode_length)
 
     over = done | ~valid
     key, reset_key = jax.random.split(envs.key)
     fresh = jax.vmap(env.reset)(jax.random.split(reset_key, len(over)))
     state = jax.tree.map(lambda new, old: _where(over, new, old), fresh, state)
     envs = Envs(state, key, jnp.where(over, 0, episode_return), jnp.where(over, 0, episode_length))
-    return envs, Arrival(transition, valid, state.observation), ended
+    return envs, StepResult(reward, discount, next_observation, valid, state.observation), end
 
 
 def _finite_rows(tree: PyTree) -> jax.Array:

@@ -21,12 +21,9 @@ class State(struct.PyTreeNode):
     """gymnax's own state."""
     key: jax.Array
     """For the steps to come."""
-    steps: jax.Array
-    """Of this episode, int32."""
     observation: PyTree
     reward: jax.Array
     terminated: jax.Array
-    truncated: jax.Array
 
 
 class GymnaxEnv:
@@ -53,28 +50,23 @@ class GymnaxEnv:
         """As the environment's own."""
         reset_key, key = jax.random.split(key)
         observation, inner = self._env.reset_env(reset_key, self._params)
-        reward = jnp.zeros((), self.action.dtype)
-        return self._state(observation, inner, key, jnp.zeros((), jnp.int32), reward)
+        return self._state(observation, inner, key, jnp.zeros((), self.action.dtype))
 
     def step(self, state: State, action: jax.Array) -> State:
-        """As the environment's own, but for what is a termination and what a cut."""
+        """As the environment's own, but for what is a termination."""
         step_key, key = jax.random.split(state.key)
         observation, inner, reward, *_ = self._env.step_env(
             step_key, state.inner, self._action_map.in_jax(action), self._params
         )
-        return self._state(observation, inner, key, state.steps + 1, reward)
+        return self._state(observation, inner, key, reward)
 
-    def _state(
-        self, observation: PyTree, inner: Any, key: jax.Array, steps: jax.Array, reward: jax.Array
-    ) -> State:
+    def _state(self, observation: PyTree, inner: Any, key: jax.Array, reward: jax.Array) -> State:
         return State(
             inner=jax.tree.map(jnp.asarray, inner),
             key=key,
-            steps=steps,
             observation=observation,
             reward=reward,
             terminated=jnp.asarray(self._env.is_terminal(inner, self._without_limit), bool),
-            truncated=steps >= self.time_limit,
         )
 
 

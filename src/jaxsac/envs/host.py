@@ -1,43 +1,34 @@
 """Gymnasium environments on the host: seeds × environments as one batch of true transitions.
 
-The driver owns the resets. Environments made by `make` do not reset themselves, so a step's
-observation is always the true one. A vector environment of the user's own works by the autoreset
-mode that it declares in `metadata["autoreset_mode"]`.
+The copies are stepped in turn, and the driver owns their resets, so a step's observation is always
+the true one.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
 import jax
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import concatenate, create_empty_array
 
 from jaxsac.envs import spaces
-from jaxsac.envs.arrival import Arrival
-from jaxsac.envs.trail import Trail, follow
-from jaxsac.types import PyTree, Transition
-
-
-class Episode(NamedTuple):
-    """A finished training episode."""
-
-    seed_index: int
-    env_index: int
-    episode_return: float
-    """Undiscounted sum of the environment's rewards."""
-    length: int
-    """Steps."""
+from jaxsac.envs.action_log import ActionLog, follow
+from jaxsac.envs.step_result import EpisodeEnd, StepResult
+from jaxsac.types import PyTree, same_bits
 
 
 class Snapshot(NamedTuple):
-    """Everything that brings fresh environments to where others are; N = S·E copies."""
+    """What brings fresh environments to where others are; N = S·E copies."""
 
-    trails: list[Trail]
-    arrays: dict[str, PyTree]
-    """What the driver itself remembers, each (N, ...)."""
+    logs: list[ActionLog]
+    returns: np.ndarray
+    """Of the running episodes, float64 (N,)."""
+    lengths: np.ndarray
+    """Of the running episodes, int64 (N,)."""
 
 
 def environment_seeds(seed: int, stream: Sequence[int], count: int) -> list[int]:
@@ -47,232 +38,150 @@ def environment_seeds(seed: int, stream: Sequence[int], count: int) -> list[int]
 
 
 class HostEnvs:
-    """S seeds × E environments, stepped as one Gymnasium vector environment."""
+    """S seeds × E environments, stepped in turn."""
 
-    def __init__(self, envs: VectorEnv, num_seeds: int) -> None:
-        """Takes over a vector environment of S·E copies; copy s·E + e belongs to seed s.
+    def __init__(self, envs: Sequence[gymnasium.Env], num_seeds: int) -> None:
+        """Takes over S·E copies of an environment; copy s·E + e belongs to seed s.
 
         Raises:
-          ValueError: spaces that cannot be learned on, an undeclared autoreset mode, or a number
-            of copies that `num_seeds` does not divide.
+          ValueError: spaces that cannot be learned on or are not the same in all copies, or a
+            number of copies that `num_seeds` does not divide.
         """
-        mode = (envs.metadata or {}).get("autoreset_mode")
-        if not isinstance(mode, AutoresetMode):
-            raise ValueError(
-                f"{envs} declares the autoreset mode {mode!r}: which observation a finished step "
-                "returns would be a guess. Set metadata['autoreset_mode'] to a member of "
-                "gymnasium.vector.AutoresetMode."
-            )
-        if num_seeds < 1 or envs.num_envs % num_seeds:
-            raise ValueError(f"{envs.num_envs} environments do not divide over {num_seeds} seeds.")
-        self.action_map = spaces.action_map(envs.single_action_space)
-        self.observation_example = spaces.observation_example(envs.single_observation_space)
-        self._envs = envs
-        self._mode = mode
-        self._copies: list[gymnasium.Env] = []
-        if isinstance(envs, SyncVectorEnv) and mode is AutoresetMode.DISABLED:
-            # Only copies that this process steps and resets itself can be brought back.
-            self._copies = list(envs.envs)
-        self.num_seeds, self.num_envs = num_seeds, envs.num_envs // num_seeds
-        self.discarded = np.zeros(num_seeds, np.int64)
-        """Steps kept out of replay because of a non-finite number, by seed."""
+        if num_seeds < 1 or len(envs) % num_seeds:
+            raise ValueError(f"{len(envs)} environments do not divide over {num_seeds} seeds.")
+        self._space, actions = envs[0].observation_space, envs[0].action_space
+        for env in envs:
+            if env.observation_space != self._space or env.action_space != actions:
+                raise ValueError(f"{env} has other spaces than {envs[0]}: copies must be alike.")
+        self.action_map = spaces.action_map(actions)
+        self.observation_example = spaces.observation_example(self._space)
+        self._envs = list(envs)
+        self.num_seeds, self.num_envs = num_seeds, len(envs) // num_seeds
+        self._closing = contextlib.ExitStack()
+        for env in reversed(self._envs):
+            self._closing.callback(env.close)
 
-    def reset(self, seeds: Sequence[int]) -> Arrival:
+    def reset(self, seeds: Sequence[int]) -> PyTree:
         """Starts all S·E episodes; `seeds` holds one number for each copy.
 
         Returns:
-          An arrival without valid transitions, to ask for the first action with.
+          The first observations, (S, E, ...).
         """
-        count = self._envs.num_envs
-        observation, _ = self._envs.reset(seed=list(seeds))  # pyright: ignore[reportArgumentType]
-        self._observation = self._cast(observation)
-        self._finite = _finite_rows(self._observation)
-        self._resetting = np.zeros(count, bool)
-        self._cut = np.zeros(count, bool)
+        pairs = zip(self._envs, seeds, strict=True)
+        observation = self._stack([env.reset(seed=seed)[0] for env, seed in pairs])
+        count = len(self._envs)
+        self._finite = _finite_rows(observation)
         self._returns, self._lengths = np.zeros(count), np.zeros(count, np.int64)
-        self._trails = [Trail(seed) for seed in seeds] if self._copies else []
-        zeros = np.zeros(count, np.float32)
-        action = np.zeros((count, self.action_map.size), np.float32)
-        transition = Transition(self._observation, action, zeros, zeros, self._observation)
-        return self._by_seed(Arrival(transition, np.zeros(count, bool), self._observation))
+        self._logs = [ActionLog(seed) for seed in seeds]
+        return self._by_seed(observation)
 
-    def step(self, action: np.ndarray) -> tuple[Arrival, list[Episode]]:
-        """Steps every environment.
+    def step(self, action: np.ndarray) -> tuple[StepResult, EpisodeEnd]:
+        """Steps every environment, and starts the next episode of those that have ended.
+
+        A step with a NaN or an infinity in observation, reward or action is no transition, and its
+        episode is over.
 
         Args:
-          action: (S, E, A) in [-1, 1]. A row that is not finite is replaced by zeros, and its
-            step discarded.
-
-        Returns:
-          The arrival, and the episodes that ended in it.
+          action: (S, E, A) in [-1, 1]. A row that is not finite is replaced by zeros.
         """
-        count = self._envs.num_envs
-        action = np.asarray(action).reshape(count, self.action_map.size)
+        action = np.asarray(action).reshape(len(self._envs), self.action_map.size)
         finite_action = _finite_rows(action)
         action = np.where(finite_action[:, None], action, np.zeros_like(action))
-        raw, reward, terminated, truncated, infos = self._envs.step(self.action_map(action))
-        done = np.logical_or(terminated, truncated)
-        arrived = self._cast(raw)
-        next_observation = self._true_next_observation(arrived, done, infos)
+        observations, reward, terminated, truncated = self._step_each(self.action_map(action))
+        next_observation = self._stack(observations)
+        finite = _finite_rows(next_observation)
+        valid = finite_action & np.isfinite(reward) & self._finite & finite
+        done = terminated | truncated
+        returns, lengths = self._returns + reward, self._lengths + 1
 
-        reward = np.asarray(reward, np.float32)
-        finite_next = _finite_rows(next_observation)
-        finite = finite_action & np.isfinite(reward) & self._finite & finite_next
-        # In NEXT_STEP mode the step after a finished one is the reset: no transition.
-        stepped = ~self._resetting
-        cut = (self._cut | ~finite) & stepped
-        valid, ended = stepped & ~cut, done | cut
-        transition = Transition(
-            self._observation,
-            action,
-            reward,
-            1 - np.asarray(terminated, np.float32),
-            next_observation,
-        )
-        returns = self._returns + np.where(stepped, reward, 0)
-        lengths = self._lengths + stepped
-        episodes = [
-            Episode(*divmod(int(i), self.num_envs), float(returns[i]), int(lengths[i]))
-            for i in np.flatnonzero(done & ~cut)
-        ]
-        trails = self._next_trails(ended)
-        observation = self._start_next_episodes(arrived, ended)
+        over = done | ~valid
+        observation, logs = next_observation, list(self._logs)
+        for i in np.flatnonzero(over):
+            logs[i] = ActionLog.next_episode(logs[i], self._envs[i])
+            observations[i], _ = self._envs[i].reset()
+        if over.any():
+            observation = self._stack(observations)
+            finite = _finite_rows(observation)
 
         # An environment that raises leaves everything as it was: nothing above has changed it.
-        self._observation, self._trails = observation, trails
-        self._finite = _finite_rows(observation) if ended.any() else finite_next
-        for trail, row, over in zip(trails, action, ended, strict=False):
-            if not over:
-                trail.actions.append(row)
-        self._returns, self._lengths = np.where(ended, 0, returns), np.where(ended, 0, lengths)
-        self.discarded = self.discarded + (stepped & cut).reshape(self.num_seeds, -1).sum(axis=1)
-        if self._mode is AutoresetMode.DISABLED:
-            self._cut = np.zeros(count, bool)
-        else:
-            # A cut episode of an environment that resets itself is left out to its end.
-            self._cut = cut & ~done
-            self._resetting = done & (self._mode is AutoresetMode.NEXT_STEP)
-        return self._by_seed(Arrival(transition, valid, observation)), episodes
+        self._finite, self._logs = finite, logs
+        for i in np.flatnonzero(~over):
+            logs[i].actions.append(action[i])
+        self._returns, self._lengths = np.where(over, 0, returns), np.where(over, 0, lengths)
+        discount = 1 - np.asarray(terminated, np.float32)
+        result = StepResult(reward, discount, next_observation, valid, observation)
+        return self._by_seed((result, EpisodeEnd(done & valid, returns, lengths)))
 
     def snapshot(self) -> Snapshot:
-        """What `restore` needs to bring other copies to where these are.
+        """What `restore` needs to bring other copies to where these are."""
+        return Snapshot([log.copy() for log in self._logs], self._returns, self._lengths)
 
-        Raises:
-          TypeError: a vector environment that steps its copies elsewhere or resets them itself.
-        """
-        if not self._copies:
-            raise TypeError(
-                f"{self._envs} cannot be saved: only a gymnasium.vector.SyncVectorEnv without "
-                "autoreset can, as `make` gives."
-            )
-        arrays = {
-            "observation": self._observation,
-            "returns": self._returns,
-            "lengths": self._lengths,
-        }
-        return Snapshot([trail.copy() for trail in self._trails], arrays)
-
-    def snapshot_arrays(self) -> dict[str, PyTree]:
-        """Structs of a snapshot's arrays, known before any step."""
-        count = self._envs.num_envs
-        observation = jax.tree.map(
-            lambda struct: jax.ShapeDtypeStruct((count, *struct.shape), struct.dtype),
-            self.observation_example,
-        )
-        return {
-            "observation": observation,
-            "returns": jax.ShapeDtypeStruct((count,), np.float64),
-            "lengths": jax.ShapeDtypeStruct((count,), np.int64),
-        }
-
-    def restore(self, snapshot: Snapshot, discarded: np.ndarray) -> list[int]:
+    def restore(self, snapshot: Snapshot, observation: PyTree) -> tuple[PyTree, list[int]]:
         """Brings these copies to where those of the snapshot were, mid-episode, bit for bit.
 
         Args:
           snapshot: of as many copies of the same environment.
-          discarded: steps left out so far, by seed.
+          observation: what those have returned last, (S, E, ...).
 
         Returns:
-          The copies that arrived elsewhere than those of the snapshot, because their environment
-          does not depend on its seed and actions alone. Their episode is over: they start anew.
+          The observations (S, E, ...) from which these go on, and the copies that arrived elsewhere
+          than those of the snapshot, because their environment does not depend on its seed and
+          actions alone. Their episode is over: they start anew.
         """
-        restarted = []
-        observation, returns, lengths = (
-            jax.tree.map(np.copy, snapshot.arrays[name])
-            for name in ("observation", "returns", "lengths")
-        )
-        trails = [trail.copy() for trail in snapshot.trails]
-        for i, (env, trail) in enumerate(zip(self._copies, snapshot.trails, strict=True)):
-            actions = self.action_map(np.stack(trail.actions)) if trail.actions else ()
-            arrived, episode_return, length = follow(env, trail, actions)
+        count = len(self._envs)
+        expected = jax.tree.map(lambda x: x.reshape(count, 1, *x.shape[2:]), observation)
+        logs = [log.copy() for log in snapshot.logs]
+        returns, lengths = np.copy(snapshot.returns), np.copy(snapshot.lengths)
+        observations, restarted = [], []
+        for i, (env, log) in enumerate(zip(self._envs, snapshot.logs, strict=True)):
+            actions = self.action_map(np.stack(log.actions)) if log.actions else ()
+            arrived, episode_return, length = follow(env, log, actions)
+            there = jax.tree.map(lambda rows, i=i: rows[i], expected)
             exact = (episode_return, length) == (returns[i], lengths[i])
-            if exact and _same_bits(self._cast(arrived), _row(observation, i)):
-                continue
-            restarted.append(i)
-            trails[i] = Trail.next_episode(trail, env)
-            start, _ = env.reset()
-            for rows, row in zip(
-                *map(jax.tree.leaves, (observation, self._cast(start))), strict=True
-            ):
-                rows[i] = row
-            returns[i], lengths[i] = 0, 0
-        self._observation, self._returns, self._lengths = observation, returns, lengths
-        self._finite = _finite_rows(observation)
-        self._resetting, self._cut = np.zeros(len(trails), bool), np.zeros(len(trails), bool)
-        self._trails, self.discarded = trails, discarded
-        return restarted
+            if not (exact and same_bits(self._stack([arrived]), there)):
+                restarted.append(i)
+                logs[i] = ActionLog.next_episode(log, env)
+                arrived, _ = env.reset()
+                returns[i], lengths[i] = 0, 0
+            observations.append(arrived)
+        observation = self._stack(observations)
+        self._finite, self._logs = _finite_rows(observation), logs
+        self._returns, self._lengths = returns, lengths
+        return self._by_seed(observation), restarted
 
     def close(self) -> None:
-        """Closes the vector environment."""
-        self._envs.close()
+        """Closes every copy, also after one that raises."""
+        self._closing.close()
 
-    def _true_next_observation(self, arrived: PyTree, done: np.ndarray, infos: Any) -> PyTree:
-        if self._mode is not AutoresetMode.SAME_STEP or not done.any():
-            return arrived
-        finals = [infos["final_obs"][i] for i in np.flatnonzero(done)]
-        final = self._cast(jax.tree.map(lambda *rows: np.stack(rows), *finals))
+    def _step_each(
+        self, actions: np.ndarray
+    ) -> tuple[list[Any], np.ndarray, np.ndarray, np.ndarray]:
+        """Observations as they were returned; rewards, terminations and truncations (N,).
 
-        def replace(rows: np.ndarray, final_rows: np.ndarray) -> np.ndarray:
-            rows = rows.copy()
-            rows[done] = final_rows
-            return rows
+        Infos are not looked at: no two of them need have anything in common.
+        """
+        observations, reward = [], np.zeros(len(self._envs))
+        terminated, truncated = np.zeros((2, len(self._envs)), bool)
+        for i, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
+            observation, reward[i], terminated[i], truncated[i], _ = env.step(action)
+            observations.append(observation)
+        return observations, reward.astype(np.float32), terminated, truncated
 
-        return jax.tree.map(replace, arrived, final)
+    def _stack(self, observations: Sequence[Any]) -> PyTree:
+        """One observation of each environment as a batch (N, ...), in the dtypes of the example.
 
-    def _next_trails(self, ended: np.ndarray) -> list[Trail]:
-        """The trails after the resets to come; the others are those that are."""
-        return [
-            Trail.next_episode(trail, env) if over else trail
-            for trail, env, over in zip(self._trails, self._copies, ended, strict=False)
-        ]
-
-    def _start_next_episodes(self, arrived: PyTree, ended: np.ndarray) -> PyTree:
-        if self._mode is AutoresetMode.DISABLED and ended.any():
-            observation, _ = self._envs.reset(options={"reset_mask": ended})
-            arrived = self._cast(observation)
-        return arrived
-
-    def _cast(self, observation: PyTree) -> PyTree:
+        It is a copy: an environment may write its next observation into the same array.
+        """
+        rows = concatenate(
+            self._space, observations, create_empty_array(self._space, len(observations))
+        )
         return jax.tree.map(
-            # A copy: a vector environment may write its next observation into the same array.
-            lambda struct, rows: np.array(rows, struct.dtype),
-            self.observation_example,
-            observation,
+            lambda struct, x: x.astype(struct.dtype, copy=False), self.observation_example, rows
         )
 
     def _by_seed(self, tree: Any) -> Any:
         lead = (self.num_seeds, self.num_envs)
         return jax.tree.map(lambda rows: rows.reshape(*lead, *rows.shape[1:]), tree)
-
-
-def _row(tree: PyTree, i: int) -> PyTree:
-    return jax.tree.map(lambda rows: rows[i], tree)
-
-
-def _same_bits(a: PyTree, b: PyTree) -> bool:
-    """Whether two pytrees of arrays are equal, NaN to NaN included."""
-    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return all(x.tobytes() == y.tobytes() for x, y in leaves)
 
 
 def _finite_rows(tree: PyTree) -> np.ndarray:

@@ -76,12 +76,9 @@ class State(struct.PyTreeNode):
     """A robot in mid-episode."""
 
     motion: Motion
-    steps: jax.Array
-    """Of this episode, int32."""
     observation: jax.Array
     reward: jax.Array
     terminated: jax.Array
-    truncated: jax.Array
 
 
 class Robot:
@@ -112,7 +109,7 @@ class Robot:
         qpos = rest.qpos + task.start_noise * uniform(position_key, rest.qpos.shape, dtype)
         qvel = rest.qvel + task.start_noise * noise(velocity_key, rest.qvel.shape, dtype)
         motion = Motion(qpos, qvel, jnp.zeros_like(qvel), qpos)
-        return self._state(motion, jnp.zeros((), jnp.int32), jnp.zeros((), dtype))
+        return self._state(motion, jnp.zeros((), dtype))
 
     def step(self, state: State, action: jax.Array) -> State:
         """Holds the controls for `frame_skip` steps; pays for the way and takes for the effort."""
@@ -122,7 +119,7 @@ class Robot:
         way = self._x(motion) - self._x(state.motion)
         cost = task.control_cost * jnp.sum(control**2)
         reward = way / self._seconds + task.healthy_reward - cost
-        return self._state(motion, state.steps + 1, reward)
+        return self._state(motion, reward)
 
     def _simulate(self, motion: Motion, control: jax.Array) -> Motion:
         model, data = jax.tree.map(jnp.asarray, (self._model, self._data))
@@ -135,15 +132,13 @@ class Robot:
         # Of the ant Gymnasium reads where the body is said to be, of the others the joint.
         return motion.probed[0] if self.task.xml == "ant.xml" else motion.qpos[0]
 
-    def _state(self, motion: Motion, steps: jax.Array, reward: jax.Array) -> State:
+    def _state(self, motion: Motion, reward: jax.Array) -> State:
         task, qpos, qvel = self.task, motion.qpos, motion.qvel
         velocity = jnp.clip(qvel, -task.velocity_bound, task.velocity_bound)
         healthy = task.is_healthy(qpos, qvel) if task.is_healthy else jnp.ones((), bool)
         return State(
             motion=motion,
-            steps=steps,
             observation=jnp.concatenate([qpos[task.hidden :], velocity]),
             reward=reward,
             terminated=~healthy,
-            truncated=steps >= self.time_limit,
         )

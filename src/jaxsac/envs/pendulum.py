@@ -18,13 +18,10 @@ class State(struct.PyTreeNode):
     """From upright, rad."""
     speed: jax.Array
     """rad/s."""
-    steps: jax.Array
-    """Of this episode, int32."""
     observation: jax.Array
     """cos θ, sin θ and the speed."""
     reward: jax.Array
     terminated: jax.Array
-    truncated: jax.Array
 
 
 class Pendulum:
@@ -39,7 +36,7 @@ class Pendulum:
     def reset(self, key: jax.Array) -> State:
         """Any angle, and a speed of at most 1 rad/s."""
         angle, speed = jax.random.uniform(key, (2,), minval=-1, maxval=1) * jnp.array([math.pi, 1])
-        return self._state(angle, speed, jnp.zeros((), jnp.int32), jnp.zeros_like(angle))
+        return self._state(angle, speed, reward=jnp.zeros_like(angle))
 
     def step(self, state: State, action: jax.Array) -> State:
         """One Euler step of 0.05 s; the cost is that of the state and torque before it."""
@@ -48,17 +45,13 @@ class Pendulum:
         cost = from_upright**2 + 0.1 * state.speed**2 + 0.001 * torque**2
         acceleration = 1.5 * GRAVITY * jnp.sin(state.angle) + 3 * torque
         speed = jnp.clip(state.speed + acceleration * DT, -MAX_SPEED, MAX_SPEED)
-        return self._state(state.angle + speed * DT, speed, state.steps + 1, -cost)
+        return self._state(state.angle + speed * DT, speed, reward=-cost)
 
-    def _state(
-        self, angle: jax.Array, speed: jax.Array, steps: jax.Array, reward: jax.Array
-    ) -> State:
+    def _state(self, angle: jax.Array, speed: jax.Array, reward: jax.Array) -> State:
         return State(
             angle=angle,
             speed=speed,
-            steps=steps,
             observation=jnp.stack([jnp.cos(angle), jnp.sin(angle), speed]),
             reward=reward,
             terminated=jnp.zeros((), bool),
-            truncated=steps >= self.time_limit,
         )

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsac.types import PyTree
+from jaxsac.types import PyTree, is_key
 
 SCHEMA = 2
 LONGEST_MANIFEST = 64 * 2**20
@@ -126,7 +126,7 @@ def load(folder: Path, part: str, template: PyTree) -> PyTree:
             )
     structs, structure = jax.tree.flatten(template)
     leaves = [
-        jax.random.wrap_key_data(jnp.asarray(tensors[leaf])) if _is_key(struct) else tensors[leaf]
+        jax.random.wrap_key_data(jnp.asarray(tensors[leaf])) if is_key(struct) else tensors[leaf]
         for (leaf, _), struct in zip(named, structs, strict=True)
     ]
     return jax.tree.unflatten(structure, leaves)
@@ -194,11 +194,7 @@ def _remove_unfinished(directory: Path) -> None:
 
 def _plain(tree: PyTree, numbers: Callable[[Any], Any] = jax.random.key_data) -> PyTree:
     """The tree with keys as the numbers that they hold."""
-    return jax.tree.map(lambda x: numbers(x) if _is_key(x) else x, tree)
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.tree.map(lambda x: numbers(x) if is_key(x) else x, tree)
 
 
 def _named_leaves(tree: PyTree) -> list[tuple[str, Any]]:

@@ -13,12 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxsac.runner.loop import Schedule
+from jaxsac.runner.population import Population
+from jaxsac.runner.schedule import Schedule
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.sac.state import Config, Hyperparameters
 
-# First words of the seeds from which a member's environments draw their start states.
-TRAINING_STREAM, EVALUATION_STREAM = 0, 1
 SMALLEST_UTD = 1e-6
 POSITIVE = (
     "seeds", "steps", "num_envs", "update_every", "batch_size", "replay_capacity", "log_every",
@@ -167,6 +166,22 @@ class RunConfig:
             if _is_swept(values)
         }
         return self.hyperparameters.replace(**swept)
+
+    def to_population(self) -> Population:
+        """What training needs to know of the run."""
+        return Population(
+            seeds=np.array(self.member_seeds),
+            hyperparameters=self.member_hyperparameters,
+            labels=tuple(self.member_labels),
+            env=self.env,
+            env_timeout=self.env_timeout,
+            num_envs=self.num_envs,
+            agent=self.agent,
+            schedule=self.schedule,
+            batch_size=self.batch_size,
+            replay_capacity=self.replay_capacity,
+            normalize_observations=self.normalize_observations,
+        )
 
     def only(self, seed: int) -> RunConfig:
         """The run of one of its seeds alone, which learns what it learns in the group.

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxsac.envs.device import Environment
 from jaxsac.runner import device_loop, loop
-from jaxsac.runner.config import EVALUATION_STREAM, RunConfig
+from jaxsac.runner.population import EVALUATION_STREAM, Population
 from jaxsac.runner.returns import LONGEST_EPISODE, Evaluation, Totals, endless
 from jaxsac.runner.seeds import SeedAxis
 from jaxsac.types import PyTree
@@ -25,29 +25,18 @@ SECONDS = 0.5
 class DeviceDriver:
     """A `Driver` of environments in JAX."""
 
-    def __init__(self, config: RunConfig, env: Environment, axis: SeedAxis) -> None:
-        self._config, self._env, self._axis = config, env, axis
-        self._schedule = config.schedule
-        self._init = functools.partial(
-            device_loop.init,
-            env=env,
-            num_envs=config.num_envs,
-            capacity=config.replay_capacity,
-            batch_size=config.batch_size,
-            normalize_observations=config.normalize_observations,
-            config=config.agent,
-        )
+    def __init__(self, population: Population, env: Environment, axis: SeedAxis) -> None:
+        self._population, self._env, self._axis = population, env, axis
         learn_chunk = functools.partial(
             device_loop.learn_chunk,
             env=env,
-            batch_size=config.batch_size,
+            batch_size=population.batch_size,
             over_seeds=axis.over_members,
         )
         self._learn_chunk = axis.compile(learn_chunk, num_shared=2, donate=(0,))
         self._evaluators: dict[tuple[int, bool], Any] = {}
         self._chunk = 1
         self._carry: Any = None
-        self._discarded = np.zeros(config.population, np.int64)
         self.observation, self.action = env.observation, env.action
         self.step, self.whole = 0, False
 
@@ -56,36 +45,30 @@ class DeviceDriver:
         """The learners, a `loop.Carry`."""
         return self._carry.learning
 
-    @property
-    def discarded(self) -> np.ndarray:
-        """Environment steps left out so far, by seed."""
-        return self._discarded
-
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
+        padded = self._axis.pad(self._population)
+
         # Compiled, so that no two leaves share a buffer and the carry can be donated.
-        config, axis = self._config, self._axis
-        init = functools.partial(
-            self._init, hyperparameters=axis.pad(config.member_hyperparameters)
-        )
-        start = jax.jit(init, out_shardings=axis.sharding)
-        self._carry = start(axis.pad(np.array(config.member_seeds)))
+        def start(seeds: jax.Array) -> device_loop.DeviceCarry:
+            return device_loop.init(padded.replace(seeds=seeds), self._env)
+
+        self._carry = jax.jit(start, out_shardings=self._axis.sharding)(padded.seeds)
         self.whole = True
 
     def advance(self, until: int) -> Totals:
         """A chunk of steps and of the learning that is due after each."""
-        num_envs = self._config.num_envs
+        num_envs = self._population.num_envs
         count = min(self._chunk, -(-(until - self.step) // num_envs))
-        works = device_loop.works(self._schedule, self.step, LONGEST_CHUNK, num_envs)
+        works = self._population.schedule.works(self.step, LONGEST_CHUNK, num_envs)
         start = time.monotonic()
         self.whole = False
-        self._carry, finished = self._learn_chunk(self._carry, works, count)
-        finished = self._axis.take(jax.device_get(finished))
+        self._carry, totals = self._learn_chunk(self._carry, works, count)
+        totals = self._axis.take(jax.device_get(totals))
         self.step += count * num_envs
-        self._discarded = self._discarded + finished.discarded
         self.whole = True
         self._adapt(count, time.monotonic() - start)
-        return Totals(*(x.astype(np.float64) for x in finished[:3]))
+        return totals
 
     def evaluate(self, policy: loop.Policy, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy, all in one compiled program.
@@ -102,25 +85,22 @@ class DeviceDriver:
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode."""
-        envs, action = self._axis.take(jax.device_get((self._carry.envs, self._carry.action)))
-        return {"envs": envs, "action": action, "discarded": self._discarded}, {}
+        return self._axis.take(jax.device_get(self._carry.envs)), {}
 
     def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
         """Structs of the arrays of a snapshot."""
         del facts
-        carry = jax.eval_shape(self._init, np.array(self._config.member_seeds))
-        discarded = jax.ShapeDtypeStruct((self._config.population,), np.int64)
-        return {"envs": carry.envs, "action": carry.action, "discarded": discarded}
+        return jax.eval_shape(
+            functools.partial(device_loop.init, env=self._env), self._population
+        ).envs
 
     def restore(
         self, step: int, learning: loop.Carry, arrays: PyTree, facts: dict[str, Any]
     ) -> int:
         """Goes to where a snapshot was taken."""
         del facts
-        envs, action = self._axis.place((arrays["envs"], arrays["action"]))
-        self._carry = device_loop.DeviceCarry(learning, envs, action)
-        self.step, self._discarded = step, arrays["discarded"]
-        self.whole = True
+        self._carry = device_loop.DeviceCarry(learning, self._axis.place(arrays))
+        self.step, self.whole = step, True
         return 0
 
     def close(self) -> None:
@@ -143,7 +123,7 @@ class DeviceDriver:
         def key_of(member: jax.Array) -> jax.Array:
             return jax.random.fold_in(device_loop.stream_key(member, EVALUATION_STREAM), step)
 
-        return jax.vmap(key_of)(self._axis.pad(np.array(self._config.member_seeds)))
+        return jax.vmap(key_of)(self._axis.pad(self._population.seeds))
 
     def _adapt(self, count: int, seconds: float) -> None:
         """Lengthens or shortens the next chunk; where chunks end changes no number."""

@@ -10,20 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxsac.envs import device
-from jaxsac.envs.arrival import Arrival
 from jaxsac.runner import loop
-from jaxsac.runner.config import TRAINING_STREAM
-from jaxsac.sac.state import Config, Hyperparameters
-
-
-class Finished(NamedTuple):
-    """What came to an end in a chunk, summed by seed; each (S,)."""
-
-    episodes: jax.Array
-    returns: jax.Array
-    lengths: jax.Array
-    discarded: jax.Array
-    """Steps that are no transitions because of a non-finite number."""
+from jaxsac.runner.population import TRAINING_STREAM, Population
+from jaxsac.runner.returns import Totals
+from jaxsac.runner.schedule import Work
 
 
 class DeviceCarry(NamedTuple):
@@ -31,44 +21,16 @@ class DeviceCarry(NamedTuple):
 
     learning: loop.Carry
     envs: device.Envs
-    action: jax.Array
-    """To be taken next, (S, E, A)."""
 
 
-def init(
-    seeds: jax.Array,
-    env: device.Environment,
-    num_envs: int,
-    capacity: int,
-    batch_size: int,
-    normalize_observations: bool = False,
-    config: Config = Config(),
-    hyperparameters: Hyperparameters = Hyperparameters(),
-) -> DeviceCarry:
-    """Fresh learners at the start of their first episodes.
+def init(population: Population, env: device.Environment) -> DeviceCarry:
+    """Fresh learners at the start of their first episodes."""
 
-    Args:
-      seeds: (S,) integers; a member's keys derive from its own number alone.
-      env: the environment.
-      num_envs: E, copies of each seed.
-      capacity: transitions that each seed's replay holds.
-      batch_size: transitions per update.
-      normalize_observations: show the agent observations on the scale of those so far.
-      config: static structure.
-      hyperparameters: each a float that all seeds share, or (S,).
-    """
-    learning = loop.init(
-        seeds, env.observation, env.action, capacity, config, hyperparameters, batch_size,
-        normalize_observations,
-    )  # fmt: skip
+    def start(seed: jax.Array) -> device.Envs:
+        return device.reset(env, stream_key(seed, TRAINING_STREAM), population.num_envs)
 
-    def start(seed: jax.Array) -> tuple[device.Envs, Arrival]:
-        return device.reset(env, stream_key(seed, TRAINING_STREAM), num_envs)
-
-    envs, arrival = jax.vmap(start)(seeds)
-    # No run is without a warm-up, so the first action is a uniform one.
-    learning, action = loop.next_action(learning, arrival.observation, uniform=True)
-    return DeviceCarry(learning, envs, action)
+    envs = jax.vmap(start)(population.seeds)
+    return DeviceCarry(loop.init(population, envs.state.observation, env.action), envs)
 
 
 def stream_key(seed: jax.Array, stream: int) -> jax.Array:
@@ -78,13 +40,13 @@ def stream_key(seed: jax.Array, stream: int) -> jax.Array:
 
 def learn_chunk(
     carry: DeviceCarry,
-    works: loop.Work,
+    works: Work,
     count: jax.Array,
     *,
     env: device.Environment,
     batch_size: int,
     over_seeds: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap,
-) -> tuple[DeviceCarry, Finished]:
+) -> tuple[DeviceCarry, Totals]:
     """`count` times a step of the environments and `learn_step`.
 
     Args:
@@ -96,43 +58,24 @@ def learn_chunk(
       over_seeds: as in `learn_step`.
 
     Returns:
-      The carry, and what came to an end.
+      The carry, and what the steps came to.
     """
+    step_envs = jax.vmap(functools.partial(device.step, env))
 
     def one_step(
-        number: jax.Array, value: tuple[DeviceCarry, Finished]
-    ) -> tuple[DeviceCarry, Finished]:
-        carry, finished = value
+        number: jax.Array, value: tuple[DeviceCarry, Totals]
+    ) -> tuple[DeviceCarry, Totals]:
+        (learning, envs), totals = value
         work = jax.tree.map(lambda each: each[number], works)
-        envs, arrival, ended = jax.vmap(functools.partial(device.step, env))(
-            carry.envs, carry.action
+        envs, result, end = step_envs(envs, learning.action)
+        learning = loop.learn_step(
+            learning, result, work, batch_size=batch_size, over_seeds=over_seeds
         )
-        learning, action = loop.learn_step(
-            carry.learning, *arrival, work, batch_size=batch_size, over_seeds=over_seeds
-        )
-        now = Finished(
-            ended.mask,
-            jnp.where(ended.mask, ended.episode_return, 0),
-            jnp.where(ended.mask, ended.episode_length, 0),
-            ~arrival.valid,
-        )
-        finished = jax.tree.map(lambda total, each: total + each.sum(axis=1), finished, now)
-        return DeviceCarry(learning, envs, action), finished
+        return DeviceCarry(learning, envs), totals + Totals.of(end, result.valid)
 
-    num_seeds = len(carry.action)
-    none = jnp.zeros(num_seeds, jnp.int32)
-    nothing = Finished(none, none.astype(carry.envs.episode_return.dtype), none, none)
+    none = jnp.zeros(len(carry.learning.action), jnp.int32)
+    nothing = Totals(none, none.astype(carry.envs.episode_return.dtype), none, none)
     return jax.lax.fori_loop(0, count, one_step, (carry, nothing))
-
-
-def works(schedule: loop.Schedule, step: int, count: int, num_envs: int) -> loop.Work:
-    """The work of `count` steps after transition number `step`, (T,)."""
-    befores = range(step, step + count * num_envs, num_envs)
-    each = [schedule.work(before, before + num_envs) for before in befores]
-    return loop.Work(
-        jnp.array([w.num_updates for w in each], jnp.int32),
-        jnp.array([w.uniform for w in each], bool),
-    )
 
 
 def evaluate(
@@ -159,27 +102,24 @@ def evaluate(
       has ended, (episodes,).
     """
     reset_key, key = jax.random.split(key)
-    envs, arrival = device.reset(env, reset_key, episodes)
-    dtype = envs.episode_return.dtype
+    envs = device.reset(env, reset_key, episodes)
 
     def not_ended(value: Any) -> jax.Array:
         count, *_, ended = value
         return ~ended.all() & (count < longest)
 
     def one_step(value: Any) -> Any:
-        count, envs, observation, key, returns, lengths, ended = value
+        count, envs, key, returns, lengths, ended = value
         key, action_key = jax.random.split(key)
-        action = loop.act(policy, observation, action_key if sampled else None)
-        envs, arrival, now = device.step(env, envs, action)
-        first = now.mask & ~ended
-        returns = jnp.where(first, now.episode_return, returns)
-        lengths = jnp.where(first, now.episode_length, lengths)
-        ended |= now.mask | ~arrival.valid
-        return count + 1, envs, arrival.observation, key, returns, lengths, ended
+        action = loop.act(policy, envs.state.observation, action_key if sampled else None)
+        envs, result, end = device.step(env, envs, action)
+        first = end.mask & ~ended
+        returns = jnp.where(first, end.episode_return, returns)
+        lengths = jnp.where(first, end.episode_length, lengths)
+        return count + 1, envs, key, returns, lengths, ended | end.mask | ~result.valid
 
-    start = (
-        0, envs, arrival.observation, key, jnp.full(episodes, jnp.nan, dtype),
-        jnp.zeros(episodes, jnp.int32), jnp.zeros(episodes, bool),
-    )  # fmt: skip
+    none = jnp.zeros(episodes, bool)
+    returns = jnp.full(episodes, jnp.nan, envs.episode_return.dtype)
+    start = (0, envs, key, returns, none.astype(jnp.int32), none)
     *_, returns, lengths, ended = jax.lax.while_loop(not_ended, one_step, start)
     return returns, lengths, ended

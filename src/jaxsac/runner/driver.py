@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
-import numpy as np
 
 from jaxsac.runner import loop
-from jaxsac.runner.config import RunConfig
+from jaxsac.runner.population import Population
 from jaxsac.runner.returns import Evaluation, Totals
 from jaxsac.runner.seeds import SeedAxis
-from jaxsac.sac.state import Hyperparameters
 from jaxsac.types import PyTree
 
 
@@ -31,20 +28,15 @@ class Driver(Protocol):
     whole: bool
     """Whether learners, environments and `step` belong together, as between two advances."""
 
-    @property
-    def discarded(self) -> np.ndarray:
-        """Environment steps left out so far, by seed."""
-        ...
-
     def start(self) -> None:
-        """Makes the learners, starts the first episodes and asks for the first actions."""
+        """Makes the learners and starts the first episodes."""
         ...
 
     def advance(self, until: int) -> Totals:
         """Steps and learns, at least once and not past `until` transitions per seed.
 
         Returns:
-          The episodes that have ended.
+          What that came to.
         """
         ...
 
@@ -87,34 +79,37 @@ class Driver(Protocol):
 
 
 def init_learning(
-    config: RunConfig, observation: PyTree, action: jax.ShapeDtypeStruct, axis: SeedAxis
+    population: Population, observation: PyTree, action: jax.ShapeDtypeStruct, axis: SeedAxis
 ) -> loop.Carry:
-    """The learners of all members before the first step, laid out over the devices."""
-    init = _init(config, observation, action, axis.pad(config.member_hyperparameters))
-    return jax.jit(init, out_shardings=axis.sharding)(axis.pad(np.array(config.member_seeds)))
+    """The learners of all members before the first step, laid out over the devices.
+
+    Args:
+      population: the members.
+      observation: where their environments start, (S, E, ...).
+      action: struct of one action, (A,).
+      axis: how they are laid out.
+    """
+    padded = axis.pad(population)
+
+    # One program for any seeds; hyperparameters are constants in it.
+    def init(seeds: jax.Array, observation: PyTree) -> loop.Carry:
+        return loop.init(padded.replace(seeds=seeds), observation, action)
+
+    return jax.jit(init, out_shardings=axis.sharding)(padded.seeds, axis.pad(observation))
 
 
 def learning_structs(
-    config: RunConfig, observation: PyTree, action: jax.ShapeDtypeStruct
+    population: Population, observation: PyTree, action: jax.ShapeDtypeStruct
 ) -> loop.Carry:
-    """Structs of the learners, one row for each member."""
-    init = _init(config, observation, action, config.member_hyperparameters)
-    return jax.eval_shape(init, np.array(config.member_seeds))
+    """Structs of the learners, one row for each member.
 
-
-def _init(
-    config: RunConfig,
-    observation: PyTree,
-    action: jax.ShapeDtypeStruct,
-    hyperparameters: Hyperparameters,
-) -> Callable[[Any], loop.Carry]:
-    return functools.partial(
-        loop.init,
-        observation=observation,
-        action=action,
-        capacity=config.replay_capacity,
-        config=config.agent,
-        hyperparameters=hyperparameters,
-        batch_size=config.batch_size,
-        normalize_observations=config.normalize_observations,
+    Args:
+      population: the members.
+      observation: structs of one observation.
+      action: struct of one action, (A,).
+    """
+    leading = (population.size, population.num_envs)
+    first = jax.tree.map(
+        lambda struct: jax.ShapeDtypeStruct((*leading, *struct.shape), struct.dtype), observation
     )
+    return jax.eval_shape(functools.partial(loop.init, action=action), population, first)

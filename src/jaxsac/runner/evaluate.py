@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxsac.envs import host
 from jaxsac.runner import loop
-from jaxsac.runner.config import EVALUATION_STREAM
+from jaxsac.runner.population import EVALUATION_STREAM
 from jaxsac.runner.returns import LONGEST_EPISODE, Evaluation, endless
 from jaxsac.runner.seeds import SeedAxis
 from jaxsac.types import PyTree
@@ -27,7 +27,7 @@ def evaluate(
     repeated exactly, and how often it runs changes nothing else.
 
     Args:
-      envs: S seeds × one environment per episode, without autoreset.
+      envs: S seeds × one environment per episode.
       act: observation (S, E, ...) -> action (S, E, A).
       members: the S seed numbers.
       step: transitions trained so far.
@@ -38,20 +38,19 @@ def evaluate(
     Raises:
       ValueError: an episode does not end.
     """
-    arrival = envs.reset(environment_seeds(members, (EVALUATION_STREAM, step), envs.num_envs))
+    observation = envs.reset(environment_seeds(members, (EVALUATION_STREAM, step), envs.num_envs))
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     ended = np.zeros((envs.num_seeds, envs.num_envs), bool)
     for _ in range(LONGEST_EPISODE):
-        arrival, episodes = envs.step(act(arrival.observation))
-        for episode in episodes:
-            where = episode.seed_index, episode.env_index
-            if not ended[where]:
-                returns[where], lengths[where] = episode.episode_return, episode.length
-                ended[where] = True
-        ended |= ~arrival.valid
+        result, end = envs.step(act(observation))
+        first = end.mask & ~ended
+        returns = np.where(first, end.episode_return, returns)
+        lengths = np.where(first, end.episode_length, lengths)
+        ended |= end.mask | ~result.valid
         if ended.all():
             return Evaluation(returns, lengths)
+        observation = result.observation
     raise endless()
 
 

@@ -1,4 +1,4 @@
-"""The flight recorder: each member's first update that was not finite, kept to be repeated."""
+"""Updates that were not finite, as the flight recorder kept them, on disk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import jax
 
-from jaxsac.data import replay
-from jaxsac.runner import bundle, loop
+from jaxsac.runner import bundle, flight_recorder, loop
+from jaxsac.runner.flight_recorder import Failure
 from jaxsac.runner.run_directory import versions
 
 
@@ -31,13 +31,13 @@ def record(directory: Path, members: list[str], step: int, carry: loop.Carry) ->
     for index, member in enumerate(members):
         folder = directory / member
         if failed[index] and not folder.exists():
-            failure = of_member(carry, index)
+            failure = flight_recorder.of_member(carry.failure, index)
             bundle.write(folder, [("failure", failure)], {"versions": versions(), "step": step})
             written.append(folder)
     return written
 
 
-def load(folder: Path, carry: loop.Carry) -> loop.Failure:
+def load(folder: Path, carry: loop.Carry) -> Failure:
     """Reads a failure that `record` has written.
 
     Args:
@@ -49,10 +49,3 @@ def load(folder: Path, carry: loop.Carry) -> loop.Failure:
     """
     bundle.verify(folder)
     return bundle.load(folder, "failure", carry.failure.spec.tree)
-
-
-def of_member(carry: loop.Carry, index: int) -> loop.Failure:
-    """The failure of one seed, which must have one."""
-    ring = jax.tree.map(lambda rows: rows[index], carry.failure)
-    # Of one row there is one sample.
-    return jax.tree.map(lambda rows: rows[0], replay.sample(ring, jax.random.key(0), 1))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import jax
@@ -13,19 +11,13 @@ import jax.numpy as jnp
 from jaxsac.data import normalize, replay
 from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
+from jaxsac.envs.step_result import StepResult
+from jaxsac.runner import flight_recorder
+from jaxsac.runner.population import Population
+from jaxsac.runner.schedule import Work
 from jaxsac.sac import agent as sac
-from jaxsac.sac.state import Config, Hyperparameters, Metrics, State
+from jaxsac.sac.state import Hyperparameters, Metrics, State
 from jaxsac.types import PyTree, Spec, Transition, transition_of
-
-
-class Failure(NamedTuple):
-    """The first update of a learner that was not finite: all that is needed to repeat it."""
-
-    agent: State
-    """As before the update, which left it as it was."""
-    batch: Transition
-    key: jax.Array
-    """As numbers, `jax.random.key_data`."""
 
 
 class Policy(NamedTuple):
@@ -46,7 +38,11 @@ class Carry(NamedTuple):
     metrics: Metrics
     """Of the latest update; zeros before the first."""
     failure: Buffer
-    """A ring with room for one `Failure`: packed, so that it costs few arrays."""
+    """What the flight recorder holds."""
+    observation: PyTree
+    """Where the environments are, (S, E, ...)."""
+    action: jax.Array
+    """To be taken there, (S, E, A) in [-1, 1]."""
 
     @property
     def policy(self) -> Policy:
@@ -54,76 +50,33 @@ class Carry(NamedTuple):
         return Policy(self.agent, self.normalizer)
 
 
-class Work(NamedTuple):
-    """What a step has to do; the same for all seeds."""
-
-    num_updates: Any
-    """int32 scalar."""
-    uniform: Any
-    """bool scalar: act uniformly (warm-up) instead of by the policy."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """When to explore and when to update, counted in transitions of one seed."""
-
-    learning_starts: int
-    """Transitions collected by uniform actions before the first update."""
-    utd: Fraction
-    """Updates per transition."""
-    update_every: int = 1
-    """Transitions between updates; those that are due are then done together."""
-
-    def updates_due(self, transitions: int) -> int:
-        """Updates that have to be done once `transitions` have arrived."""
-        since_start = max(0, transitions - self.learning_starts)
-        return int(self.utd * (since_start - since_start % self.update_every))
-
-    def work(self, before: int, after: int) -> Work:
-        """The work of the step in which the count of transitions goes from `before` to `after`."""
-        return Work(
-            num_updates=self.updates_due(after) - self.updates_due(before),
-            uniform=after < self.learning_starts,
-        )
-
-
-def init(
-    seeds: jax.Array,
-    observation: PyTree,
-    action: jax.ShapeDtypeStruct,
-    capacity: int,
-    config: Config,
-    hyperparameters: Hyperparameters,
-    batch_size: int,
-    normalize_observations: bool = False,
-) -> Carry:
-    """The carry before the first step.
+def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStruct) -> Carry:
+    """The carry before the first step, with a uniform action: no run is without a warm-up.
 
     Args:
-      seeds: (S,) integers; a member's keys derive from its own number alone.
-      observation: one unbatched example.
-      action: one unbatched action, (A,).
-      capacity: transitions that each seed's replay holds.
-      config: static structure.
-      hyperparameters: each a float that all seeds share, or (S,).
-      batch_size: transitions per update.
-      normalize_observations: show the agent observations on the scale of those so far.
+      population: the members, S of them.
+      observation: where their environments start, (S, E, ...).
+      action: struct of one action, (A,).
     """
-    transition = transition_of(observation, action)
+    example = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), observation)
+    transition = transition_of(example, action)
 
-    def init_member(seed: jax.Array, hyperparameters: Hyperparameters) -> Carry:
+    def init_member(seed: jax.Array, hyperparameters: Hyperparameters) -> tuple[Any, ...]:
         init_key, key = jax.random.split(jax.random.key(seed))
-        agent = sac.init(init_key, observation, action, config, hyperparameters)
-        batch = Spec.of(transition).zeros(batch_size)
+        agent = sac.init(init_key, example, action, population.agent, hyperparameters)
+        normalizer = normalize.init(example) if population.normalize_observations else ()
+        buffer = replay.init(population.replay_capacity, transition)
+        batch = Spec.of(transition).zeros(population.batch_size)
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
         metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-        failure = replay.init(1, Failure(agent, batch, jax.random.key_data(key)))
-        normalizer = normalize.init(observation) if normalize_observations else ()
-        buffer = replay.init(capacity, transition)
-        return Carry(agent, normalizer, buffer, key, metrics, failure)
+        return agent, normalizer, buffer, key, metrics, flight_recorder.init(agent, batch, key)
 
-    own = jax.tree.map(lambda value: 0 if jnp.ndim(value) else None, hyperparameters)
-    return jax.vmap(init_member, in_axes=(0, own))(seeds, hyperparameters)
+    own = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, population.hyperparameters)
+    agent, normalizer, buffer, key, metrics, failure = jax.vmap(init_member, in_axes=(0, own))(
+        population.seeds, population.hyperparameters
+    )
+    key, first = _next_action(key, Policy(agent, normalizer), observation, uniform=True)
+    return Carry(agent, normalizer, buffer, key, metrics, failure, observation, first)
 
 
 def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
@@ -133,15 +86,13 @@ def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> ja
 
 def learn_step(
     carry: Carry,
-    transition: Transition,
-    valid: jax.Array,
-    observation: PyTree,
+    result: StepResult,
     work: Work,
     *,
     batch_size: int,
     over_seeds: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap,
-) -> tuple[Carry, jax.Array]:
-    """Inserts what the environments delivered, updates, and chooses the next action.
+) -> Carry:
+    """Inserts what the environments returned, updates, and chooses the next action.
 
     The action comes from the parameters after the last update: nothing is delayed. Each update
     draws its own batch. Replay holds observations as they came; a batch is normalized when it is
@@ -149,18 +100,16 @@ def learn_step(
 
     Args:
       carry: leading axis S.
-      transition: (S, E, ...) as the environments returned it.
-      valid: bool (S, E); the other rows stay out of replay.
-      observation: (S, E, ...), where the next action is taken.
+      result: (S, E, ...), of the carry's action; rows that are not valid stay out of replay.
       work: how many updates, and whether to act uniformly.
       batch_size: transitions per update.
       over_seeds: how a function of one seed runs over the seed axis (`runner.seeds` decides).
-
-    Returns:
-      The next carry and the action (S, E, A) in [-1, 1].
     """
-    buffer = jax.vmap(replay.add)(carry.buffer, transition, valid)
-    normalizer = jax.vmap(normalize.update)(carry.normalizer, transition.observation, valid)
+    transition = Transition(
+        carry.observation, carry.action, result.reward, result.discount, result.next_observation
+    )
+    buffer = jax.vmap(replay.add)(carry.buffer, transition, result.valid)
+    normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
 
     def one_update(_: Any, learner: Any) -> Any:
         agent, key, _metrics, failure = learner
@@ -168,31 +117,31 @@ def learn_step(
         key, sample_key, update_key = _split(key, 3)
         batch = jax.vmap(_sample, (0, 0, 0, None))(buffer, normalizer, sample_key, batch_size)
         agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
-        first = (agent.skipped > skipped) & (failure.size == 0)
-        now = Failure(agent, batch, jax.vmap(jax.random.key_data)(update_key))
-        failure = jax.lax.cond(
-            jnp.any(first), lambda: _add_rows(failure, now, first), lambda: failure
-        )
+        failed = agent.skipped > skipped
+        failure = flight_recorder.record(failure, failed, agent, batch, update_key)
         return agent, key, metrics, failure
 
     learner = (carry.agent, carry.key, carry.metrics, carry.failure)
     agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
-    carry = Carry(agent, normalizer, buffer, key, metrics, failure)
-    return next_action(carry, observation, work.uniform)
+    policy = Policy(agent, normalizer)
+    key, action = _next_action(key, policy, result.observation, work.uniform)
+    return Carry(agent, normalizer, buffer, key, metrics, failure, result.observation, action)
 
 
-def next_action(carry: Carry, observation: PyTree, uniform: Any) -> tuple[Carry, jax.Array]:
+def _next_action(
+    keys: jax.Array, policy: Policy, observation: PyTree, uniform: Any
+) -> tuple[jax.Array, jax.Array]:
     """Draws the action (S, E, A) for each observation: by the policy, or uniformly.
 
     Returns:
-      The carry with its key moved on, and the action.
+      The keys (S,) of what comes next, and the action.
     """
-    key, action_key = _split(carry.key, 2)
-    policy_action = jax.vmap(act)(carry.policy, observation, action_key)
+    keys, action_keys = _split(keys, 2)
+    policy_action = jax.vmap(act)(policy, observation, action_keys)
     uniform_action = jax.vmap(
-        lambda k: jax.random.uniform(k, policy_action.shape[1:], policy_action.dtype, -1, 1)
-    )(action_key)
-    return carry._replace(key=key), jnp.where(uniform, uniform_action, policy_action)
+        lambda key: jax.random.uniform(key, policy_action.shape[1:], policy_action.dtype, -1, 1)
+    )(action_keys)
+    return keys, jnp.where(uniform, uniform_action, policy_action)
 
 
 def _sample(buffer: Buffer, normalizer: Normalizer, key: jax.Array, batch_size: int) -> Transition:
@@ -202,12 +151,6 @@ def _sample(buffer: Buffer, normalizer: Normalizer, key: jax.Array, batch_size: 
         observation=normalize.apply(normalizer, batch.observation),
         next_observation=normalize.apply(normalizer, batch.next_observation),
     )
-
-
-def _add_rows(buffers: Buffer, rows: PyTree, mask: jax.Array) -> Buffer:
-    """Appends a row to the rings of those seeds that are marked."""
-    one_each = jax.tree.map(lambda leaf: leaf[:, None], rows)
-    return jax.vmap(replay.add)(buffers, one_each, mask[:, None])
 
 
 def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:

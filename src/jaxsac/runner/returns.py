@@ -1,10 +1,12 @@
-"""Returns of episodes, as numbers of the host."""
+"""Returns of episodes, and their sums by seed."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from jaxsac.envs.step_result import EpisodeEnd
 
 LONGEST_EPISODE = 100_000
 """Steps after which an evaluation gives up: most likely the environment never ends an episode."""
@@ -28,16 +30,31 @@ def endless() -> ValueError:
 
 
 class Totals(NamedTuple):
-    """Training episodes that have ended, summed by seed; each (S,)."""
+    """What training has come to, summed by seed; each (S,), of NumPy or of JAX."""
 
-    episodes: np.ndarray
-    returns: np.ndarray
-    lengths: np.ndarray
+    episodes: Any
+    """Number of those that have ended."""
+    returns: Any
+    """Sum of theirs."""
+    lengths: Any
+    """Sum of theirs."""
+    discarded: Any
+    """Environment steps that are no transitions because of a number that is not finite."""
 
     @classmethod
     def none(cls, num_seeds: int) -> Totals:
-        """No episode at all."""
-        return cls(*np.zeros((3, num_seeds)))
+        """Of no step at all."""
+        return cls(*np.zeros((4, num_seeds)))
+
+    @classmethod
+    def of(cls, end: EpisodeEnd, valid: Any) -> Totals:
+        """Of one step of all environments, (S, E)."""
+        return cls(
+            episodes=end.mask.sum(axis=1),
+            returns=end.episode_return.sum(axis=1, where=end.mask),
+            lengths=end.episode_length.sum(axis=1, where=end.mask),
+            discarded=(~valid).sum(axis=1),
+        )
 
     def __add__(self, other: Totals) -> Totals:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Totals(*(a + b for a, b in zip(self, other, strict=True)))

@@ -17,7 +17,6 @@ def rows(
     seconds: float,
     latest: Metrics,
     totals: Totals,
-    discarded: np.ndarray,
     evaluated: Evaluation | None,
 ) -> list[dict[str, Any]]:
     """One row for each member, by the columns of `metrics.COLUMNS`.
@@ -27,8 +26,8 @@ def rows(
       step: transitions per seed so far.
       seconds: of training so far.
       latest: of the last update, each (S,).
-      totals: of the training episodes that have ended since the rows before.
-      discarded: environment steps left out so far, (S,).
+      totals: of the training episodes that have ended since the rows before, and of all steps
+        discarded so far.
       evaluated: the evaluation at this step, if there was one.
     """
     updates = config.schedule.updates_due(step)
@@ -53,7 +52,7 @@ def rows(
             row["utd"] = updates / (step - config.learning_starts)
             row |= {name: float(values[index]) for name, values in measured.items()}
         row["skipped"] = int(latest.skipped[index])
-        row["discarded"] = int(discarded[index])
+        row["discarded"] = int(totals.discarded[index])
         return row
 
     return [row_of(index) for index in range(config.population)]

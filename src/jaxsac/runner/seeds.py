@@ -13,11 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxsac.types import PyTree
+from jaxsac.types import PyTree, is_key
 
 SEEDS = PartitionSpec("seeds")
 UNSET = -1
@@ -62,9 +61,7 @@ class SeedAxis:
         if self.num_rows == self.num_members:
             return tree
         # On the host, where a slice needs no program of its own; keys are JAX arrays alone.
-        return jax.tree.map(
-            lambda x: (x if _is_key(x) else np.asarray(x))[: self.num_members], tree
-        )
+        return jax.tree.map(lambda x: (x if is_key(x) else np.asarray(x))[: self.num_members], tree)
 
     def place(self, tree: PyTree) -> PyTree:
         """Puts the rows of the members onto the devices."""
@@ -152,10 +149,6 @@ def _one_after_the_other(function: Callable[..., Any]) -> Callable[..., Any]:
         return jax.lax.map(lambda member: function(*member), args)
 
     return mapped
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _as_many_as_help(num_members: int, num_devices: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsac.envs.watch import is_fault
+from jaxsac.envs.checked import is_fault
 from jaxsac.runner import checkpoint, loop
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.driver import Driver
@@ -30,7 +30,8 @@ class Snapshot(NamedTuple):
     seconds: float
     """Of training so far."""
     totals: Totals
-    """Of the episodes that have ended since the last row of the metrics."""
+    """Of the episodes that have ended since the last row of the metrics, and of all steps discarded
+    so far."""
     train_returns: list[float | None]
     """Of each member's latest training episodes; None before the first."""
     eval_returns: list[float | None]
@@ -58,7 +59,7 @@ def save(
     environments, facts = driver.snapshot()
     facts = {
         **run._asdict(),
-        "totals": [each.tolist() for each in run.totals],
+        "totals": {name: sums.tolist() for name, sums in run.totals._asdict().items()},
         "members": members,
         "versions": versions(),
         "replay_sizes": sizes.tolist(),
@@ -148,11 +149,13 @@ def load(
             key=learning["key"],
             metrics=learning["metrics"],
             failure=axis.place(read("failure", carry.failure)),
+            observation=learning["observation"],
+            action=learning["action"],
         )
         run = Snapshot(
             logged=int(manifest["logged"]),
             seconds=float(manifest["seconds"]),
-            totals=Totals(*np.array(manifest["totals"], np.float64).reshape(3, len(members))),
+            totals=_totals(manifest["totals"], len(members)),
             train_returns=list(manifest["train_returns"]),
             eval_returns=list(manifest["eval_returns"]),
             metrics_lengths=[int(n) for n in manifest["metrics_lengths"]],
@@ -194,7 +197,14 @@ def _learning(carry: loop.Carry) -> dict[str, Any]:
         "metrics": carry.metrics,
         "position": carry.buffer.position,
         "size": carry.buffer.size,
+        "observation": carry.observation,
+        "action": carry.action,
     }
+
+
+def _totals(sums: dict[str, list[float]], num_seeds: int) -> Totals:
+    arrays = {name: np.array(sums[name], np.float64) for name in Totals._fields}
+    return Totals(**{name: array.reshape(num_seeds) for name, array in arrays.items()})
 
 
 def _replay(rows: dict[str, jax.Array]) -> Iterator[dict[str, np.ndarray]]:

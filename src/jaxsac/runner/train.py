@@ -9,13 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsac.envs.families import make_in_jax
-from jaxsac.envs.make import redirect_mujoco_warnings
+from jaxsac.envs.registry import make_in_jax, redirect_mujoco_warnings
 from jaxsac.runner import checkpoint, failures, memory, metrics, releases, seeds, snapshot
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.device_driver import DeviceDriver
 from jaxsac.runner.driver import Driver, learning_structs
+from jaxsac.runner.due import due_after
 from jaxsac.runner.host_driver import HostDriver
 from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
@@ -58,7 +58,7 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     axis = seeds.axis(config.population, config.seed_layout)
     driver = make_driver(config, axis)
     check_hyperparameters(config.hyperparameters, driver.action.shape[0])
-    structs = learning_structs(config, driver.observation, driver.action)
+    structs = learning_structs(config.to_population(), driver.observation, driver.action)
     releases.warn(observer.message)
     observer.message(axis.describe())
     observer.message(memory.plan(axis, structs).describe())
@@ -81,8 +81,8 @@ def make_driver(config: RunConfig, axis: seeds.SeedAxis) -> Driver:
       ValueError, ModuleNotFoundError: the environment cannot be made or learned on.
     """
     redirect_mujoco_warnings()
-    env = make_in_jax(config.env)
-    return HostDriver(config, axis) if env is None else DeviceDriver(config, env, axis)
+    env, population = make_in_jax(config.env), config.to_population()
+    return HostDriver(population, axis) if env is None else DeviceDriver(population, env, axis)
 
 
 class _Training:
@@ -167,14 +167,11 @@ class _Training:
         return driver.step >= config.steps
 
     def _advance(self) -> None:
-        """Advances, not past what has to be done after a certain step."""
-        config, step = self.config, self.driver.step
-        every = (config.log_every, config.eval_every, config.checkpoint_every)
-        stops = [config.steps, *(step - step % each + each for each in every if each)]
-        if step < config.learning_starts:
-            stops.append(config.learning_starts)
+        """Advances, not past what has to be done next."""
+        step = self.driver.step
+        due = due_after(step, self.config)
         try:
-            ended = self.driver.advance(min(stops))
+            totals = self.driver.advance(min(due))
         except Exception as error:
             if self.driver.whole:
                 error.add_note(
@@ -182,13 +179,13 @@ class _Training:
                     "environment, and the same command resumes there."
                 )
             raise
-        self.state = self.state._replace(totals=self.state.totals + ended)
-        if step < config.learning_starts <= self.driver.step:
+        self.state = self.state._replace(totals=self.state.totals + totals)
+        if due.learn <= self.driver.step:
             self._check_warm_up()
 
     def _check_warm_up(self) -> None:
         """Refuses to learn from a replay that holds less than one batch."""
-        step, discarded = self.driver.step, self.driver.discarded.max()
+        step, discarded = self.driver.step, int(self.state.totals.discarded.max())
         if step - discarded < self.config.batch_size:
             self.driver.whole = False  # nothing here is worth a checkpoint
             raise FloatingPointError(
@@ -198,21 +195,13 @@ class _Training:
             )
 
     def _log_and_save(self, writer: MetricsWriter) -> None:
-        config = self.config
-        evaluated = self._evaluate() if self._passed(config.eval_every) else None
-        if evaluated is not None or self._passed(config.log_every):
+        step, due = self.driver.step, due_after(self.state.logged, self.config)
+        evaluated = self._evaluate() if due.evaluate <= step else None
+        if evaluated is not None or due.log <= step:
             self._log(writer, evaluated)
-        save = self._passed(config.checkpoint_every)
-        self.state = self.state._replace(logged=self.driver.step)
-        if save:
+        self.state = self.state._replace(logged=step)
+        if due.save <= step:
             self._save(writer)
-
-    def _passed(self, every: int) -> bool:
-        """Whether a multiple of `every` has been reached since; the end of the run counts."""
-        if not every:
-            return False
-        step = self.driver.step
-        return step // every > self.state.logged // every or step >= self.config.steps
 
     def _evaluate(self) -> Evaluation:
         driver = self.driver
@@ -237,13 +226,12 @@ class _Training:
         driver, state = self.driver, self.state
         latest = self.axis.take(jax.device_get(driver.learning.metrics))
         seconds = time.monotonic() - self.start_time
-        new = rows(
-            self.config, driver.step, seconds, latest, state.totals, driver.discarded, evaluated
-        )
+        new = rows(self.config, driver.step, seconds, latest, state.totals, evaluated)
         for index, row in enumerate(new):
             writer.write(index, row)
+        nothing = Totals.none(self.config.population)
         self.state = state = state._replace(
-            totals=Totals.none(self.config.population),
+            totals=nothing._replace(discarded=state.totals.discarded),
             train_returns=_latest("train_return", new, state.train_returns),
             eval_returns=_latest("eval_return", new, state.eval_returns),
         )
@@ -255,7 +243,7 @@ class _Training:
                 state.train_returns,
                 state.eval_returns,
                 int(latest.skipped.sum()),
-                int(driver.discarded.sum()),
+                int(state.totals.discarded.sum()),
             )
         )
 
@@ -278,7 +266,7 @@ class _Training:
         config, driver = self.config, self.driver
         self.state, restarted, written_under = snapshot.load(
             self.directory.checkpoints, step, config.member_names, driver,
-            learning_structs(config, driver.observation, driver.action), self.axis,
+            learning_structs(config.to_population(), driver.observation, driver.action), self.axis,
         )  # fmt: skip
         self.saved = step
         held = np.asarray(driver.learning.buffer.size)

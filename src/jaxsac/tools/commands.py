@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxsac.envs.watch import is_fault
+from jaxsac.envs.checked import is_fault
 from jaxsac.runner import sweep_plan, sweep_results
 from jaxsac.runner import train as runner
 from jaxsac.runner.bundle import BundleError

@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxsac.data import replay
 from jaxsac.runner import memory, releases, seeds
@@ -22,7 +21,7 @@ from jaxsac.runner.seeds import SeedAxis
 from jaxsac.runner.train import make_driver
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config
-from jaxsac.types import Transition, transition_of
+from jaxsac.types import Transition, same_bits, transition_of
 
 SLOWDOWN = 1.5
 """Of an insert into a hundredfold larger replay, from which it is not in place."""
@@ -60,7 +59,7 @@ def examine(config: RunConfig | None, directory: Path) -> list[Finding]:
         axis = seeds.axis(config.population)
         driver = make_driver(config, axis)
         driver.close()
-        learning = learning_structs(config, driver.observation, driver.action)
+        learning = learning_structs(config.to_population(), driver.observation, driver.action)
         findings += [check_memory(axis, learning), check_disk(learning, directory)]
     return findings
 
@@ -97,7 +96,7 @@ def check_repeats() -> Finding:
     """Whether the same update gives the same bits twice."""
     state, batch, key = _learner()
     first, again = (sac.update(state, batch, key)[0] for _ in range(2))
-    same = _same_bits(first, again)
+    same = same_bits(first, again)
     return _finding(
         "determinism",
         same,
@@ -110,7 +109,7 @@ def check_guard() -> Finding:
     """Whether a batch with a NaN leaves a learner as it was."""
     state, batch, key = _learner()
     after, _ = sac.update(state, batch._replace(reward=batch.reward.at[0].set(jnp.nan)), key)
-    kept = _same_bits(after.replace(skipped=state.skipped), state) and int(after.skipped) == 1
+    kept = same_bits(after.replace(skipped=state.skipped), state) and int(after.skipped) == 1
     return _finding(
         "guard against NaN",
         kept,
@@ -186,8 +185,3 @@ def _learner() -> tuple[sac.State, Transition, jax.Array]:
         transition_of(OBSERVATION, ACTION),
     )
     return state, batch, jax.random.key(2)
-
-
-def _same_bits(a: sac.State, b: sac.State) -> bool:
-    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in leaves)

@@ -1,4 +1,4 @@
-"""One environment under watch: what goes wrong in it is named, and does not last for ever."""
+"""One environment, checked: what goes wrong in it is named, and does not last for ever."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_fault(error: BaseException) -> bool:
     return any(note.startswith(IN_ENVIRONMENT) for note in getattr(error, "__notes__", ()))
 
 
-class Watched(gymnasium.Wrapper):
+class CheckedEnv(gymnasium.Wrapper):
     """Says which environment has failed, and refuses what does not fit its space.
 
     Left alone, NumPy would repeat an observation that is too small until it fits, and cut the
@@ -37,7 +37,7 @@ class Watched(gymnasium.Wrapper):
     """
 
     def __init__(self, env: gymnasium.Env, name: str, timeout: float = 0) -> None:
-        """Watches over `env`.
+        """Checks all that `env` returns.
 
         Args:
           env: the environment.
@@ -62,8 +62,7 @@ class Watched(gymnasium.Wrapper):
         self._steps = 0
         try:
             with deadline(self._timeout, f"a reset of {self._name}"):
-                # A vector environment makes {} of no options, which some environments tell apart.
-                observation, info = self.env.reset(seed=seed, options=options or None)
+                observation, info = self.env.reset(seed=seed, options=options)
             observation = self._checked(observation)
         except Exception as error:
             error.add_note(f"{IN_ENVIRONMENT}a reset of {self._name}.")
@@ -113,7 +112,7 @@ class Watched(gymnasium.Wrapper):
 
 
 def _plain(observation: PyTree) -> PyTree:
-    """With dicts and tuples for any mapping and sequence, as Gymnasium batches them."""
+    """With dicts and tuples for any mapping and sequence."""
     if isinstance(observation, Mapping):
         return {name: _plain(part) for name, part in observation.items()}
     if isinstance(observation, tuple | list):

@@ -1,6 +1,5 @@
 """An environment's faults are named, and it cannot hang for ever."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,12 +11,11 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from assertions import assert_identical
 from jaxsac.envs import host
-from jaxsac.envs.make import make
-from jaxsac.envs.watch import Watched, deadline
+from jaxsac.envs.checked import CheckedEnv, deadline
+from jaxsac.envs.registry import make
 
 
 class Odd(gymnasium.Env):
@@ -38,8 +36,8 @@ class Odd(gymnasium.Env):
         return good if self.observation is None else self.observation, self.reward, False, False, {}
 
 
-def watch(timeout=0.0, **arguments):
-    env = Watched(Odd(**arguments), "Odd, seed 3", timeout)
+def checked(timeout=0.0, **arguments):
+    env = CheckedEnv(Odd(**arguments), "Odd, seed 3", timeout)
     env.reset(seed=0)
     return env
 
@@ -60,7 +58,7 @@ DICT = spaces.Dict({"a": spaces.Box(-1, 1, (2,))})
     ],
 )
 def test_an_observation_that_does_not_fit_its_space_is_refused(space, observation, said):
-    env = watch(space=space, observation=observation)
+    env = checked(space=space, observation=observation)
     with pytest.raises(ValueError, match=said) as raised:
         env.step(np.zeros(1))
     assert raised.value.__notes__ == ["In the environment: step 1 of an episode of Odd, seed 3."]
@@ -78,7 +76,7 @@ def test_an_observation_that_does_not_fit_its_space_is_refused(space, observatio
 )
 def test_an_observation_that_fits_passes(space, observation):
     expected = dict(observation) if isinstance(observation, dict) else observation
-    assert_identical(watch(space=space, observation=observation).step(np.zeros(1))[0], expected)
+    assert_identical(checked(space=space, observation=observation).step(np.zeros(1))[0], expected)
 
 
 def test_a_mapping_of_any_kind_can_be_saved_and_brought_back():
@@ -88,17 +86,17 @@ def test_a_mapping_of_any_kind_can_be_saved_and_brought_back():
             return OrderedDict(observation), info
 
     def envs():
-        copies = [lambda: Watched(Ordered(OrderedDict(a=np.ones(2, np.float32)), space=DICT), "O")]
-        return host.HostEnvs(SyncVectorEnv(copies, autoreset_mode=AutoresetMode.DISABLED), 1)
+        env = Ordered(OrderedDict(a=np.ones(2, np.float32)), space=DICT)
+        return host.HostEnvs([CheckedEnv(env, "Ordered")], 1)
 
     first, second = envs(), envs()
     first.reset([0])
-    first.step(np.zeros((1, 1, 1), np.float32))
-    assert second.restore(first.snapshot(), first.discarded) == []
+    result, _ = first.step(np.zeros((1, 1, 1), np.float32))
+    assert second.restore(first.snapshot(), result.observation)[1] == []
 
 
 def test_a_first_observation_is_looked_at_too():
-    env = Watched(Odd(), "Odd, seed 3")
+    env = CheckedEnv(Odd(), "Odd, seed 3")
     env.unwrapped.observation_space = spaces.Box(-1, 1, (4,))
     with pytest.raises(ValueError, match="shape") as raised:
         env.reset()
@@ -117,8 +115,7 @@ def test_every_reset_of_an_environment_is_without_options():
             observation, reward, *_ = super().step(action)
             return observation, reward, True, False, {}
 
-    copies = [lambda: Watched(Options(), "Options")]
-    envs = host.HostEnvs(SyncVectorEnv(copies, autoreset_mode=AutoresetMode.DISABLED), 1)
+    envs = host.HostEnvs([CheckedEnv(Options(), "Options")], 1)
     envs.reset([0])
     for _ in range(3):
         envs.step(np.zeros((1, 1, 1), np.float32))
@@ -127,14 +124,14 @@ def test_every_reset_of_an_environment_is_without_options():
 
 def test_a_reward_that_is_no_number_is_refused():
     with pytest.raises(ValueError, match=r"reward is array\(\[0"):
-        watch(reward=np.zeros(1)).step(np.zeros(1))
+        checked(reward=np.zeros(1)).step(np.zeros(1))
 
 
 def test_what_an_environment_raises_says_which_and_in_which_step():
     def fail():
         raise KeyError("joint")
 
-    env = watch(act=fail)
+    env = checked(act=fail)
     for number in (1, 2):
         with pytest.raises(KeyError, match="joint") as raised:
             env.step(np.zeros(1))
@@ -144,7 +141,7 @@ def test_what_an_environment_raises_says_which_and_in_which_step():
 
 
 def test_a_step_that_takes_too_long_is_ended():
-    env = watch(timeout=0.05, act=lambda: time.sleep(30))
+    env = checked(timeout=0.05, act=lambda: time.sleep(30))
     start = time.monotonic()
     with pytest.raises(TimeoutError, match=r"within 0\.05 seconds") as raised:
         env.step(np.zeros(1))
@@ -165,7 +162,7 @@ STUCK = """
 import signal, time
 import gymnasium
 import numpy as np
-from jaxsac.envs import watch
+from jaxsac.envs import checked
 
 class Stuck(gymnasium.Env):
     observation_space = action_space = gymnasium.spaces.Box(-1, 1, (1,))
@@ -176,8 +173,8 @@ class Stuck(gymnasium.Env):
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
         time.sleep(60)
 
-watch.GRACE = 0.2
-env = watch.Watched(Stuck(), "Stuck, seed 3", timeout=0.2)
+checked.GRACE = 0.2
+env = checked.CheckedEnv(Stuck(), "Stuck, seed 3", timeout=0.2)
 env.reset()
 time.sleep(1.5)
 print("still here", flush=True)
@@ -210,23 +207,11 @@ def test_in_other_threads_a_deadline_does_nothing():
 
 
 def test_copies_are_called_by_their_names():
-    envs = make("probe_environments:Broken-v0", 2, "seed {}".format)
-    envs.reset(seed=0)
-    envs.envs[1].unwrapped.life = 29  # breaks in its next step
+    copies = make("probe_environments:Broken-v0", 2, "seed {}".format)
+    copies[1].unwrapped.life = 29  # breaks in its next step
+    envs = host.HostEnvs(copies, 2)
+    envs.reset([0, 1])
     with pytest.raises(RuntimeError, match="broke") as raised:
-        envs.step(np.zeros((2, 2), np.float32))
+        envs.step(np.zeros((2, 1, 2), np.float32))
     (note,) = raised.value.__notes__
     assert note.endswith("of an episode of probe_environments:Broken-v0, seed 1.")
-
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_worker_process_that_dies_is_an_error_and_not_a_hang():
-    vector = AsyncVectorEnv([Odd, lambda: Odd(act=die)], autoreset_mode=AutoresetMode.DISABLED)
-    envs = host.HostEnvs(vector, 1)
-    envs.reset([0, 1])
-    with pytest.raises((EOFError, ConnectionError)), deadline(60):
-        envs.step(np.zeros((1, 2, 1)))
-    vector.close(terminate=True)

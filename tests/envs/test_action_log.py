@@ -1,13 +1,11 @@
 import gymnasium
-import jax
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import probe_environments  # noqa: F401  (registers)
 from assertions import assert_identical
 from jaxsac.envs import host
-from jaxsac.envs.make import make
+from jaxsac.envs.registry import make
 
 MUJOCO = [
     "Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup", "InvertedDoublePendulum",
@@ -21,52 +19,69 @@ def actions_of(envs, count, key=0):
     return np.random.default_rng(key).uniform(-1, 1, shape).astype(np.float32)
 
 
-def assert_same_step(actual, expected):
-    (arrival, episodes), (expected_arrival, expected_episodes) = actual, expected
-    assert_identical(arrival, expected_arrival)
-    assert episodes == expected_episodes
-
-
 def pair(env_id):
     return host.HostEnvs(make(env_id, 2), 1)
+
+
+def roll_out(envs, actions, observation):
+    """What all steps returned, and the observation after them."""
+    results = []
+    for action in actions:
+        results.append(envs.step(action))
+        observation = results[-1][0].observation
+    return results, observation
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_fresh_copies_go_on_where_others_stopped_bit_for_bit(env_id):
     envs, others = pair(env_id), pair(env_id)
     actions = actions_of(envs, 160)
-    envs.reset([5, 6])
-    for action in actions[:90]:
-        envs.step(action)
-    assert others.restore(envs.snapshot(), envs.discarded) == []
+    _, observation = roll_out(envs, actions[:90], envs.reset([5, 6]))
+    found, restarted = others.restore(envs.snapshot(), observation)
+    assert restarted == []
+    assert_identical(found, observation)
     for action in actions[90:]:
-        assert_same_step(others.step(action), envs.step(action))
+        assert_identical(others.step(action), envs.step(action))
 
 
 @pytest.mark.parametrize("steps", [0, 1, 12])
 def test_the_first_episode_and_its_start_can_be_gone_to(steps):
     envs, others = pair("Pendulum-v1"), pair("Pendulum-v1")
     actions = actions_of(envs, steps + 3)
-    envs.reset([1, 2])
-    for action in actions[:steps]:
-        envs.step(action)
-    assert others.restore(envs.snapshot(), envs.discarded) == []
+    _, observation = roll_out(envs, actions[:steps], envs.reset([1, 2]))
+    assert others.restore(envs.snapshot(), observation)[1] == []
     for action in actions[steps:]:
-        assert_same_step(others.step(action), envs.step(action))
+        assert_identical(others.step(action), envs.step(action))
 
 
 def test_a_snapshot_stays_as_it_is_while_its_environments_go_on_to_the_next_episode():
     envs, others = pair("Hopper-v5"), pair("Hopper-v5")
     actions = actions_of(envs, 200)
-    envs.reset([1, 2])
-    for action in actions[:30]:
-        envs.step(action)
+    _, observation = roll_out(envs, actions[:30], envs.reset([1, 2]))
     snapshot = envs.snapshot()
     expected = [envs.step(action) for action in actions[30:]]
-    assert sum(len(episodes) for _, episodes in expected) > 2
-    others.restore(snapshot, np.zeros(1, np.int64))
+    assert sum(end.mask.sum() for _, end in expected) > 2
+    assert others.restore(snapshot, observation)[1] == []
     for action, step in zip(actions[30:], expected, strict=True):
-        assert_same_step(others.step(action), step)
+        assert_identical(others.step(action), step)
+
+
+@pytest.mark.parametrize("what", ["observation", "returns", "lengths"])
+def test_copies_that_arrive_elsewhere_by_a_bit_start_anew(what):
+    envs, others = pair("Pendulum-v1"), pair("Pendulum-v1")
+    _, observation = roll_out(envs, actions_of(envs, 12), envs.reset([1, 2]))
+    snapshot = envs.snapshot()
+    if what == "observation":
+        observation[0, 1, 0] = np.nextafter(observation[0, 1, 0], np.float32(9))
+    elif what == "returns":
+        snapshot.returns[1] = np.nextafter(snapshot.returns[1], 9)
+    else:
+        snapshot.lengths[1] += 1
+    found, restarted = others.restore(snapshot, observation)
+    assert restarted == [1]
+    assert_identical(found[0, 0], observation[0, 0])
+    assert (found[0, 1] != observation[0, 1]).any()
+    assert (others.snapshot().lengths.tolist(), others.snapshot().returns[1]) == ([12, 0], 0)
 
 
 class Unseeded(gymnasium.Env):
@@ -88,18 +103,16 @@ class Unseeded(gymnasium.Env):
 
 
 def test_an_environment_that_its_seed_does_not_decide_starts_anew_and_is_reported():
-    gymnasium.register("test_trail/Unseeded-v0", Unseeded, disable_env_checker=True)
-    envs, others = pair("test_trail/Unseeded-v0"), pair("test_trail/Unseeded-v0")
+    gymnasium.register("test_action_log/Unseeded-v0", Unseeded, disable_env_checker=True)
+    envs, others = pair("test_action_log/Unseeded-v0"), pair("test_action_log/Unseeded-v0")
     actions = actions_of(envs, 5)
-    envs.reset([1, 2])
-    for action in actions:
-        envs.step(action)
-    assert others.restore(envs.snapshot(), np.array([3])) == [0, 1]
-    arrival, _ = others.step(actions[0])
-    first = arrival.transition.observation[0, :, 0]
+    _, observation = roll_out(envs, actions, envs.reset([1, 2]))
+    found, restarted = others.restore(envs.snapshot(), observation)
+    assert restarted == [0, 1]
+    first = found[0, :, 0]
     assert first.tolist() == [Unseeded.resets - 2, Unseeded.resets]
-    np.testing.assert_allclose(arrival.observation[0, :, 0], first + actions[0, 0, :, 0], rtol=1e-6)
-    assert others.discarded.tolist() == [3]
+    result, _ = others.step(actions[0])
+    np.testing.assert_allclose(result.observation[0, :, 0], first + actions[0, 0, :, 0], rtol=1e-6)
 
 
 class OfAnyLength(Unseeded):
@@ -121,14 +134,9 @@ class OfAnyLength(Unseeded):
 
 def test_an_episode_that_turns_out_shorter_is_not_stepped_past_its_end():
     OfAnyLength.lengths = iter((9, 3, 9))
-    envs, others = (
-        host.HostEnvs(SyncVectorEnv([OfAnyLength], autoreset_mode=AutoresetMode.DISABLED), 1)
-        for _ in range(2)
-    )
-    envs.reset([0])
-    for action in actions_of(envs, 6):
-        envs.step(action)
-    assert others.restore(envs.snapshot(), envs.discarded) == [0]
+    envs, others = (host.HostEnvs([OfAnyLength()], 1) for _ in range(2))
+    _, observation = roll_out(envs, actions_of(envs, 6), envs.reset([0]))
+    assert others.restore(envs.snapshot(), observation)[1] == [0]
 
 
 class OldGenerator(Unseeded):
@@ -142,39 +150,25 @@ class OldGenerator(Unseeded):
 
 
 def test_a_generator_that_cannot_be_saved_costs_an_episode_on_the_way_back_and_nothing_else():
-    gymnasium.register("test_trail/Old-v0", OldGenerator, max_episode_steps=4)
-    envs, others = pair("test_trail/Old-v0"), pair("test_trail/Old-v0")
-    actions = actions_of(envs, 6)
-    envs.reset([1, 2])
-    for action in actions:
-        envs.step(action)
-    assert others.restore(envs.snapshot(), envs.discarded) == [0, 1]
-
-
-def test_copies_that_reset_themselves_cannot_be_saved():
-    vector = gymnasium.make_vec(
-        "Pendulum-v1", 2, "sync", vector_kwargs={"autoreset_mode": AutoresetMode.NEXT_STEP}
-    )
-    envs = host.HostEnvs(vector, 1)
-    envs.reset([0, 1])
-    with pytest.raises(TypeError, match="SyncVectorEnv without autoreset"):
-        envs.snapshot()
+    gymnasium.register("test_action_log/Old-v0", OldGenerator, max_episode_steps=4)
+    envs, others = pair("test_action_log/Old-v0"), pair("test_action_log/Old-v0")
+    _, observation = roll_out(envs, actions_of(envs, 6), envs.reset([1, 2]))
+    assert others.restore(envs.snapshot(), observation)[1] == [0, 1]
 
 
 def test_an_environment_that_raises_leaves_the_driver_as_it_was():
     envs, others = pair("Pendulum-v1"), pair("Pendulum-v1")
     actions = actions_of(envs, 20)
-    envs.reset([1, 2])
-    for action in actions[:10]:
-        envs.step(action)
-    before = jax.tree.map(np.copy, envs.snapshot().arrays)
+    _, observation = roll_out(envs, actions[:10], envs.reset([1, 2]))
+    before = envs.snapshot()
 
     def broken(action):
         raise RuntimeError("broken")
 
-    envs._copies[1].unwrapped.step = broken
+    envs._envs[1].unwrapped.step = broken
     with pytest.raises(RuntimeError, match="broken"):
         envs.step(actions[10])
-    assert_identical(envs.snapshot().arrays, before)
-    assert [len(trail.actions) for trail in envs.snapshot().trails] == [10, 10]
-    assert others.restore(envs.snapshot(), envs.discarded) == []
+    after = envs.snapshot()
+    assert_identical(after[1:], before[1:])
+    assert [len(log.actions) for log in after.logs] == [10, 10]
+    assert others.restore(after, observation)[1] == []

@@ -16,7 +16,7 @@ import numpy as np
 
 
 @dataclasses.dataclass
-class Trail:
+class ActionLog:
     """The current episode of one environment."""
 
     seed: int
@@ -28,39 +28,39 @@ class Trail:
     """Each (A,), in [-1, 1]."""
 
     @classmethod
-    def next_episode(cls, trail: Trail, env: gymnasium.Env) -> Trail:
-        """The trail of the episode that the next reset of `env` starts."""
+    def next_episode(cls, log: ActionLog, env: gymnasium.Env) -> ActionLog:
+        """The log of the episode that the next reset of `env` starts."""
         generator = getattr(env.unwrapped.np_random, "bit_generator", None)
         # Another kind of generator cannot be brought back, and `follow` then ends elsewhere.
-        return cls(trail.seed, _as_json(generator.state) if generator is not None else None)
+        return cls(log.seed, _as_json(generator.state) if generator is not None else None)
 
-    def copy(self) -> Trail:
-        """A trail that does not grow with this one."""
+    def copy(self) -> ActionLog:
+        """A log that does not grow with this one."""
         return dataclasses.replace(self, actions=list(self.actions))
 
 
 def follow(
-    env: gymnasium.Env, trail: Trail, actions: Iterable[np.ndarray]
+    env: gymnasium.Env, log: ActionLog, actions: Iterable[np.ndarray]
 ) -> tuple[Any, float, int]:
-    """Brings a fresh environment to the end of a trail.
+    """Brings a fresh environment to the end of a log.
 
     Args:
-      env: a copy of the environment that left the trail.
-      trail: where to start.
-      actions: those of the trail, in the environment's own units.
+      env: a copy of the environment that the log is of.
+      log: where to start.
+      actions: those of the log, in the environment's own units.
 
     Returns:
       The observation there, and the return and length of the episode so far. The length is shorter
-      than the trail where the episode ended before it, as it may if the environment does not depend
+      than the log where the episode ended before it, as it may if the environment does not depend
       on its seed and actions alone.
     """
-    observation, _ = env.reset(seed=trail.seed)
-    if trail.generator is not None:
-        env.unwrapped.np_random.bit_generator.state = trail.generator
+    observation, _ = env.reset(seed=log.seed)
+    if log.generator is not None:
+        env.unwrapped.np_random.bit_generator.state = log.generator
         observation, _ = env.reset()
     total, length, ended = 0.0, 0, False
     for action in actions:
-        if ended:  # not the episode of the trail, and a step past its end may be refused
+        if ended:  # not the episode of the log, and a step past its end may be refused
             break
         observation, reward, terminated, truncated, _ = env.step(action)
         total, length = total + float(np.float32(reward)), length + 1

@@ -1,0 +1,85 @@
+"""Environments on the host by their id."""
+
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.wrappers import TransformReward
+
+from jaxsac.envs import host
+from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.registry import make
+
+
+def test_made_environments_are_checked_and_leave_the_resets_to_the_driver():
+    first, second = make("probe_environments:TwoStateEnd-v0", 2)
+    assert isinstance(first, CheckedEnv)
+    first.reset(seed=0)
+    second.reset(seed=0)
+    ends = [first.step(np.zeros(1, np.float32)) for _ in range(5)]
+    assert [terminated for _, _, terminated, _, _ in ends] == [False] * 4 + [True]
+    np.testing.assert_array_equal(ends[-1][0], [0, 1])
+    assert second.unwrapped.steps == 0
+
+
+def test_an_environment_of_the_users_own_module(tmp_path, monkeypatch):
+    (tmp_path / "users_robot.py").write_text(
+        "import gymnasium\n"
+        "from probe_environments import Drift\n"
+        "gymnasium.register('UsersRobot-v3', Drift, max_episode_steps=10)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    envs = host.HostEnvs(make("users_robot:UsersRobot-v3", 2), 1)
+    assert envs.reset([0, 1]).shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "env_id", ["NoSuchRobot-v0", "Pendulum-v77", "probe_environments:No-v0", ""]
+)
+def test_an_unknown_id_is_refused_by_name(env_id):
+    with pytest.raises(ValueError, match=f"unknown environment id '{env_id}'"):
+        make(env_id, 1)
+
+
+def test_an_environment_that_wraps_itself_by_a_function_of_its_own_has_copies(monkeypatch):
+    def halved(**options):
+        return TransformReward(gymnasium.make("Pendulum-v1", **options), lambda r: r / 2)
+
+    spec = gymnasium.envs.registration.EnvSpec("Halved-v0", halved)
+    monkeypatch.setitem(gymnasium.registry, "Halved-v0", spec)
+    assert len(make("Halved-v0", 3)) == 3
+
+
+def test_a_missing_module_is_named():
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        make("no_such_module:Robot-v0", 1)
+
+
+def test_a_missing_dependency_names_the_command_that_installs_it(monkeypatch):
+    def fail(*args, **kwargs):
+        raise gymnasium.error.DependencyNotInstalled("No module named 'mujoco'")
+
+    monkeypatch.setattr(gymnasium, "make", fail)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxsac\[envs\]'") as refusal:
+        make("HalfCheetah-v4", 1)
+    assert "HalfCheetah-v4" in str(refusal.value)
+
+
+def test_mujoco_writes_no_log_into_the_working_folder(tmp_path):
+    code = """
+from jaxsac.envs import host
+from jaxsac.envs.registry import make, redirect_mujoco_warnings
+redirect_mujoco_warnings()
+for version in (4, 5):
+    envs = host.HostEnvs(make(f"HalfCheetah-v{version}", 2), 2)
+    assert envs.reset([0, 1]).shape == (2, 1, 17)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert "settotalmass" not in result.stderr
+    assert result.stderr.count("HalfCheetah-v4 is out of date") == 1
