@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from jaxsac.runner import upgrade
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError, versions
 from run_examples import small_run
 
@@ -57,13 +58,28 @@ def test_an_unreadable_manifest_is_not_taken_for_a_finished_run(tmp_path, conten
         run.is_finished(small_run())
 
 
-def test_a_manifest_with_an_unknown_field_is_refused(tmp_path):
+def test_a_manifest_of_a_newer_version_is_read_and_what_is_unknown_named_and_kept(tmp_path):
     run = RunDirectory(tmp_path)
     run.create(small_run())
     content = json.loads(run.manifest.read_text())
     content["config"]["warp"] = 9
+    content["format"] = upgrade.FORMAT + 5
     run.manifest.write_text(json.dumps(content))
-    with pytest.raises(RunDirectoryError, match="warp"):
+    assert run.config() == small_run()
+    assert run.unknown_settings() == ["warp"]
+    assert not run.create(small_run(steps=90))
+    run.extend(small_run(steps=90))
+    after = json.loads(run.manifest.read_text())
+    assert after == {**content, "config": {**content["config"], "steps": 90}}
+
+
+@pytest.mark.parametrize("written", [True, "3", 0, 1, None, 3.0])
+def test_a_format_that_never_was_is_refused(tmp_path, written):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    content = json.loads(run.manifest.read_text())
+    run.manifest.write_text(json.dumps({**content, "format": written}))
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json cannot be read: format"):
         run.config()
 
 

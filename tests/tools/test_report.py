@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from jaxsac.runner.metrics import MetricsWriter
+from jaxsac.runner.metrics import RUN_COLUMNS, MetricsWriter
 from jaxsac.runner.run_directory import RunDirectory
 from jaxsac.tools import report
 from run_examples import small_run
@@ -13,7 +13,7 @@ def run_with(directory, rows, seeds=2):
     """A run directory whose metrics hold `rows` of (seed index, columns)."""
     run, config = RunDirectory(directory), small_run(seeds=seeds)
     run.create(config)
-    with MetricsWriter(run.metrics, config.member_names) as writer:
+    with MetricsWriter(run.metrics, config.member_names, RUN_COLUMNS) as writer:
         for seed, row in rows:
             writer.write(seed, row)
     return run
@@ -89,7 +89,7 @@ def test_without_a_return_there_is_no_plot(tmp_path, rows):
 def test_drawing_again_replaces_the_plot(tmp_path):
     run = run_with(tmp_path, [(0, {"step": 10, "eval_return": 1.0})])
     first = report.learning_curve(run).read_bytes()
-    with MetricsWriter(run.metrics, ["seed-0000", "seed-0001"]) as writer:
+    with MetricsWriter(run.metrics, ["seed-0000", "seed-0001"], RUN_COLUMNS) as writer:
         for step in np.arange(10, 60, 10):
             writer.write(0, {"step": int(step), "eval_return": float(step) ** 2})
     assert report.learning_curve(run).read_bytes() != first

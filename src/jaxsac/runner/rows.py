@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 
 from jaxsac.runner.config import RunConfig
+from jaxsac.runner.metrics import RUN_COLUMNS
 from jaxsac.runner.returns import Evaluation, Totals
 from jaxsac.sac.state import Metrics
+
+
+def columns(latest: Metrics) -> list[str]:
+    """What the rows of a run may hold: its own columns, then the metrics of its updates."""
+    return [*RUN_COLUMNS, *_measured(latest)]
 
 
 def rows(
@@ -20,7 +26,7 @@ def rows(
     discarded: np.ndarray,
     evaluated: Evaluation | None,
 ) -> list[dict[str, Any]]:
-    """One row for each member, by the columns of `metrics.COLUMNS`.
+    """One row for each member, by the names that `columns` returns.
 
     Args:
       config: the run.
@@ -32,7 +38,7 @@ def rows(
       evaluated: the evaluation at this step, if there was one.
     """
     updates = config.schedule.updates_due(step)
-    measured = {name: x for name, x in latest._asdict().items() if x is not None}
+    measured = _measured(latest)
 
     def row_of(index: int) -> dict[str, Any]:
         count = int(totals.episodes[index])
@@ -52,8 +58,13 @@ def rows(
         if updates:
             row["utd"] = updates / (step - config.learning_starts)
             row |= {name: float(values[index]) for name, values in measured.items()}
-        row["skipped"] = int(latest.skipped[index])
+        row["skipped"] = int(measured["skipped"][index])
         row["discarded"] = int(discarded[index])
         return row
 
     return [row_of(index) for index in range(config.population)]
+
+
+def _measured(latest: Metrics) -> dict[str, Any]:
+    """By name; the order is that of the columns."""
+    return {name: x for name, x in latest._asdict().items() if x is not None}
