@@ -4,7 +4,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from jaxsac import load_policy
 from jaxsac.envs import host
-from jaxsac.runner import checkpoint, evaluate, loop, metrics, saved, seeds, train
+from jaxsac.runner import checkpoint, evaluate, metrics, saved, seeds, train
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.config import EVALUATION_STREAM
 from jaxsac.runner.run_directory import RunDirectoryError

@@ -57,6 +57,9 @@ def test_what_was_there_before_stays(tmp_path):
     assert list((tmp_path / "run").iterdir()) == []
     (tmp_path / "run" / "notes.txt").touch()
     with lock.locked(tmp_path / "run"):
+        pass
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+    with lock.locked(tmp_path / "run"):
         (tmp_path / "run" / "manifest.json").touch()
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {lock.NAME, "manifest.json", "notes.txt"}

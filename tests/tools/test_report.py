@@ -79,7 +79,7 @@ def test_seeds_whose_returns_do_not_overlap_do_not_stop_the_plot(tmp_path):
     assert report.learning_curve(run_with(tmp_path, rows)) is not None
 
 
-@pytest.mark.parametrize("rows", [[], [(0, {"step": 10, "alpha": 0.5})]])
+@pytest.mark.parametrize("rows", [[], [(0, {"step": 10, "discarded": 1})]])
 def test_without_a_return_there_is_no_plot(tmp_path, rows):
     assert report.learning_curve(run_with(tmp_path, rows)) is None
     assert not (tmp_path / "report").exists()

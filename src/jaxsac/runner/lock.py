@@ -25,14 +25,14 @@ class RunDirectoryError(Exception):
 def locked(directory: Path) -> Iterator[None]:
     """Makes a directory if need be, and keeps other processes out of it.
 
-    The system lifts the lock however this process ends. A directory in which nothing has been
-    written goes again, with those above it that were made for it.
+    The system lifts the lock however this process ends. Where nothing has been written meanwhile
+    the lock's file goes again, and so do the directories that were made for it.
 
     Raises:
       RunDirectoryError: another process holds it, or the file system has no locks.
     """
     made = [path for path in (directory, *directory.parents) if not path.exists()]
-    was_there = (directory / NAME).exists()
+    before = _names(directory)
     try:
         lock = _acquire(directory)
     except BaseException:
@@ -43,7 +43,7 @@ def locked(directory: Path) -> Iterator[None]:
     finally:
         # Still held, so that nobody takes a lock that is about to go: see `_acquire`.
         lock.truncate(0)
-        if not was_there and [path.name for path in directory.iterdir()] == [NAME]:
+        if _names(directory) == before | {NAME} and NAME not in before:
             (directory / NAME).unlink()
         _remove_empty(made)
         lock.close()
@@ -102,6 +102,10 @@ def _is_in_place(directory: Path, lock: IO[str]) -> bool:
         return os.path.samestat(os.fstat(lock.fileno()), os.stat(directory / NAME))
     except FileNotFoundError:
         return False
+
+
+def _names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
 
 
 def _remove_empty(made: list[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,6 +100,8 @@ def load_policy(
         )
     run = RunDirectory(Path(directory))
     config = run.config()
+    if unknown := run.describe_unknown_settings():
+        warnings.warn(unknown, stacklevel=2)
     member = _member(run.path, config, seed, point)
     step = _step(run, which)
     spaces = spaces_of(run)

@@ -137,6 +137,20 @@ class RunDirectory:
         with self._refusals():
             return unknown_settings(content["config"], self._format(content))
 
+    def describe_unknown_settings(self) -> str | None:
+        """A sentence that names them; None where there are none, or no run.
+
+        Raises:
+          RunDirectoryError: as `config`.
+        """
+        unknown = self.unknown_settings() if self.manifest.exists() else []
+        if not unknown:
+            return None
+        return (
+            f"{self.manifest} has settings that this version of jaxsac does not know and leaves "
+            f"out of account: {', '.join(unknown)}."
+        )
+
     def spaces(self) -> Spaces | None:
         """What the run's policies see and do; None where its version did not write that down.
 

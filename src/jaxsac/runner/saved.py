@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import jax
@@ -40,6 +41,8 @@ def evaluate_run(
         raise ValueError(f"episodes must be at least 1, got {episodes}.")
     run = RunDirectory(directory)
     config = run.config()
+    if unknown := run.describe_unknown_settings():
+        warnings.warn(unknown, stacklevel=2)
     step = checkpoint.latest(run.checkpoints) if step is None else step
     seeds.configure_host_devices(config.population)
     axis = seeds.axis(config.population, config.seed_layout)

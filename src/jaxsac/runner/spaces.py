@@ -51,8 +51,10 @@ class Spaces(NamedTuple):
         shape = tuple(map(int, action["shape"]))
         if not low.shape == high.shape == (np.prod(shape, dtype=int),):
             raise ValueError("bounds of another size than the action")
-        struct = jax.ShapeDtypeStruct(low.shape, np.dtype(action["precision"]))
-        action_map = ActionMap(low, high, shape, np.dtype(action["dtype"]))
+        if not (np.isfinite([low, high]).all() and (low < high).all()):
+            raise ValueError("bounds of an action that leave no finite range")
+        struct = jax.ShapeDtypeStruct(low.shape, _dtype(action["precision"]))
+        action_map = ActionMap(low, high, shape, _dtype(action["dtype"]))
         return cls(_from_json(values["observation"]), struct, action_map)
 
 
@@ -73,4 +75,11 @@ def _from_json(values: dict[str, Any]) -> PyTree:
         return {name: _from_json(part) for name, part in values["dict"].items()}
     if "tuple" in values:
         return tuple(_from_json(part) for part in values["tuple"])
-    return jax.ShapeDtypeStruct(tuple(map(int, values["shape"])), np.dtype(values["dtype"]))
+    return jax.ShapeDtypeStruct(tuple(map(int, values["shape"])), _dtype(values["dtype"]))
+
+
+def _dtype(name: Any) -> np.dtype:
+    """A dtype by its name; None, for one, would be a float to NumPy."""
+    if not isinstance(name, str) or np.dtype(name).hasobject:
+        raise ValueError(f"no dtype: {name!r}")
+    return np.dtype(name)

@@ -57,11 +57,8 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
 
 
 def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
-    if run.manifest.exists() and (unknown := run.unknown_settings()):
-        observer.message(
-            f"{run.manifest} has settings that this version of jaxsac does not know and leaves "
-            f"out: {', '.join(unknown)}."
-        )
+    if unknown := run.describe_unknown_settings():
+        observer.message(unknown)
     if run.is_finished(config):
         observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
