@@ -66,6 +66,13 @@ def test_what_was_there_before_stays(tmp_path):
     assert (tmp_path / "run" / lock.NAME).read_text() == ""
 
 
+def test_the_file_that_a_killed_process_left_stays_and_names_nobody_else(tmp_path):
+    (tmp_path / lock.NAME).write_text("123 on elsewhere\n")
+    with lock.locked(tmp_path):
+        assert (tmp_path / lock.NAME).read_text().startswith(f"{os.getpid()} on ")
+    assert (tmp_path / lock.NAME).read_text() == ""
+
+
 def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path, monkeypatch):
     flock, taken = lock._flock, []
 

@@ -13,7 +13,7 @@ import pytest
 
 import jaxsac
 from jaxsac.envs.spaces import action_map
-from jaxsac.runner import bundle, checkpoint, policy, train
+from jaxsac.runner import bundle, checkpoint, train
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError
 from jaxsac.runner.saved import evaluate_run
@@ -219,8 +219,9 @@ def test_the_critics_stay_on_the_disk_and_so_do_the_other_seeds(saved, monkeypat
     jaxsac.load_policy(saved[0] / "normalized", seed=1)
     assert {row for _, _, row in read} == {1}
     agent = {name for part, name, _ in read if part == "agent"}
-    assert agent
-    assert all(name.startswith(policy.ACTS) for name in agent)
+    # In 0.1 the actor's parameters were called actor_params.
+    assert {name.split("/")[0] for name in agent} <= {"actor", "actor_params"}
+    assert len(agent) == 4, "weights and biases of two layers"
     assert {part for part, _, _ in read} == {"agent", "normalizer"}
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jaxsac.runner import upgrade
+from jaxsac.runner import files, upgrade
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError, versions
 from run_examples import small_run
 
@@ -29,6 +29,26 @@ def test_a_finished_run_of_another_configuration_is_another_run(tmp_path):
 def test_an_empty_directory_can_be_used(tmp_path):
     RunDirectory(tmp_path).create(small_run())
     assert [f.name for f in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_of_two_that_create_a_run_at_once_the_first_has_it(tmp_path, monkeypatch):
+    run, write = RunDirectory(tmp_path), files.write
+
+    def write_second(file, content, new):
+        """Another process is a moment earlier."""
+        monkeypatch.setattr(files, "write", write)
+        RunDirectory(tmp_path).create(small_run(seed=7))
+        write(file, content, new)
+
+    monkeypatch.setattr(files, "write", write_second)
+    with pytest.raises(RunDirectoryError, match="seed: 7 there, 0 asked for"):
+        run.create(small_run(seed=0))
+    assert run.config().seed == 7
+
+
+def test_what_a_killed_process_left_of_a_manifest_is_in_nobodys_way(tmp_path):
+    (tmp_path / ".manifest.json.123.tmp").write_text("{")
+    assert RunDirectory(tmp_path).create(small_run())
 
 
 def test_only_what_differs_is_listed(tmp_path):
