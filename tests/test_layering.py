@@ -22,6 +22,8 @@ BELOW = {
     "tools": {"types", "sac", "data", "envs", "runner"},
     "__init__": {"types", "sac", "data"},
 }
+# For type checkers alone, inside `if TYPE_CHECKING`: those names are imported when asked for.
+BELOW_FOR_TYPES = {"__init__": {"runner"}}
 # Outside packages that a part may import. Where none are listed, any but those refused.
 ALLOWED = {
     "types": NUMERICS,
@@ -41,10 +43,15 @@ def part_of(path):
     return path.relative_to(ROOT).with_suffix("").parts[0]
 
 
-def imported_modules(path):
+def is_for_types(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def imported_modules(path, for_types=False):
     """Dotted names of all that a file imports, at any depth of the code."""
     package = ("jaxsac", *path.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text())):
+    blocks = [node for node in ast.parse(path.read_text()).body if is_for_types(node) == for_types]
+    for node in (each for block in blocks for each in ast.walk(block)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -56,13 +63,20 @@ def imported_modules(path):
 
 def offences(path):
     part = part_of(path)
-    for name in imported_modules(path):
+    below = BELOW[part] | {part}
+    yield from offences_among(imported_modules(path), part, below)
+    below |= BELOW_FOR_TYPES.get(part, set())
+    yield from offences_among(imported_modules(path, for_types=True), part, below)
+
+
+def offences_among(names, part, below):
+    for name in names:
         top, *rest = name.split(".")
         if top == "jaxsac":
             # What is not a part is a name that `jaxsac` re-exports from sac and data.
             known = rest and (rest[0] in BELOW or rest[0] == "replay")
             target = {"replay": "data"}.get(rest[0], rest[0]) if known else "sac"
-            if target not in BELOW[part] | {part}:
+            if target not in below:
                 yield name
         elif top not in STDLIB and (
             top not in ALLOWED[part] if part in ALLOWED else top in REFUSED[part]
@@ -93,6 +107,12 @@ def test_the_rules_refuse_what_they_should(tmp_path, monkeypatch):
             path = tmp_path / part / "file.py"
             path.write_text(line)
             assert len(list(offences(path))) == 1, (part, line)
+            path.write_text(f"if TYPE_CHECKING:\n    {line.splitlines()[-1].strip()}")
+            assert len(list(offences(path))) == 1, (part, line)
+    path, line = tmp_path / "__init__.py", "from jaxsac.runner.policy import load_policy"
+    for content, count in ((line, 1), (f"if TYPE_CHECKING:\n    {line}", 0)):
+        path.write_text(content)
+        assert len(list(offences(path))) == count
 
 
 def test_importing_the_library_touches_no_device_and_no_optional_package():
@@ -102,6 +122,11 @@ import jaxsac
 # Not rich: Flax itself imports it where it is installed.
 optional = {"gymnasium", "mujoco", "matplotlib", "tyro", "safetensors", "psutil"}
 assert not optional & set(sys.modules), optional & set(sys.modules)
+assert "jaxsac.runner" not in sys.modules
+assert set(jaxsac._WHEN_ASKED_FOR) <= set(jaxsac.__all__)
+assert all(callable(getattr(jaxsac, name)) for name in jaxsac._WHEN_ASKED_FOR)
+assert not hasattr(jaxsac, "no_such_name")
+assert "gymnasium" not in sys.modules
 import jax
 jax.config.update("jax_platforms", "cpu")
 # JAX refuses this once a backend exists.

@@ -1,5 +1,10 @@
 """Soft Actor-Critic as pure functions in JAX."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from jaxsac.data import replay
 from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, update
 from jaxsac.sac.config import Config, Hyperparameters
@@ -8,6 +13,9 @@ from jaxsac.sac.presets import Preset, preset
 from jaxsac.sac.state import Metrics, State
 from jaxsac.types import Transition
 
+if TYPE_CHECKING:
+    from jaxsac.runner.policy import Policy, load_policy
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -15,15 +23,29 @@ __all__ = [
     "GradientTerms",
     "Hyperparameters",
     "Metrics",
+    "Policy",
     "Preset",
     "State",
     "Transition",
     "act",
     "gradient_terms",
     "init",
+    "load_policy",
     "preset",
     "q_values",
     "replay",
     "sample",
     "update",
 ]
+
+_WHEN_ASKED_FOR = {
+    "Policy": "jaxsac.runner.policy",
+    "load_policy": "jaxsac.runner.policy",
+}
+"""Names whose modules need more than JAX: they are imported at their first use."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHEN_ASKED_FOR[name]), name)

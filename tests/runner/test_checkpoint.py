@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load, save
 
 import jaxsac
-from jaxsac.runner import bundle, checkpoint
+from jaxsac.runner import bundle, checkpoint, files, upgrade
 from jaxsac.runner.bundle import BundleError
 from run_examples import NET, assert_identical
 
@@ -64,7 +64,7 @@ def test_the_manifest_tells_name_members_and_checksum(saved):
     manifest = json.loads((saved / "40" / "manifest.json").read_text())
     assert manifest["name"] == "40"
     assert manifest["members"] == [3, 4]
-    assert manifest["schema"] == bundle.SCHEMA
+    assert manifest["schema"] == upgrade.FORMAT
     assert len(manifest["sha256"]["agent.safetensors"]) == 64
 
 
@@ -88,7 +88,7 @@ def test_a_save_that_fails_leaves_the_checkpoint_before_it(agent, saved, monkeyp
     def fail(path):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(bundle, "_sync", fail)
+    monkeypatch.setattr(files, "sync", fail)
     with pytest.raises(OSError, match="no space"):
         checkpoint.save(saved, 40, [("agent", jax.tree.map(np.zeros_like, agent))], {})
     assert_identical(checkpoint.load(saved, 40, "agent", template_of(agent)), agent)

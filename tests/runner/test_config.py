@@ -5,7 +5,8 @@ import pytest
 from flax import linen as nn
 
 import jaxsac
-from jaxsac.runner.config import RunConfig
+from jaxsac.runner import upgrade
+from jaxsac.runner.config import RunConfig, unknown_settings
 from run_examples import small_run
 
 
@@ -78,13 +79,43 @@ def test_a_configuration_survives_json():
     assert RunConfig.from_json(json.loads(json.dumps(plain.to_json()))) == plain
 
 
-def test_unknown_and_missing_fields_are_refused_by_name():
+@pytest.mark.parametrize("name", ["gamma", "num_critics", "hidden_sizes", "utd", "target_entropy"])
+def test_a_missing_setting_takes_its_default(name):
+    values = RunConfig("Pendulum-v1").to_json()
+    del values[name]
+    assert RunConfig.from_json(values) == RunConfig("Pendulum-v1")
+
+
+def test_an_unknown_setting_is_left_out_and_can_be_named():
+    values = {**small_run().to_json(), "warp": 9, "drive": [1, 2]}
+    assert RunConfig.from_json(values) == small_run()
+    assert unknown_settings(values) == ["drive", "warp"]
+    assert unknown_settings(small_run().to_json()) == []
+
+
+def test_a_run_without_an_environment_is_refused():
     values = small_run().to_json()
-    with pytest.raises(ValueError, match="warp"):
-        RunConfig.from_json({**values, "warp": 9})
-    for name in ("env", "gamma", "num_critics", "hidden_sizes"):
-        with pytest.raises(ValueError, match=name):
-            RunConfig.from_json({key: values[key] for key in values if key != name})
+    del values["env"]
+    with pytest.raises(ValueError, match="env"):
+        RunConfig.from_json(values)
+
+
+def test_settings_of_an_older_version_do_what_they_did(monkeypatch):
+    monkeypatch.setitem(
+        upgrade.RENAMED, 2,
+        {"normed": upgrade.Renamed("layer_norm", {"no": False, "yes": True}),
+         "rate": upgrade.Renamed("gamma")},
+    )  # fmt: skip
+    monkeypatch.setitem(upgrade.MISSING, 2, {"tau": 0.5, "batch_size": 16})
+    values = {"env": "Pendulum-v1", "normed": "yes", "rate": 0.7, "batch_size": 32}
+    config = RunConfig.from_json(values, 2)
+    assert config.agent.layer_norm
+    assert (config.hyperparameters.gamma, config.hyperparameters.tau) == (0.7, 0.5)
+    assert config.batch_size == 32, "what it says counts more than what was usual"
+    assert unknown_settings(values, 2) == []
+    assert RunConfig.from_json({"env": "Pendulum-v1"}).hyperparameters.tau == 0.005
+    with pytest.raises(ValueError, match="perhaps"):
+        RunConfig.from_json({**values, "normed": "perhaps"}, 2)
 
 
 def test_reading_does_not_change_what_is_read():

@@ -97,6 +97,14 @@ def test_a_run_says_that_an_update_failed_and_how_to_see_why(failed):
         assert any("first term that is not finite: critic_loss = inf" in text for text in findings)
 
 
+def test_a_failure_is_explained_without_its_environment(failed, monkeypatch):
+    def fail(*arguments):
+        raise ModuleNotFoundError("no simulator here")
+
+    monkeypatch.setattr(train, "make_driver", fail)
+    assert explain_failure(failed[1] / "failures" / "seed-0005")
+
+
 def test_a_run_that_goes_on_after_a_failure_keeps_it(failed, tmp_path):
     config, directory, _ = failed
     shutil.copytree(directory, tmp_path / "run")

@@ -296,7 +296,9 @@ COMMAND = [
 
 def start(directory, cache, **options):
     environment = os.environ | {
-        "PYTHONPATH": os.path.dirname(probe_environments.__file__),
+        "PYTHONPATH": os.pathsep.join(
+            [os.path.dirname(probe_environments.__file__), os.path.dirname(jaxsac.__path__[0])]
+        ),
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from jaxsac.runner import files, upgrade
 from jaxsac.runner.run_directory import RunDirectory, RunDirectoryError, versions
 from run_examples import small_run
 
@@ -28,6 +29,26 @@ def test_a_finished_run_of_another_configuration_is_another_run(tmp_path):
 def test_an_empty_directory_can_be_used(tmp_path):
     RunDirectory(tmp_path).create(small_run())
     assert [f.name for f in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_of_two_that_create_a_run_at_once_the_first_has_it(tmp_path, monkeypatch):
+    run, write = RunDirectory(tmp_path), files.write
+
+    def write_second(file, content, new):
+        """Another process is a moment earlier."""
+        monkeypatch.setattr(files, "write", write)
+        RunDirectory(tmp_path).create(small_run(seed=7))
+        write(file, content, new)
+
+    monkeypatch.setattr(files, "write", write_second)
+    with pytest.raises(RunDirectoryError, match="seed: 7 there, 0 asked for"):
+        run.create(small_run(seed=0))
+    assert run.config().seed == 7
+
+
+def test_what_a_killed_process_left_of_a_manifest_is_in_nobodys_way(tmp_path):
+    (tmp_path / ".manifest.json.123.tmp").write_text("{")
+    assert RunDirectory(tmp_path).create(small_run())
 
 
 def test_only_what_differs_is_listed(tmp_path):
@@ -57,13 +78,28 @@ def test_an_unreadable_manifest_is_not_taken_for_a_finished_run(tmp_path, conten
         run.is_finished(small_run())
 
 
-def test_a_manifest_with_an_unknown_field_is_refused(tmp_path):
+def test_a_manifest_of_a_newer_version_is_read_and_what_is_unknown_named_and_kept(tmp_path):
     run = RunDirectory(tmp_path)
     run.create(small_run())
     content = json.loads(run.manifest.read_text())
     content["config"]["warp"] = 9
+    content["format"] = upgrade.FORMAT + 5
     run.manifest.write_text(json.dumps(content))
-    with pytest.raises(RunDirectoryError, match="warp"):
+    assert run.config() == small_run()
+    assert run.unknown_settings() == ["warp"]
+    assert not run.create(small_run(steps=90))
+    run.extend(small_run(steps=90))
+    after = json.loads(run.manifest.read_text())
+    assert after == {**content, "config": {**content["config"], "steps": 90}}
+
+
+@pytest.mark.parametrize("written", [True, "3", 0, 1, None, 3.0])
+def test_a_format_that_never_was_is_refused(tmp_path, written):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    content = json.loads(run.manifest.read_text())
+    run.manifest.write_text(json.dumps({**content, "format": written}))
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json cannot be read: format"):
         run.config()
 
 

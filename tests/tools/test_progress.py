@@ -19,7 +19,7 @@ def planned(tmp_path):
     for part, count in zip(planned, (2, 1), strict=True):
         folder = RunDirectory(tmp_path / part.name).metrics
         members = part.config.member_names[:count]
-        with metrics.MetricsWriter(folder, members) as writer:
+        with metrics.MetricsWriter(folder, members, metrics.RUN_COLUMNS) as writer:
             for index, member in enumerate(members):
                 for step in rows[member]:
                     writer.write(index, {"step": step, "eval_return": step + int(member[-1])})

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from jaxsac.runner.metrics import MetricsWriter
+from jaxsac.runner.metrics import RUN_COLUMNS, MetricsWriter
 from jaxsac.runner.run_directory import RunDirectory
 from jaxsac.tools import report
 from run_examples import small_run
@@ -15,7 +15,7 @@ def run_with(directory, rows, seeds=2):
     """A run directory whose metrics hold `rows` of (seed index, columns)."""
     run, config = RunDirectory(directory), small_run(seeds=seeds)
     run.create(config)
-    with MetricsWriter(run.metrics, config.member_names) as writer:
+    with MetricsWriter(run.metrics, config.member_names, RUN_COLUMNS) as writer:
         for seed, row in rows:
             writer.write(seed, row)
     return run
@@ -87,7 +87,7 @@ def test_seeds_whose_returns_do_not_overlap_do_not_stop_the_plot(tmp_path):
     assert report.learning_curve(run_with(tmp_path, rows)) is not None
 
 
-@pytest.mark.parametrize("rows", [[], [(0, {"step": 10, "alpha": 0.5})]])
+@pytest.mark.parametrize("rows", [[], [(0, {"step": 10, "discarded": 1})]])
 def test_without_a_return_there_is_no_plot(tmp_path, rows):
     assert report.learning_curve(run_with(tmp_path, rows)) is None
     assert not (tmp_path / "report").exists()
@@ -96,7 +96,7 @@ def test_without_a_return_there_is_no_plot(tmp_path, rows):
 def test_drawing_again_replaces_the_plot(tmp_path):
     run = run_with(tmp_path, [(0, {"step": 10, "eval_return": 1.0})])
     first = report.learning_curve(run).read_bytes()
-    with MetricsWriter(run.metrics, ["seed-0000", "seed-0001"]) as writer:
+    with MetricsWriter(run.metrics, ["seed-0000", "seed-0001"], RUN_COLUMNS) as writer:
         for step in np.arange(10, 60, 10):
             writer.write(0, {"step": int(step), "eval_return": float(step) ** 2})
     assert report.learning_curve(run).read_bytes() != first

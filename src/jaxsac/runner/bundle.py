@@ -2,16 +2,18 @@
 
 A bundle holds one safetensors file for each of its parts (random keys as numbers), and
 `manifest.json` with the JSON values and a SHA-256 of every file. A part loads without the others.
+Tensors are found by name: those of older versions where `upgrade` says that they lay.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsac.runner import files, upgrade
 from jaxsac.types import PyTree, is_key
 
-SCHEMA = 2
 LONGEST_MANIFEST = 64 * 2**20
 """Bytes; a longer one is not ours."""
 
@@ -54,16 +56,16 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
             file = temporary / f"{part}.safetensors"
             leaves = _named_leaves(_plain(tree))
             save_file({name: np.asarray(leaf, order="C") for name, leaf in leaves}, file)
-            _sync(file)
+            files.sync(file)
             digests[file.name] = _digest(file)
-        manifest = {**facts, "schema": SCHEMA, "name": target.name, "sha256": digests}
+        manifest = {**facts, "schema": upgrade.FORMAT, "name": target.name, "sha256": digests}
         manifest["checksum"] = _checksum(manifest)
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2))
         mode = (temporary / "manifest.json").stat().st_mode
         for name in digests:  # safetensors keeps others from reading
             (temporary / name).chmod(mode)
-        _sync(temporary / "manifest.json")
-        _sync(temporary)
+        files.sync(temporary / "manifest.json")
+        files.sync(temporary)
         shutil.rmtree(target, ignore_errors=True)
         os.rename(temporary, target)
     except BaseException as error:
@@ -74,7 +76,7 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
                 "space, or fix its permissions, and give the same command again."
             ) from error
         raise
-    _sync(target.parent)
+    files.sync(target.parent)
 
 
 def verify(folder: Path) -> dict[str, Any]:
@@ -89,13 +91,17 @@ def verify(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def load(folder: Path, part: str, template: PyTree) -> PyTree:
+def load(
+    folder: Path, part: str, template: PyTree, row: int | None = None, partial: bool = False
+) -> PyTree:
     """Reads one part.
 
     Args:
       folder: the bundle.
       part: its name.
       template: pytree of `jax.ShapeDtypeStruct`s that the part must match.
+      row: which entry of the leading axis alone to read; by default all.
+      partial: whether the file may hold other leaves than the template, which are not read.
 
     Returns:
       NumPy arrays, and JAX arrays where the template has keys.
@@ -103,48 +109,68 @@ def load(folder: Path, part: str, template: PyTree) -> PyTree:
     Raises:
       BundleError: a missing or damaged file, or a leaf of another name, shape or dtype.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    name = f"{part}.safetensors"
-    _check(folder, name, _manifest(folder))
-    try:
-        tensors = load_file(folder / name)
-    except SafetensorError as error:
-        raise BundleError(f"{folder / name} is damaged: {error}.") from error
     named = _named_leaves(_plain(template, functools.partial(jax.eval_shape, jax.random.key_data)))
-    if set(tensors) != {leaf for leaf, _ in named}:
-        difference = sorted(set(tensors) ^ {leaf for leaf, _ in named})
-        raise BundleError(
-            f"{folder / name} does not fit this run; leaves that differ: {difference}."
-        )
-    for leaf, struct in named:
-        if tensors[leaf].shape != struct.shape or tensors[leaf].dtype != struct.dtype:
+    with _tensors(folder, part) as (file, written):
+        names = {leaf: upgrade.tensor_name(leaf, written) for leaf, _ in named}
+        there = set(file.keys())
+        lacking = set(names.values()) - there
+        if lacking or (there != set(names.values()) and not partial):
+            difference = sorted(lacking | (there - set(names.values())))
             raise BundleError(
-                f"{folder / name}: {leaf} is {tensors[leaf].dtype}{tensors[leaf].shape}, expected "
-                f"{struct.dtype}{struct.shape}."
+                f"{folder / part}.safetensors does not fit this run; leaves that differ: "
+                f"{difference}."
             )
+        found = [_read(folder / part, file, names[leaf], struct, row) for leaf, struct in named]
     structs, structure = jax.tree.flatten(template)
     leaves = [
-        jax.random.wrap_key_data(jnp.asarray(tensors[leaf])) if is_key(struct) else tensors[leaf]
-        for (leaf, _), struct in zip(named, structs, strict=True)
+        jax.random.wrap_key_data(jnp.asarray(tensor)) if is_key(struct) else tensor
+        for tensor, struct in zip(found, structs, strict=True)
     ]
     return jax.tree.unflatten(structure, leaves)
+
+
+@contextlib.contextmanager
+def _tensors(folder: Path, part: str) -> Iterator[tuple[Any, int]]:
+    """The open file of a part, which is as it was written, and its format."""
+    from safetensors import SafetensorError, safe_open
+
+    manifest, name = _manifest(folder), f"{part}.safetensors"
+    _check(folder, name, manifest)
+    try:
+        with safe_open(folder / name, framework="np") as file:
+            yield file, manifest["schema"]
+    except SafetensorError as error:
+        raise BundleError(f"{folder / name} is damaged: {error}.") from error
+
+
+def _read(
+    path: Path, file: Any, name: str, struct: jax.ShapeDtypeStruct, row: int | None
+) -> np.ndarray:
+    """One tensor, which must have the shape and dtype of `struct`, or a row of it."""
+    shape = tuple(file.get_slice(name).get_shape())
+    tensor = file.get_tensor(name) if row is None else file.get_slice(name)[row : row + 1][0]
+    if shape != struct.shape or tensor.dtype != struct.dtype:
+        raise BundleError(
+            f"{path}.safetensors: {name} is {tensor.dtype}{shape}, expected "
+            f"{struct.dtype}{struct.shape}."
+        )
+    return tensor
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
     file = folder / "manifest.json"
     try:
-        _refuse_link(folder)
-        manifest = json.loads(read_text(file, LONGEST_MANIFEST))
+        files.refuse_link(folder)
+        manifest = json.loads(files.read_text(file, LONGEST_MANIFEST))
         checksum, schema, name = (manifest[key] for key in ("checksum", "schema", "name"))
         names = list(manifest["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"cannot read {file}: {type(error).__name__}: {error}.") from error
-    if schema != SCHEMA or name != folder.name:
+    if not upgrade.is_known(schema) or name != folder.name:
         raise BundleError(
-            f"{folder} is of schema {schema!r} and was written as {name!r}; expected {SCHEMA} and "
-            f"{folder.name!r}."
+            f"{folder} is of schema {schema!r} and was written as {name!r}; expected "
+            f"{upgrade.OLDEST} to {upgrade.FORMAT} and {folder.name!r}. A newer version of jaxsac "
+            "may have written it."
         )
     if checksum != _checksum({k: v for k, v in manifest.items() if k != "checksum"}):
         raise BundleError(f"{file} is damaged: its checksum is wrong.")
@@ -153,37 +179,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def read_text(file: Path, longest: int) -> str:
-    """A text file, unless it is a link or too long to be what it should.
-
-    Raises:
-      OSError: it cannot be read, or is a link.
-      ValueError: more than `longest` bytes, or not UTF-8.
-    """
-    _refuse_link(file)
-    with file.open("rb") as content:
-        data = content.read(longest + 1)
-    if len(data) > longest:
-        raise ValueError(f"longer than {longest} bytes")
-    return data.decode()
-
-
 def _check(folder: Path, name: str, manifest: dict[str, Any]) -> None:
     try:
-        _refuse_link(folder / name)
+        files.refuse_link(folder / name)
         digest = _digest(folder / name)
     except OSError as error:
         raise BundleError(f"cannot read {folder / name}: {error}.") from error
     if digest != manifest["sha256"].get(name):
         raise BundleError(f"{folder / name} is damaged: its SHA-256 is not the one saved.")
-
-
-def _refuse_link(path: Path) -> None:
-    """A link could lead anywhere, to a device without an end for one."""
-    if path.is_symlink():
-        raise OSError(f"{path} is a symbolic link")
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise OSError(f"{path} is not a file")
 
 
 def _remove_unfinished(directory: Path) -> None:
@@ -211,11 +214,3 @@ def _checksum(manifest: dict[str, Any]) -> str:
 def _digest(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

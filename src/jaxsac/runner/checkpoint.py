@@ -58,9 +58,16 @@ def verify(directory: Path, step: int) -> dict[str, Any]:
     return bundle.verify(folder(directory, step))
 
 
-def load(directory: Path, step: int, part: str, template: PyTree) -> PyTree:
-    """`bundle.load` from the checkpoint of `step`: "agent" alone is a policy."""
-    return bundle.load(folder(directory, step), part, template)
+def load(
+    directory: Path,
+    step: int,
+    part: str,
+    template: PyTree,
+    row: int | None = None,
+    partial: bool = False,
+) -> PyTree:
+    """`bundle.load` from the checkpoint of `step`."""
+    return bundle.load(folder(directory, step), part, template, row, partial)
 
 
 def folder(directory: Path, step: int) -> Path:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jaxsac.runner import upgrade
 from jaxsac.runner.population import Population
 from jaxsac.runner.schedule import Schedule
 from jaxsac.sac.checks import check_hyperparameters
@@ -208,40 +209,48 @@ class RunConfig:
         """
         if self.agent.actor is not None or self.agent.critic is not None:
             raise ValueError("a run's manifest cannot hold custom network modules.")
-        fields = {
-            f.name: getattr(self, f.name)
-            for f in dataclasses.fields(self)
-            if f.name not in ("agent", "hyperparameters")
-        }
-        agent = dataclasses.asdict(self.agent)
-        del agent["actor"], agent["critic"]
-        agent["hidden_sizes"] = list(self.agent.hidden_sizes)
-        leaves = {n: list(v) if _is_swept(v) else v for n, v in self._leaves().items()}
-        return {**fields, **agent, **leaves}
+        values = {name: getattr(self, name) for name in _names(RunConfig)}
+        values |= {name: getattr(self.agent, name) for name in _names(Config)} | self._leaves()
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> RunConfig:
-        """The inverse of `to_json`.
+    def from_json(cls, values: dict[str, Any], written: int = upgrade.FORMAT) -> RunConfig:
+        """The inverse of `to_json`, by name.
+
+        Args:
+          values: settings; one that is missing takes the value that reproduces what the version
+            that wrote them did, and unknown ones are left out (`unknown_settings`).
+          written: the format of the manifest that holds them.
 
         Raises:
-          ValueError: fields that are unknown or missing.
+          ValueError: no environment, or a value that a run cannot have.
         """
-        values = dict(values)
         try:
-            values["hidden_sizes"] = tuple(values["hidden_sizes"])
-            agent = Config(**_take(values, Config, without=("actor", "critic")))
-            leaves: dict[str, Any] = _take(values, Hyperparameters)
-            leaves = {name: tuple(v) if isinstance(v, list) else v for name, v in leaves.items()}
-            hyperparameters = Hyperparameters(**leaves)
-            return cls(agent=agent, hyperparameters=hyperparameters, **values)
+            values = upgrade.settings(values, written)
+            values = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+            agent = Config(**_take(values, Config))
+            hyperparameters = Hyperparameters(**_take(values, Hyperparameters))
+            settings = {"env": values["env"], **_take(values, RunConfig)}
+            return cls(agent=agent, hyperparameters=hyperparameters, **settings)
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not the configuration of a run: {error}.") from error
+
+
+def unknown_settings(values: dict[str, Any], written: int = upgrade.FORMAT) -> list[str]:
+    """Names in a manifest that this version has no setting for, such as those of a newer one."""
+    known = {name for kind in (RunConfig, Config, Hyperparameters) for name in _names(kind)}
+    return sorted(set(upgrade.settings(values, written)) - known)
 
 
 def _is_swept(value: Any) -> bool:
     return isinstance(value, tuple)
 
 
-def _take(values: dict[str, Any], kind: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    names = [f.name for f in dataclasses.fields(kind) if f.name not in without]
-    return {name: values.pop(name) for name in names}
+def _names(kind: Any) -> list[str]:
+    """The settings among the fields of a record."""
+    others = ("agent", "hyperparameters", "actor", "critic")
+    return [f.name for f in dataclasses.fields(kind) if f.name not in others]
+
+
+def _take(values: dict[str, Any], kind: Any) -> dict[str, Any]:
+    return {name: values[name] for name in _names(kind) if name in values}

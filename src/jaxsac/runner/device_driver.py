@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.device import Environment
 from jaxsac.runner import device_loop, loop
 from jaxsac.runner.population import EVALUATION_STREAM, Population
@@ -38,6 +39,7 @@ class DeviceDriver:
         self._chunk = 1
         self._carry: Any = None
         self.observation, self.action = env.observation, env.action
+        self.action_map = ActionMap.unit(env.action)
         self.step, self.whole = 0, False
 
     @property

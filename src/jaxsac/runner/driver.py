@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import jax
 
+from jaxsac.envs.action_map import ActionMap
 from jaxsac.runner import loop
 from jaxsac.runner.population import Population
 from jaxsac.runner.returns import Evaluation, Totals
@@ -21,6 +22,8 @@ class Driver(Protocol):
     """Structs of one observation."""
     action: jax.ShapeDtypeStruct
     """Struct of one action."""
+    action_map: ActionMap
+    """From [-1, 1] to the units of the environment."""
     step: int
     """Transitions per seed so far."""
     learning: Any

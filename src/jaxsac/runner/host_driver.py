@@ -41,6 +41,7 @@ class HostDriver:
         )
         self._learn_step = axis.compile(learn_step, num_shared=1, donate=(0,))
         self.observation = self._envs.observation_example
+        self.action_map = self._envs.action_map
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
         self.step, self.learning, self.whole = 0, None, False
 

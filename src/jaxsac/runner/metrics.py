@@ -1,4 +1,8 @@
-"""CSV files by member: one row at every log point, flushed at once, never held back."""
+"""CSV files by member: one row at every log point, flushed at once, never held back.
+
+Files are read by the names of their columns: a run that goes on with other metrics, in another
+version for one, keeps the columns that its files have and adds those that are new.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-COLUMNS: tuple[str, ...] = (
+from jaxsac.runner import files
+
+RUN_COLUMNS: tuple[str, ...] = (
     "step",
     "updates",
     "utd",
@@ -22,76 +28,64 @@ COLUMNS: tuple[str, ...] = (
     "eval_return",
     "eval_return_std",
     "eval_length",
-    "critic_loss",
-    "actor_loss",
-    "alpha_loss",
-    "alpha",
-    "entropy",
-    "q_mean",
-    "target_mean",
-    "critic_gradient_norm",
-    "actor_gradient_norm",
-    "alpha_gradient_norm",
-    "value_loss",
-    "value_mean",
-    "value_gradient_norm",
-    "skipped",
     "discarded",
 )
-"""step: transitions so far. utd: updates per transition since learning started. wall_time: seconds
-of training so far. train_*: means over the episodes of the sampled policy that ended since the
-last row. eval_*: mean and standard deviation over the deterministic episodes. skipped: updates left
-out, discarded: environment steps left out, both so far. An empty cell: nothing to report."""
+"""What every run writes, in front of the metrics of its updates. step: transitions so far. utd:
+updates per transition since learning started. wall_time: seconds of training so far. train_*: means
+over the episodes of the sampled policy that ended since the last row. eval_*: mean and standard
+deviation over the deterministic episodes. discarded: environment steps left out so far. An empty
+cell: nothing to report."""
 
 
 class MetricsWriter:
     """Appends rows to `directory/<member>.csv`, one file a member."""
 
     def __init__(
-        self, directory: Path, members: list[str], lengths: Sequence[int] | None = None
+        self,
+        directory: Path,
+        members: list[str],
+        columns: Sequence[str],
+        rows: Sequence[int] | None = None,
     ) -> None:
-        """Opens the files, and cuts each to a length.
+        """Opens the files, and cuts each to a number of rows.
 
         Args:
           directory: the run's `metrics` folder; created if need be.
           members: their names.
-          lengths: by member, what `lengths` returned where the run resumes; nothing is kept by
-            default.
+          columns: what the rows to come may hold; those that a file has already keep their places.
+          rows: by member, what `rows` returned where the run resumes; nothing is kept by default.
+
+        Raises:
+          ValueError: a file to be kept is no table of metrics; names it.
         """
-        lengths = [0] * len(members) if lengths is None else lengths
+        rows = [0] * len(members) if rows is None else rows
         directory.mkdir(parents=True, exist_ok=True)
-        self._files = [path(directory, member).open("a+b") for member in members]
-        self.complete = True
+        self._rows = list(rows)
+        self._columns: list[list[str]] = []
+        self._files: list[BinaryIO] = []
+        for index, member in enumerate(members):
+            file = path(directory, member)
+            there, kept = _kept(file, rows[index])
+            self._rows[index] = len(kept)
+            self._columns.append([*there, *(name for name in columns if name not in there)])
+            self._files.append(_opened(file, there, self._columns[-1], kept))
+        self.complete = self._rows == list(rows)
         """Whether every file had all of its rows."""
-        for file, length in zip(self._files, lengths, strict=True):
-            file.seek(0)
-            rows = file.read(length)
-            if b"\n" in rows and not rows.startswith(_line(COLUMNS)):
-                raise ValueError(
-                    f"{file.name} has other columns than this version of jaxsac writes: resume the "
-                    "run with the version that began it, or give another run directory."
-                )
-            self.complete &= len(rows) == length
-            # A row that was being written when its process was killed ends without a line break.
-            file.truncate(rows.rfind(b"\n") + 1)
-            if b"\n" not in rows:
-                self._append(file, COLUMNS)
 
     def write(self, index: int, row: dict[str, Any]) -> None:
         """Writes one row; columns that are left out or None become empty cells."""
-        if unknown := set(row) - set(COLUMNS):
+        columns = self._columns[index]
+        if unknown := set(row) - set(columns):
             raise ValueError(f"no columns of the metrics: {sorted(unknown)}.")
-        self._append(self._files[index], [_text(row.get(name)) for name in COLUMNS])
+        self._files[index].write(_line([_text(row.get(name)) for name in columns]))
+        self._files[index].flush()
+        self._rows[index] += 1
 
-    def lengths(self) -> list[int]:
-        """The length of each file in bytes, once it is on the disk."""
+    def rows(self) -> list[int]:
+        """The number of rows in each file, once they are on the disk."""
         for file in self._files:
             os.fsync(file.fileno())
-        return [file.seek(0, os.SEEK_END) for file in self._files]
-
-    def _append(self, file: BinaryIO, cells: Sequence[str]) -> None:
-        file.write(_line(cells))
-        file.flush()
+        return list(self._rows)
 
     def __enter__(self) -> MetricsWriter:
         return self
@@ -125,7 +119,9 @@ def path(directory: Path, member: str) -> Path:
 
 
 def read(file: Path) -> list[dict[str, float | None]]:
-    """The rows of one member; an empty cell becomes None.
+    """The rows of one member, by the columns of the file.
+
+    An empty cell becomes None, and so does a column of `RUN_COLUMNS` that the file does not have.
 
     Raises:
       ValueError: it is no table of metrics; names the file.
@@ -133,14 +129,49 @@ def read(file: Path) -> list[dict[str, float | None]]:
     try:
         with file.open(newline="") as lines:
             reader = csv.DictReader(lines)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError("its columns are others")
+            _check_columns(reader.fieldnames or ())
+            nothing: dict[str, float | None] = dict.fromkeys(RUN_COLUMNS)
             return [
-                {name: float(cell) if cell else None for name, cell in row.items()}
+                nothing | {name: float(cell) if cell else None for name, cell in row.items()}
                 for row in reader
             ]
     except (ValueError, TypeError, csv.Error) as error:
         raise ValueError(f"{file} is not a table of metrics: {error}.") from error
+
+
+def _kept(file: Path, count: int) -> tuple[list[str], list[bytes]]:
+    """The columns of a file and its first rows; none of either where it is to begin anew."""
+    if not count or not file.exists():
+        return [], []
+    # A row that was being written when its process was killed ends without a line break.
+    head, *rows = file.read_bytes().split(b"\n")[:-1] or [b""]
+    if not head:
+        return [], []
+    try:
+        columns = next(csv.reader([head.decode().rstrip("\r")]), [])
+        _check_columns(columns)
+    except (ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{file} is not a table of metrics: {error}. Move it away, and the run goes on."
+        ) from error
+    return columns, [row.rstrip(b"\r") for row in rows[:count]]
+
+
+def _opened(file: Path, there: list[str], columns: list[str], kept: list[bytes]) -> BinaryIO:
+    """A file that holds these columns and rows, open at its end."""
+    # Rows are as long as the head, so that readers that do not fill them up take them too.
+    empty = b"," * (len(columns) - len(there))
+    content = _line(columns) + b"".join(row + empty + b"\r\n" for row in kept)
+    if not file.exists() or file.read_bytes() != content:
+        files.write(file, content)
+    return file.open("ab")
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    if "step" not in columns:
+        raise ValueError("it has no column 'step'")
+    if len(set(columns)) < len(columns):
+        raise ValueError("two of its columns have one name")
 
 
 def _line(cells: Sequence[str]) -> bytes:

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 
 from jaxsac.runner.config import RunConfig
+from jaxsac.runner.metrics import RUN_COLUMNS
 from jaxsac.runner.returns import Evaluation, Totals
 from jaxsac.sac.state import Metrics
+
+
+def columns(latest: Metrics) -> list[str]:
+    """What the rows of a run may hold: its own columns, then the metrics of its updates."""
+    return [*RUN_COLUMNS, *(name for name in latest if name not in RUN_COLUMNS)]
 
 
 def rows(
@@ -19,7 +25,7 @@ def rows(
     totals: Totals,
     evaluated: Evaluation | None,
 ) -> list[dict[str, Any]]:
-    """One row for each member, by the columns of `metrics.COLUMNS`.
+    """One row for each member, by the names that `columns` returns.
 
     Args:
       config: the run.
@@ -51,7 +57,7 @@ def rows(
         if updates:
             row["utd"] = updates / (step - config.learning_starts)
             row |= {name: float(values[index]) for name, values in measured.items()}
-        row["skipped"] = int(latest.skipped[index])
+        row["skipped"] = int(latest["skipped"][index])
         row["discarded"] = int(totals.discarded[index])
         return row
 

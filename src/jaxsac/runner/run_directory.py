@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runner import bundle
-from jaxsac.runner.config import WITHOUT_EFFECT, RunConfig
+from jaxsac.runner import files, lock, upgrade
+from jaxsac.runner.config import WITHOUT_EFFECT, RunConfig, unknown_settings
+from jaxsac.runner.lock import RunDirectoryError as RunDirectoryError
+from jaxsac.runner.spaces import Spaces
 
 VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
-LOCK = ".lock"
 LONGEST_MANIFEST = 2**20
 """Bytes; a longer one is not ours."""
-
-
-class RunDirectoryError(Exception):
-    """A directory that cannot be used for the run that was asked for."""
 
 
 class RunDirectory:
@@ -36,10 +32,18 @@ class RunDirectory:
         self.failures = path / "failures"
         self.report = path / "report"
 
-    def create(self, config: RunConfig) -> bool:
-        """Makes the directory for a new run, or opens the one where this run lies.
+    def locked(self) -> AbstractContextManager[None]:
+        """`lock.locked` of this directory: comes before anything else is read or written here."""
+        return lock.locked(self.path)
+
+    def create(self, config: RunConfig, spaces: Spaces | None = None) -> bool:
+        """Makes the directory for a new run, or finds that this run lies there already.
 
         A run that lies there may have been begun with fewer steps.
+
+        Args:
+          config: the run.
+          spaces: of its environment.
 
         Returns:
           Whether the run is new.
@@ -47,46 +51,41 @@ class RunDirectory:
         Raises:
           RunDirectoryError: it holds something else. The message lists what differs.
         """
-        if self.manifest.exists():
-            self._check_same(config)
-            return False
-        if self.path.exists() and any(p.name != LOCK for p in self.path.iterdir()):
-            raise RunDirectoryError(f"{self.path} exists, is not empty and is not a run directory.")
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write({"config": config.to_json(), "versions": versions(), "finished": False})
-        return True
+        if not self.manifest.exists():
+            if any(not _is_ours(path.name) for path in self.path.iterdir()):
+                raise RunDirectoryError(
+                    f"{self.path} exists, is not empty and is not a run directory."
+                )
+            content = {
+                "format": upgrade.FORMAT,
+                "config": config.to_json(),
+                "spaces": None if spaces is None else spaces.to_json(),
+                "versions": versions(),
+                "finished": False,
+            }
+            with contextlib.suppress(FileExistsError):  # another process was first
+                self._write(content, new=True)
+                return True
+        self._check_same(config)
+        return False
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps other processes out; the system lifts the lock however this one ends.
+    def extend(self, config: RunConfig, spaces: Spaces | None = None) -> None:
+        """Writes down what is asked for now: more steps, and other values of `WITHOUT_EFFECT`.
 
-        Raises:
-          RunDirectoryError: another process trains here, or the file system has no locks.
+        The manifest of an older version becomes one of this version; settings that this version
+        does not know stay in it.
         """
-        with (self.path / LOCK).open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                lock.seek(0)
-                raise RunDirectoryError(
-                    f"another process ({lock.read(20).strip() or 'unknown'}) trains in {self.path}."
-                ) from error
-            except OSError as error:
-                raise RunDirectoryError(
-                    f"{self.path} cannot be locked against other processes ({error}): give a run "
-                    "directory on a file system that has locks."
-                ) from error
-            lock.truncate(0)
-            lock.write(f"{os.getpid()}\n")
-            lock.flush()
-            yield
-
-    def extend(self, config: RunConfig) -> None:
-        """Writes down what is asked for now: more steps, and other values of `WITHOUT_EFFECT`."""
         content, wanted = self._read(), config.to_json()
-        more = config.steps > content["config"]["steps"]
-        for name in WITHOUT_EFFECT + ("steps",) * more:
-            content["config"][name] = wanted[name]
+        before = self.config()
+        kept = upgrade.settings(content["config"], self._format(content))
+        unknown = {name: kept[name] for name in self.unknown_settings()}
+        more = config.steps > before.steps
+        asked = {name: wanted[name] for name in WITHOUT_EFFECT + ("steps",) * more}
+        content["config"] = before.to_json() | asked | unknown
+        content["format"] = max(self._format(content), upgrade.FORMAT)
+        if spaces is not None:
+            content["spaces"] = spaces.to_json()
         self._write({**content, "finished": content.get("finished") is True and not more})
 
     def _check_same(self, config: RunConfig) -> None:
@@ -124,14 +123,60 @@ class RunDirectory:
         Raises:
           RunDirectoryError: there is no run here, or its manifest cannot be read.
         """
+        content = self._read()
+        with self._refusals():
+            return RunConfig.from_json(content["config"], self._format(content))
+
+    def unknown_settings(self) -> list[str]:
+        """Settings in the manifest that this version does not have, and leaves out of account.
+
+        Raises:
+          RunDirectoryError: as `config`.
+        """
+        content = self._read()
+        with self._refusals():
+            return unknown_settings(content["config"], self._format(content))
+
+    def describe_unknown_settings(self) -> str | None:
+        """A sentence that names them; None where there are none, or no run.
+
+        Raises:
+          RunDirectoryError: as `config`.
+        """
+        unknown = self.unknown_settings() if self.manifest.exists() else []
+        if not unknown:
+            return None
+        return (
+            f"{self.manifest} has settings that this version of jaxsac does not know and leaves "
+            f"out of account: {', '.join(unknown)}."
+        )
+
+    def spaces(self) -> Spaces | None:
+        """What the run's policies see and do; None where its version did not write that down.
+
+        Raises:
+          RunDirectoryError: as `config`.
+        """
+        found = self._read().get("spaces")
+        with self._refusals():
+            return None if found is None else Spaces.from_json(found)
+
+    def _format(self, content: dict[str, Any]) -> int:
+        written = content.get("format", upgrade.OLDEST)
+        if isinstance(written, bool) or not isinstance(written, int) or written < upgrade.OLDEST:
+            raise ValueError(f"format {written!r}")
+        return written
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
         try:
-            return RunConfig.from_json(self._read()["config"])
-        except (ValueError, KeyError, TypeError) as error:
+            yield
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise RunDirectoryError(f"{self.manifest} cannot be read: {error}.") from error
 
     def _read(self) -> dict[str, Any]:
         try:
-            content = json.loads(bundle.read_text(self.manifest, LONGEST_MANIFEST))
+            content = json.loads(files.read_text(self.manifest, LONGEST_MANIFEST))
             if not isinstance(content, dict):
                 raise ValueError("not a JSON object")
             return content
@@ -140,10 +185,13 @@ class RunDirectory:
                 f"{self.path} is not a run directory: no readable manifest.json ({error})."
             ) from error
 
-    def _write(self, content: dict[str, Any]) -> None:
-        temporary = self.manifest.with_suffix(".tmp")
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-        temporary.replace(self.manifest)
+    def _write(self, content: dict[str, Any], new: bool = False) -> None:
+        files.write(self.manifest, f"{json.dumps(content, indent=2)}\n".encode(), new)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file may lie in a directory before its manifest does."""
+    return name == lock.NAME or (name.startswith(".manifest.json.") and name.endswith(".tmp"))
 
 
 def versions() -> dict[str, str]:

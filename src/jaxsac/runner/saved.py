@@ -1,48 +1,21 @@
-"""What a run saved, looked at anew: its policies, and its updates that failed."""
+"""What a run saved, looked at anew: its policies evaluated, and its updates that failed."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
-from jaxsac.runner import checkpoint, failures, loop, seeds, snapshot
+from jaxsac.runner import checkpoint, failures, seeds, snapshot
 from jaxsac.runner.config import RunConfig
 from jaxsac.runner.driver import learning_structs
+from jaxsac.runner.policy import spaces_of
 from jaxsac.runner.returns import Evaluation
 from jaxsac.runner.run_directory import RunDirectory
 from jaxsac.runner.train import make_driver
 from jaxsac.sac.diagnosis import explain
-
-
-def load_policy(
-    directory: Path | str, member: str = "seed-0000", step: int | None = None
-) -> loop.Policy:
-    """The policy of one seed of a run, for `jaxsac.runner.loop.act`.
-
-    Args:
-      directory: a run directory.
-      member: which seed, by the name that its metrics have, such as "seed-0003".
-      step: which checkpoint; the latest by default.
-
-    Returns:
-      The agent, and the scale on which it sees observations: `act(policy, observation)` takes them
-      as the environment returns them, with any leading axes.
-
-    Raises:
-      RunDirectoryError, BundleError: there is no such run or checkpoint, or it is damaged.
-      ValueError: the run has no such member.
-    """
-    run = RunDirectory(Path(directory))
-    config = run.config()
-    if member not in config.member_names:
-        raise ValueError(
-            f"{directory} has no member {member!r}: its members are {config.member_names}."
-        )
-    step = checkpoint.latest(run.checkpoints) if step is None else step
-    policies = snapshot.load_policy(run.checkpoints, step, _structs(config))
-    return jax.tree.map(lambda rows: rows[config.member_names.index(member)], policies)
 
 
 def evaluate_run(
@@ -68,6 +41,8 @@ def evaluate_run(
         raise ValueError(f"episodes must be at least 1, got {episodes}.")
     run = RunDirectory(directory)
     config = run.config()
+    if unknown := run.describe_unknown_settings():
+        warnings.warn(unknown, stacklevel=2)
     step = checkpoint.latest(run.checkpoints) if step is None else step
     seeds.configure_host_devices(config.population)
     axis = seeds.axis(config.population, config.seed_layout)
@@ -92,14 +67,8 @@ def explain_failure(folder: Path) -> list[str]:
     Raises:
       RunDirectoryError, BundleError: there is no such run or failure, or it is damaged.
     """
-    config = RunDirectory(folder.absolute().parents[1]).config()
-    agent, batch, key = failures.load(folder, _structs(config))
+    run = RunDirectory(folder.absolute().parents[1])
+    config, spaces = run.config(), spaces_of(run)
+    structs = learning_structs(config.to_population(), spaces.observation, spaces.action)
+    agent, batch, key = failures.load(folder, structs)
     return explain(agent, batch, jax.random.wrap_key_data(jnp.asarray(key)))
-
-
-def _structs(config: RunConfig) -> loop.Carry:
-    """Structs of a run's learners; its environment is made to know its spaces."""
-    one = config.only(config.seed)
-    driver = make_driver(one, seeds.axis(one.population))
-    driver.close()
-    return learning_structs(config.to_population(), driver.observation, driver.action)

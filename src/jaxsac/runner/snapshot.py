@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxsac.envs.checked import is_fault
-from jaxsac.runner import checkpoint, loop
+from jaxsac.runner import checkpoint, loop, upgrade
 from jaxsac.runner.bundle import BundleError
 from jaxsac.runner.driver import Driver
 from jaxsac.runner.returns import Totals
@@ -36,8 +36,8 @@ class Snapshot(NamedTuple):
     """Of each member's latest training episodes; None before the first."""
     eval_returns: list[float | None]
     """Of each member's latest evaluation; None before the first."""
-    metrics_lengths: list[int]
-    """Bytes of each metrics file."""
+    metrics_rows: list[int]
+    """Of each metrics file."""
 
     @classmethod
     def start(cls, population: int) -> Snapshot:
@@ -110,6 +110,8 @@ def load(
     read = functools.partial(checkpoint.load, directory, step)
     manifest = checkpoint.verify(directory, step)
     try:
+        if refusal := upgrade.refusal_to_resume(manifest["schema"]):
+            raise BundleError(f"{checkpoint.folder(directory, step)} was {refusal}")
         if manifest["members"] != members:
             raise ValueError(f"it is of the members {manifest['members']}")
         sizes = {m: int(n) for m, n in zip(members, manifest["replay_sizes"], strict=True)}
@@ -158,10 +160,8 @@ def load(
             totals=_totals(manifest["totals"], len(members)),
             train_returns=list(manifest["train_returns"]),
             eval_returns=list(manifest["eval_returns"]),
-            metrics_lengths=[int(n) for n in manifest["metrics_lengths"]],
+            metrics_rows=_metrics_rows(manifest, len(members)),
         )
-        if min(run.metrics_lengths) < 0 or len(run.metrics_lengths) != len(members):
-            raise ValueError("lengths of metrics that cannot be")
         if not len(run.train_returns) == len(run.eval_returns) == len(members):
             raise ValueError("it has returns of other members")
         written_under = dict(manifest["versions"])
@@ -188,6 +188,13 @@ def load_policy(directory: Path, step: int, carry: loop.Carry) -> loop.Policy:
     read = functools.partial(checkpoint.load, directory, step)
     normalizer = read("normalizer", carry.normalizer) if carry.normalizer else ()
     return loop.Policy(read("agent", carry.agent), normalizer)
+
+
+def _metrics_rows(manifest: dict[str, Any], population: int) -> list[int]:
+    rows = [int(n) for n in manifest["metrics_rows"]]
+    if len(rows) != population or min(rows) < 0:
+        raise ValueError("numbers of rows of the metrics that cannot be")
+    return rows
 
 
 def _learning(carry: loop.Carry) -> dict[str, Any]:

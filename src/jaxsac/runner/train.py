@@ -21,9 +21,10 @@ from jaxsac.runner.interrupt import Interrupt
 from jaxsac.runner.metrics import MetricsWriter
 from jaxsac.runner.observer import Observer, Progress
 from jaxsac.runner.returns import Evaluation, Totals
-from jaxsac.runner.rows import rows
+from jaxsac.runner.rows import columns, rows
 from jaxsac.runner.run_directory import RunDirectory, versions
 from jaxsac.runner.snapshot import Snapshot
+from jaxsac.runner.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
 
 
@@ -51,8 +52,15 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
       FloatingPointError: the environment's warm-up is mostly not finite.
     """
     run = RunDirectory(directory)
+    with run.locked():
+        return _train(config, run, observer)
+
+
+def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
+    if unknown := run.describe_unknown_settings():
+        observer.message(unknown)
     if run.is_finished(config):
-        observer.message(f"{directory} holds this run, complete: nothing to do.")
+        observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
     seeds.configure_host_devices(config.population)
     axis = seeds.axis(config.population, config.seed_layout)
@@ -62,15 +70,15 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
     releases.warn(observer.message)
     observer.message(axis.describe())
     observer.message(memory.plan(axis, structs).describe())
-    new = run.create(config)
-    with run.locked():
-        run.extend(config)
-        training = _Training(config, run, driver, axis, observer)
-        if not new:
-            training.resume()
-        complete = training.run()
-        if complete:
-            run.finish()
+    spaces = Spaces(driver.observation, driver.action, driver.action_map)
+    new = run.create(config, spaces)
+    training = _Training(config, run, driver, axis, columns(structs.metrics), observer)
+    if not new:
+        training.resume()
+        run.extend(config, spaces)
+    complete = training.run()
+    if complete:
+        run.finish()
     return complete
 
 
@@ -94,10 +102,11 @@ class _Training:
         run: RunDirectory,
         driver: Driver,
         axis: seeds.SeedAxis,
+        columns: list[str],
         observer: Observer,
     ) -> None:
         self.config, self.directory, self.driver = config, run, driver
-        self.axis, self.observer = axis, observer
+        self.axis, self.columns, self.observer = axis, columns, observer
         self.state = Snapshot.start(config.population)
         self.saved: int | None = None
         self.saving_seconds = 0.0
@@ -130,8 +139,10 @@ class _Training:
           Whether the run reached its last step.
         """
         config, driver = self.config, self.driver
-        seconds, lengths = self.state.seconds, self.state.metrics_lengths
-        writer = MetricsWriter(self.directory.metrics, config.member_names, lengths)
+        seconds = self.state.seconds
+        writer = MetricsWriter(
+            self.directory.metrics, config.member_names, self.columns, self.state.metrics_rows
+        )
         with writer, Interrupt() as stop:
             if not writer.complete:
                 self.observer.message(
@@ -256,7 +267,7 @@ class _Training:
     def _save(self, writer: MetricsWriter) -> None:
         start = time.monotonic()
         self._record_failures()
-        run = self.state._replace(seconds=start - self.start_time, metrics_lengths=writer.lengths())
+        run = self.state._replace(seconds=start - self.start_time, metrics_rows=writer.rows())
         members = self.config.member_names
         snapshot.save(self.directory.checkpoints, members, self.driver, self.axis, run)
         self.saved = self.driver.step

@@ -1,0 +1,114 @@
+"""One process at a time in a run directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+NAME = ".lock"
+ATTEMPTS = 100
+"""To find the file that was locked still in its place."""
+PATIENCE = 0.5
+"""Seconds in which a holder writes down who it is."""
+
+
+class RunDirectoryError(Exception):
+    """A directory that cannot be used for the run that was asked for."""
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Makes a directory if need be, and keeps other processes out of it.
+
+    The system lifts the lock however this process ends. Where nothing has been written meanwhile
+    the lock's file goes again, and so do the directories that were made for it.
+
+    Raises:
+      RunDirectoryError: another process holds it, or the file system has no locks.
+    """
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    before = _names(directory)
+    try:
+        lock = _acquire(directory)
+    except BaseException:
+        _remove_empty(made)
+        raise
+    try:
+        yield
+    finally:
+        # Still held, so that nobody takes a lock that is about to go: see `_acquire`.
+        lock.truncate(0)
+        if _names(directory) == before | {NAME} and NAME not in before:
+            (directory / NAME).unlink()
+        _remove_empty(made)
+        lock.close()
+
+
+def _acquire(directory: Path) -> IO[str]:
+    for _ in range(ATTEMPTS):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = (directory / NAME).open("a+")
+        except FileNotFoundError:  # removed again by a process that was refused
+            continue
+        try:
+            _flock(directory, lock)
+            if _is_in_place(directory, lock):
+                lock.truncate(0)
+                lock.write(f"{os.getpid()} on {socket.gethostname()}\n")
+                lock.flush()
+                return lock
+        except BaseException:
+            lock.close()
+            raise
+        lock.close()
+    raise RunDirectoryError(f"{directory} cannot be locked: {NAME} does not stay where it is.")
+
+
+def _flock(directory: Path, lock: IO[str]) -> None:
+    import fcntl  # not on Windows, where a saved policy loads all the same
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise RunDirectoryError(
+            f"another process ({_holder(lock)}) trains in {directory}."
+        ) from error
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{directory} cannot be locked against other processes ({error}): give a run "
+            "directory on a file system that has locks."
+        ) from error
+
+
+def _holder(lock: IO[str]) -> str:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        lock.seek(0)
+        if text := lock.read(200).strip():
+            return text
+        time.sleep(0.01)
+    return "unknown"
+
+
+def _is_in_place(directory: Path, lock: IO[str]) -> bool:
+    """Whether what was locked is the file that others will find."""
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), os.stat(directory / NAME))
+    except FileNotFoundError:
+        return False
+
+
+def _names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+
+
+def _remove_empty(made: list[Path]) -> None:
+    with contextlib.suppress(OSError):
+        for path in made:
+            path.rmdir()
