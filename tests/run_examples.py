@@ -8,9 +8,11 @@ import numpy as np
 
 import jaxsac
 from assertions import assert_identical as assert_identical
-from jaxsac.runner import checkpoint, driver, evaluate, host_driver, loop, seeds, train
-from jaxsac.runner.config import RunConfig
-from jaxsac.runner.population import TRAINING_STREAM
+from jaxsac.runs import checkpoint, train
+from jaxsac.runs.config import RunConfig
+from jaxsac.training import driver, evaluate, host_driver, learner, seed_axis
+from jaxsac.training.drivers import make_driver
+from jaxsac.training.population import TRAINING_STREAM
 
 NET = jaxsac.Config(hidden_sizes=(8,))
 # Large steps, so that a difference shows after few updates.
@@ -61,7 +63,7 @@ def make_envs(config):
 
 def agent_of(directory, config, step=None):
     """The agent that a run saved, (S, ...)."""
-    made = train.make_driver(config, seeds.axis(config.population))
+    made = make_driver(config.to_population(), seed_axis.axis(config.population))
     structs = driver.learning_structs(config.to_population(), made.observation, made.action)
     step = checkpoint.latest(directory / "checkpoints") if step is None else step
     return checkpoint.load(directory / "checkpoints", step, "agent", structs.agent)
@@ -94,7 +96,7 @@ class Group:
         self.schedule, self.steps, self.actions = population.schedule, 0, []
         self.discarded = np.zeros(count, int)
         mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("seeds",))
-        axis = seeds.SeedAxis(count, mesh, "map")
+        axis = seed_axis.SeedAxis(count, mesh, "map")
         env_seeds = evaluate.environment_seeds(list(members), (TRAINING_STREAM,), 2)
         self.carry = driver.init_learning(
             population,
@@ -103,7 +105,7 @@ class Group:
             axis,
         )
         self.learn_step = axis.compile(
-            functools.partial(loop.learn_step, batch_size=4, over_seeds=axis.over_members),
+            functools.partial(learner.learn_step, batch_size=4, over_seeds=axis.over_members),
             num_shared=1,
         )
 

@@ -1,4 +1,4 @@
-"""Imports go down only: three rooms that do not know each other, a runner, tools on top."""
+"""Imports go down only: three rooms that do not know each other, and four floors above them."""
 
 import ast
 import subprocess
@@ -18,12 +18,15 @@ BELOW = {
     "sac": {"types"},
     "data": {"types"},
     "envs": {"types"},
-    "runner": {"types", "sac", "data", "envs"},
-    "tools": {"types", "sac", "data", "envs", "runner"},
+    "packages": set(),
+    "training": {"types", "sac", "data", "envs"},
+    "runs": {"types", "packages", "sac", "data", "envs", "training"},
+    "sweeps": {"types", "packages", "sac", "data", "envs", "training", "runs"},
+    "cli": {"types", "packages", "sac", "data", "envs", "training", "runs", "sweeps"},
     "__init__": {"types", "sac", "data"},
 }
 # For type checkers alone, inside `if TYPE_CHECKING`: those names are imported when asked for.
-BELOW_FOR_TYPES = {"__init__": {"runner"}}
+BELOW_FOR_TYPES = {"__init__": {"runs"}}
 # Outside packages that a part may import. Where none are listed, any but those refused.
 ALLOWED = {
     "types": NUMERICS,
@@ -33,8 +36,11 @@ ALLOWED = {
 }
 REFUSED = {
     "envs": {"optax", "matplotlib", "tyro", "rich"},
-    "runner": {"matplotlib", "tyro", "rich"},
-    "tools": set(),
+    "training": {"optax", "matplotlib", "tyro", "rich", "safetensors"},
+    "runs": {"optax", "tyro"},
+    "sweeps": {"optax"},
+    "cli": {"optax"},
+    "packages": set(),
 }
 FILES = sorted(ROOT.rglob("*.py"))
 
@@ -96,10 +102,20 @@ def test_every_part_is_covered():
 def test_the_rules_refuse_what_they_should(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     refused = {
-        "sac": ["import gymnasium", "from jaxsac.data import replay", "from ..runner import loop"],
+        "sac": [
+            "import gymnasium",
+            "from jaxsac.data import replay",
+            "from ..training import learner",
+        ],
         "data": ["import optax", "from jaxsac import init", "from jaxsac.sac.losses import Params"],
         "envs": ["from jaxsac import update", "def f():\n    import jaxsac.sac.agent"],
-        "runner": ["from jaxsac.tools import cli", "from jaxsac import tools", "import matplotlib"],
+        "training": [
+            "from jaxsac.runs import files",
+            "from jaxsac import runs",
+            "import matplotlib",
+        ],
+        "runs": ["from jaxsac.sweeps.plan import Group", "import tyro"],
+        "sweeps": ["from jaxsac import cli"],
     }
     for part, lines in refused.items():
         (tmp_path / part).mkdir()
@@ -109,7 +125,7 @@ def test_the_rules_refuse_what_they_should(tmp_path, monkeypatch):
             assert len(list(offences(path))) == 1, (part, line)
             path.write_text(f"if TYPE_CHECKING:\n    {line.splitlines()[-1].strip()}")
             assert len(list(offences(path))) == 1, (part, line)
-    path, line = tmp_path / "__init__.py", "from jaxsac.runner.policy import load_policy"
+    path, line = tmp_path / "__init__.py", "from jaxsac.runs.load import load_policy"
     for content, count in ((line, 1), (f"if TYPE_CHECKING:\n    {line}", 0)):
         path.write_text(content)
         assert len(list(offences(path))) == count
@@ -122,7 +138,7 @@ import jaxsac
 # Not rich: Flax itself imports it where it is installed.
 optional = {"gymnasium", "mujoco", "matplotlib", "tyro", "safetensors", "psutil"}
 assert not optional & set(sys.modules), optional & set(sys.modules)
-assert "jaxsac.runner" not in sys.modules
+assert "jaxsac.runs" not in sys.modules
 assert set(jaxsac._WHEN_ASKED_FOR) <= set(jaxsac.__all__)
 assert all(callable(getattr(jaxsac, name)) for name in jaxsac._WHEN_ASKED_FOR)
 assert not hasattr(jaxsac, "no_such_name")

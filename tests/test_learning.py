@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxsac.runner import saved, train
-from jaxsac.runner.config import RunConfig
+from jaxsac.runs import evaluation, train
+from jaxsac.runs.config import RunConfig
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ class Silent:
 
 def final_returns(config, directory):
     assert train.train(config, directory, Silent())
-    _, _, deterministic, _ = saved.evaluate_run(directory, None, episodes=50)
+    _, _, deterministic, _ = evaluation.evaluate_run(directory, None, episodes=50)
     return deterministic.returns.mean(axis=1)
 
 

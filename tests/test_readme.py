@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsac.runner import train
+from jaxsac.runs import train
 from run_examples import Listener, small_run
 
 README = Path(__file__).parents[1] / "README.md"

@@ -19,12 +19,12 @@ import numpy as np
 import tyro
 from moments import TERMS, moments
 from safetensors.numpy import load_file, save_file
-from training import Study, agents, visited_states
 
-from jaxsac.runner import metrics
-from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.tools.compiled import keep_compiled_programs
+from jaxsac.runs import metrics
+from jaxsac.runs.compilation_cache import keep_compiled_programs
+from jaxsac.runs.directory import RunDirectory
 from jaxsac.types import PyTree
+from training import Study, agents, visited_states
 
 RESULTS = Path(__file__).parent / "results"
 NUM_STATES, NUM_SAMPLES = 2048, 32

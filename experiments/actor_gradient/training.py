@@ -11,13 +11,15 @@ from rich.console import Console
 
 import jaxsac
 from jaxsac.data import replay
-from jaxsac.runner import bundle, checkpoint, seeds, snapshot
-from jaxsac.runner import train as runner
-from jaxsac.runner.config import RunConfig
-from jaxsac.runner.driver import learning_structs
-from jaxsac.runner.observer import Progress
-from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.tools.display import Display
+from jaxsac.runs import bundle, checkpoint, snapshot
+from jaxsac.runs import train as runner
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.display import Display
+from jaxsac.runs.observer import Progress
+from jaxsac.training import seed_axis
+from jaxsac.training.driver import learning_structs
+from jaxsac.training.drivers import make_driver
 from jaxsac.types import PyTree
 
 VARIANTS = {
@@ -139,7 +141,7 @@ class _KeepAgents(Display):
 def agents(directory: Path, step: int) -> jaxsac.State:
     """The agents that a run had at `step`, leading axis S."""
     config = RunDirectory(directory).config()
-    driver = runner.make_driver(config, seeds.axis(config.population))
+    driver = make_driver(config.to_population(), seed_axis.axis(config.population))
     driver.close()
     structs = learning_structs(config.to_population(), driver.observation, driver.action).agent
     return bundle.load(directory / "agents" / str(step), "agent", structs)
@@ -148,8 +150,8 @@ def agents(directory: Path, step: int) -> jaxsac.State:
 def visited_states(directory: Path, count: int) -> PyTree:
     """`count` observations out of the replay of a finished run, as many of every seed."""
     config = RunDirectory(directory).config()
-    axis = seeds.axis(config.population)
-    driver = runner.make_driver(config, axis)
+    axis = seed_axis.axis(config.population)
+    driver = make_driver(config.to_population(), axis)
     structs = learning_structs(config.to_population(), driver.observation, driver.action)
     checkpoints = RunDirectory(directory).checkpoints
     snapshot.load(checkpoints, config.steps, config.member_names, driver, structs, axis)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tyro
 
-from jaxsac.runner import checkpoint, metrics
+from jaxsac.runs import checkpoint, metrics
 
 
 @dataclasses.dataclass
@@ -74,7 +74,7 @@ class Check:
             "log-every": 10 * every, "checkpoint-every": every,
         }  # fmt: skip
         flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        command = [sys.executable, "-m", "jaxsac.tools.cli", "train", *flags]
+        command = [sys.executable, "-m", "jaxsac.cli.main", "train", *flags]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def _kill_once(self, directory: Path, moments: random.Random) -> bool:

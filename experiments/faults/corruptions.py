@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxsac.runner import checkpoint
-from jaxsac.runner.config import RunConfig
-from jaxsac.runner.train import train
+from jaxsac.runs import checkpoint
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.train import train
 from jaxsac.sac.state import Config
 
 CONFIG = RunConfig(

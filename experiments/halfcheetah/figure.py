@@ -16,8 +16,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from jaxsac.runner import metrics
-from jaxsac.runner.run_directory import RunDirectory
+from jaxsac.runs import metrics
+from jaxsac.runs.directory import RunDirectory
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"

@@ -22,12 +22,12 @@ from gymnasium.wrappers import TransformObservation
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from jaxsac.runner import metrics
-from jaxsac.runner import train as runner
-from jaxsac.runner.config import RunConfig
-from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.tools.compiled import keep_compiled_programs
-from jaxsac.tools.display import Display
+from jaxsac.runs import metrics
+from jaxsac.runs import train as runner
+from jaxsac.runs.compilation_cache import keep_compiled_programs
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.display import Display
 
 sys.path.append(str(Path(__file__).parents[1]))
 

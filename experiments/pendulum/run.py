@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from jaxsac.runner import saved
-from jaxsac.runner import train as runner
-from jaxsac.runner.config import RunConfig
-from jaxsac.runner.run_directory import RunDirectory
-from jaxsac.tools.display import Display
+from jaxsac.runs import evaluation
+from jaxsac.runs import train as runner
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.display import Display
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = RunConfig(
@@ -29,7 +29,7 @@ def main() -> None:
     with Display(CONFIG, Console()) as display:
         if not runner.train(CONFIG, directory, display):
             raise SystemExit(130)
-    _, _, deterministic, _ = saved.evaluate_run(directory, None, EPISODES)
+    _, _, deterministic, _ = evaluation.evaluate_run(directory, None, EPISODES)
     means = deterministic.returns.mean(axis=1)
     with (RESULTS / "returns.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -24,10 +24,10 @@ from paths import RESULTS
 from peers import run_jaxsac, settings
 
 from jaxsac.envs.step_result import StepResult
-from jaxsac.runner import loop, seeds
-from jaxsac.runner.config import RunConfig
-from jaxsac.runner.driver import init_learning
-from jaxsac.runner.schedule import Work
+from jaxsac.runs.config import RunConfig
+from jaxsac.training import learner, seed_axis
+from jaxsac.training.driver import init_learning
+from jaxsac.training.schedule import Work
 from jaxsac.types import transition_of
 
 REFERENCE = RESULTS / "quick.json"
@@ -85,7 +85,7 @@ def _repeat_learn_step() -> Callable[[], None]:
     """As many steps as the others do updates, one seed, as the trainer compiles them."""
     observation = jax.ShapeDtypeStruct((run_jaxsac.OBSERVATION_SIZE,), jnp.float32)
     action = jax.ShapeDtypeStruct((run_jaxsac.ACTION_SIZE,), jnp.float32)
-    axis = seeds.axis(1)
+    axis = seed_axis.axis(1)
     rows = jax.tree.map(
         lambda struct: np.ones((1, 1, *struct.shape), struct.dtype),
         transition_of(observation, action),
@@ -95,7 +95,7 @@ def _repeat_learn_step() -> Callable[[], None]:
     carry = init_learning(RunConfig("any").to_population(), rows.observation, action, axis)
     step = axis.compile(
         functools.partial(
-            loop.learn_step, batch_size=settings.BATCH_SIZE, over_seeds=axis.over_members
+            learner.learn_step, batch_size=settings.BATCH_SIZE, over_seeds=axis.over_members
         ),
         num_shared=1,
         donate=(0,),

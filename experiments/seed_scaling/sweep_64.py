@@ -64,7 +64,7 @@ def _train(directory: Path, actor_lr: str, critic_lr: str, seed: int) -> float:
 def _run(*arguments: str) -> float:
     """The seconds that a command of jaxsac takes."""
     start = time.monotonic()
-    command = [sys.executable, "-m", "jaxsac.tools.cli", *arguments, *COMMON]
+    command = [sys.executable, "-m", "jaxsac.cli.main", *arguments, *COMMON]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - start
 

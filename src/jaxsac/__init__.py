@@ -14,7 +14,7 @@ from jaxsac.sac.state import Metrics, State
 from jaxsac.types import Transition
 
 if TYPE_CHECKING:
-    from jaxsac.runner.policy import Policy, load_policy
+    from jaxsac.runs.load import Policy, load_policy
 
 __version__ = "0.1.0"
 
@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 _WHEN_ASKED_FOR = {
-    "Policy": "jaxsac.runner.policy",
-    "load_policy": "jaxsac.runner.policy",
+    "Policy": "jaxsac.runs.load",
+    "load_policy": "jaxsac.runs.load",
 }
 """Names whose modules need more than JAX: they are imported at their first use."""
 

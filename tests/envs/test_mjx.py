@@ -11,7 +11,7 @@ import pytest
 
 from jaxsac.envs import device, registry
 from jaxsac.envs.registry import redirect_mujoco_warnings
-from jaxsac.runner import checkpoint, metrics, train
+from jaxsac.runs import checkpoint, metrics, train
 from run_examples import Listener, small_run
 
 pytestmark = pytest.mark.usefixtures("shared_compilation")

@@ -15,9 +15,9 @@ from peers import settings
 from roofline import compile_products, update_products
 
 import jaxsac
-from jaxsac.runner.config import RunConfig
-from jaxsac.runner.observer import Progress
-from jaxsac.runner.train import train as run_training
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.observer import Progress
+from jaxsac.runs.train import train as run_training
 
 OBSERVATION_SIZE, ACTION_SIZE = 17, 6
 

@@ -113,6 +113,7 @@ class MLP(Body):
 
     @nn.compact
     def __call__(self, *inputs: PyTree) -> jax.Array:
+        """(B, output_size) of all leaves of the inputs, joined."""
         x = flat_features(inputs, self.param_dtype)
         for size in self.settings.hidden_sizes:
             x = self.activated(self.normalized(self.dense(x, size)))
@@ -128,6 +129,7 @@ class Residual(Body):
 
     @nn.compact
     def __call__(self, *inputs: PyTree) -> jax.Array:
+        """(B, output_size) of all leaves of the inputs, joined."""
         size = self.settings.hidden_sizes[0]
         x = self.dense(flat_features(inputs, self.param_dtype), size)
         for _ in self.settings.hidden_sizes:

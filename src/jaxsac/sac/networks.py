@@ -43,6 +43,7 @@ class Actor(nn.Module):
 
     @nn.compact
     def __call__(self, observation: PyTree) -> tuple[jax.Array, jax.Array]:
+        """Mean and log σ of a batch."""
         settings = self.config.actor_settings
         body = BODIES[settings.body](settings, 2 * self.action_size, self.param_dtype)
         mean, output = jnp.split(body(observation), 2, axis=-1)
@@ -59,6 +60,7 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, observation: PyTree, action: jax.Array) -> jax.Array:
+        """Outputs of a batch."""
         # One batched matrix product a layer for the whole ensemble, the first one too: with inputs
         # that are shared the compiler makes it one wide product and transposes its results.
         size = self.num_critics

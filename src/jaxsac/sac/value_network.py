@@ -36,6 +36,7 @@ class Value(nn.Module):
 
     @nn.compact
     def __call__(self, observation: PyTree) -> jax.Array:
+        """V of a batch."""
         body = BODIES[self.settings.body](self.settings, 1, self.param_dtype)
         return jnp.squeeze(body(observation), axis=-1)
 

@@ -1,1 +1,0 @@
-"""Training runs: the loop, the seed axis, evaluation, metrics and checkpoints."""

@@ -1,0 +1,216 @@
+"""Bundles: a folder of tensors in safetensors and JSON values beside them, all or nothing.
+
+A bundle holds one safetensors file for each of its parts (random keys as numbers), and
+`manifest.json` with the JSON values and a SHA-256 of every file. A part loads without the others.
+Tensors are found by name: those of older versions where `upgrade` says that they lay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.runs import files, upgrade
+from jaxsac.types import PyTree, is_key
+
+LONGEST_MANIFEST = 64 * 2**20
+"""Bytes; a longer one is not ours."""
+
+
+class BundleError(Exception):
+    """A bundle that is missing, damaged or of another shape than what was asked for."""
+
+
+def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, Any]) -> None:
+    """Writes the folder `target` so that it is either complete or not there.
+
+    Args:
+      target: if it exists it is replaced, once all else is on the disk.
+      parts: names and pytrees of arrays; taken one at a time, so that a generator need hold only
+        one of them in memory.
+      facts: JSON values to keep in the manifest.
+
+    Raises:
+      OSError: it could not be written; nothing else in the directory has been touched.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    temporary = target.parent / f".{target.name}.tmp"
+    _remove_unfinished(target.parent)
+    try:
+        temporary.mkdir(parents=True)
+        digests = {}
+        for part, tree in parts:
+            file = temporary / f"{part}.safetensors"
+            leaves = _named_leaves(_plain(tree))
+            save_file({name: np.asarray(leaf, order="C") for name, leaf in leaves}, file)
+            files.sync(file)
+            digests[file.name] = _digest(file)
+        manifest = {**facts, "schema": upgrade.FORMAT, "name": target.name, "sha256": digests}
+        manifest["checksum"] = _checksum(manifest)
+        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2))
+        mode = (temporary / "manifest.json").stat().st_mode
+        for name in digests:  # safetensors keeps others from reading
+            (temporary / name).chmod(mode)
+        files.sync(temporary / "manifest.json")
+        files.sync(temporary)
+        shutil.rmtree(target, ignore_errors=True)
+        os.rename(temporary, target)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError | SafetensorError):
+            raise OSError(
+                f"cannot write {target}: {error}. What was saved before is untouched: free disk "
+                "space, or fix its permissions, and give the same command again."
+            ) from error
+        raise
+    files.sync(target.parent)
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Checks every file of a bundle against its manifest, and returns that.
+
+    Raises:
+      BundleError: a file that is missing, damaged or written by another schema.
+    """
+    manifest = _manifest(folder)
+    for name in manifest["sha256"]:
+        _check(folder, name, manifest)
+    return manifest
+
+
+def load(
+    folder: Path, part: str, template: PyTree, row: int | None = None, partial: bool = False
+) -> PyTree:
+    """Reads one part.
+
+    Args:
+      folder: the bundle.
+      part: its name.
+      template: pytree of `jax.ShapeDtypeStruct`s that the part must match.
+      row: which entry of the leading axis alone to read; by default all.
+      partial: whether the file may hold other leaves than the template, which are not read.
+
+    Returns:
+      NumPy arrays, and JAX arrays where the template has keys.
+
+    Raises:
+      BundleError: a missing or damaged file, or a leaf of another name, shape or dtype.
+    """
+    named = _named_leaves(_plain(template, functools.partial(jax.eval_shape, jax.random.key_data)))
+    with _tensors(folder, part) as (file, written):
+        names = {leaf: upgrade.tensor_name(leaf, written) for leaf, _ in named}
+        there = set(file.keys())
+        lacking = set(names.values()) - there
+        if lacking or (there != set(names.values()) and not partial):
+            difference = sorted(lacking | (there - set(names.values())))
+            raise BundleError(
+                f"{folder / part}.safetensors does not fit this run; leaves that differ: "
+                f"{difference}."
+            )
+        found = [_read(folder / part, file, names[leaf], struct, row) for leaf, struct in named]
+    structs, structure = jax.tree.flatten(template)
+    leaves = [
+        jax.random.wrap_key_data(jnp.asarray(tensor)) if is_key(struct) else tensor
+        for tensor, struct in zip(found, structs, strict=True)
+    ]
+    return jax.tree.unflatten(structure, leaves)
+
+
+@contextlib.contextmanager
+def _tensors(folder: Path, part: str) -> Iterator[tuple[Any, int]]:
+    """The open file of a part, which is as it was written, and its format."""
+    from safetensors import SafetensorError, safe_open
+
+    manifest, name = _manifest(folder), f"{part}.safetensors"
+    _check(folder, name, manifest)
+    try:
+        with safe_open(folder / name, framework="np") as file:
+            yield file, manifest["schema"]
+    except SafetensorError as error:
+        raise BundleError(f"{folder / name} is damaged: {error}.") from error
+
+
+def _read(
+    path: Path, file: Any, name: str, struct: jax.ShapeDtypeStruct, row: int | None
+) -> np.ndarray:
+    """One tensor, which must have the shape and dtype of `struct`, or a row of it."""
+    shape = tuple(file.get_slice(name).get_shape())
+    tensor = file.get_tensor(name) if row is None else file.get_slice(name)[row : row + 1][0]
+    if shape != struct.shape or tensor.dtype != struct.dtype:
+        raise BundleError(
+            f"{path}.safetensors: {name} is {tensor.dtype}{shape}, expected "
+            f"{struct.dtype}{struct.shape}."
+        )
+    return tensor
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    file = folder / "manifest.json"
+    try:
+        files.refuse_link(folder)
+        manifest = json.loads(files.read_text(file, LONGEST_MANIFEST))
+        checksum, schema, name = (manifest[key] for key in ("checksum", "schema", "name"))
+        names = list(manifest["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleError(f"cannot read {file}: {type(error).__name__}: {error}.") from error
+    if not upgrade.is_known(schema) or name != folder.name:
+        raise BundleError(
+            f"{folder} is of schema {schema!r} and was written as {name!r}; expected "
+            f"{upgrade.OLDEST} to {upgrade.FORMAT} and {folder.name!r}. A newer version of jaxsac "
+            "may have written it."
+        )
+    if checksum != _checksum({k: v for k, v in manifest.items() if k != "checksum"}):
+        raise BundleError(f"{file} is damaged: its checksum is wrong.")
+    if any(Path(name).name != name for name in names):
+        raise BundleError(f"{file} names files outside its folder.")
+    return manifest
+
+
+def _check(folder: Path, name: str, manifest: dict[str, Any]) -> None:
+    try:
+        files.refuse_link(folder / name)
+        digest = _digest(folder / name)
+    except OSError as error:
+        raise BundleError(f"cannot read {folder / name}: {error}.") from error
+    if digest != manifest["sha256"].get(name):
+        raise BundleError(f"{folder / name} is damaged: its SHA-256 is not the one saved.")
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """What a killed process left of a bundle."""
+    for folder in directory.glob(".*.tmp"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _plain(tree: PyTree, numbers: Callable[[Any], Any] = jax.random.key_data) -> PyTree:
+    """The tree with keys as the numbers that they hold."""
+    return jax.tree.map(lambda x: numbers(x) if is_key(x) else x, tree)
+
+
+def _named_leaves(tree: PyTree) -> list[tuple[str, Any]]:
+    return [
+        (jax.tree_util.keystr(path, simple=True, separator="/"), leaf)
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    ]
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

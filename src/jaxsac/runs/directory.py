@@ -1,0 +1,205 @@
+"""A run's directory: its manifest, and what may be done with one that exists."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from jaxsac.runs import files, lock, upgrade
+from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig, unknown_settings
+from jaxsac.runs.lock import RunDirectoryError as RunDirectoryError
+from jaxsac.runs.spaces import Spaces
+
+VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
+LONGEST_MANIFEST = 2**20
+"""Bytes; a longer one is not ours."""
+
+
+class RunDirectory:
+    """`manifest.json`, `metrics/`, `checkpoints/`, `failures/` and `report/` of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = path / "manifest.json"
+        self.metrics = path / "metrics"
+        self.checkpoints = path / "checkpoints"
+        self.failures = path / "failures"
+        self.report = path / "report"
+
+    def locked(self) -> AbstractContextManager[None]:
+        """`lock.locked` of this directory: comes before anything else is read or written here."""
+        return lock.locked(self.path)
+
+    def create(self, config: RunConfig, spaces: Spaces | None = None) -> bool:
+        """Makes the directory for a new run, or finds that this run lies there already.
+
+        A run that lies there may have been begun with fewer steps.
+
+        Args:
+          config: the run.
+          spaces: of its environment.
+
+        Returns:
+          Whether the run is new.
+
+        Raises:
+          RunDirectoryError: it holds something else. The message lists what differs.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.manifest.exists():
+            if any(not _is_ours(path.name) for path in self.path.iterdir()):
+                raise RunDirectoryError(
+                    f"{self.path} exists, is not empty and is not a run directory."
+                )
+            content = {
+                "format": upgrade.FORMAT,
+                "config": config.to_json(),
+                "spaces": None if spaces is None else spaces.to_json(),
+                "versions": versions(),
+                "finished": False,
+            }
+            with contextlib.suppress(FileExistsError):  # another process was first
+                self._write(content, new=True)
+                return True
+        self._check_same(config)
+        return False
+
+    def extend(self, config: RunConfig, spaces: Spaces | None = None) -> None:
+        """Writes down what is asked for now: more steps, and other values of `WITHOUT_EFFECT`.
+
+        The manifest of an older version becomes one of this version; settings that this version
+        does not know stay in it.
+        """
+        content, wanted = self._read(), config.to_json()
+        before = self.config()
+        kept = upgrade.settings(content["config"], self._format(content))
+        unknown = {name: kept[name] for name in self.unknown_settings()}
+        more = config.steps > before.steps
+        asked = {name: wanted[name] for name in WITHOUT_EFFECT + ("steps",) * more}
+        content["config"] = before.to_json() | asked | unknown
+        content["format"] = max(self._format(content), upgrade.FORMAT)
+        if spaces is not None:
+            content["spaces"] = spaces.to_json()
+        self._write({**content, "finished": content.get("finished") is True and not more})
+
+    def _check_same(self, config: RunConfig) -> None:
+        more = config.steps > self.config().steps
+        different = self._differences(config, WITHOUT_EFFECT + ("steps",) * more)
+        if different:
+            raise RunDirectoryError(
+                f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
+                "Give another run directory, or move that one away."
+            )
+
+    def _differences(
+        self, config: RunConfig, but_for: tuple[str, ...] = WITHOUT_EFFECT
+    ) -> list[str]:
+        existing, wanted = self.config().to_json(), config.to_json()
+        return [
+            f"{name}: {existing[name]!r} there, {wanted[name]!r} asked for"
+            for name in wanted
+            if existing[name] != wanted[name] and name not in but_for
+        ]
+
+    def finish(self) -> None:
+        """Marks the run as complete."""
+        self._write({**self._read(), "finished": True})
+
+    def is_finished(self, config: RunConfig) -> bool:
+        """Whether exactly this run is complete here."""
+        if not self.manifest.exists():
+            return False
+        return not self._differences(config) and self._read().get("finished") is True
+
+    def config(self) -> RunConfig:
+        """The configuration of the run that lies here.
+
+        Raises:
+          RunDirectoryError: there is no run here, or its manifest cannot be read.
+        """
+        content = self._read()
+        with self._refusals():
+            return RunConfig.from_json(content["config"], self._format(content))
+
+    def unknown_settings(self) -> list[str]:
+        """Settings in the manifest that this version does not have, and leaves out of account.
+
+        Raises:
+          RunDirectoryError: as `config`.
+        """
+        content = self._read()
+        with self._refusals():
+            return unknown_settings(content["config"], self._format(content))
+
+    def describe_unknown_settings(self) -> str | None:
+        """A sentence that names them; None where there are none, or no run.
+
+        Raises:
+          RunDirectoryError: as `config`.
+        """
+        unknown = self.unknown_settings() if self.manifest.exists() else []
+        if not unknown:
+            return None
+        return (
+            f"{self.manifest} has settings that this version of jaxsac does not know and leaves "
+            f"out of account: {', '.join(unknown)}."
+        )
+
+    def spaces(self) -> Spaces | None:
+        """What the run's policies see and do; None where its version did not write that down.
+
+        Raises:
+          RunDirectoryError: as `config`.
+        """
+        found = self._read().get("spaces")
+        with self._refusals():
+            return None if found is None else Spaces.from_json(found)
+
+    def _format(self, content: dict[str, Any]) -> int:
+        written = content.get("format", upgrade.OLDEST)
+        if isinstance(written, bool) or not isinstance(written, int) or written < upgrade.OLDEST:
+            raise ValueError(f"format {written!r}")
+        return written
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise RunDirectoryError(f"{self.manifest} cannot be read: {error}.") from error
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(files.read_text(self.manifest, LONGEST_MANIFEST))
+            if not isinstance(content, dict):
+                raise ValueError("not a JSON object")
+            return content
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunDirectoryError(
+                f"{self.path} is not a run directory: no readable manifest.json ({error})."
+            ) from error
+
+    def _write(self, content: dict[str, Any], new: bool = False) -> None:
+        files.write(self.manifest, f"{json.dumps(content, indent=2)}\n".encode(), new)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file may lie in a directory before its manifest does."""
+    return name == lock.NAME or (name.startswith(".manifest.json.") and name.endswith(".tmp"))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

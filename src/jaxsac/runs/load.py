@@ -1,0 +1,213 @@
+"""The policy of a run, where neither its environment nor its critics are."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from jaxsac.data import normalize
+from jaxsac.runs import checkpoint
+from jaxsac.training import learner
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.spaces import Spaces
+from jaxsac.sac import agent as sac
+from jaxsac.types import PyTree, Spec
+
+ACTS = ("actor/params", "actor/collections")
+"""The leaves of an agent that `act` reads."""
+
+_act = jax.jit(learner.act)
+
+
+class Policy:
+    """What one member of a run has learned: `policy(observation)` is the action.
+
+    Attributes:
+      observation_spec: structs of one observation, as it is learned on; nested dicts and tuples.
+      action_low, action_high: the bounds of the actions.
+      step: transitions of training after which it was saved.
+      settings: of its run, by name.
+    """
+
+    def __init__(
+        self, policy: learner.Policy, spaces: Spaces, step: int, settings: dict[str, Any]
+    ) -> None:
+        self.observation_spec: PyTree = spaces.observation
+        self.step, self.settings = step, settings
+        self._policy, self._map = policy, spaces.action_map
+        low, high, shape, dtype = spaces.action_map
+        self.action_low = low.astype(dtype).reshape(shape)
+        self.action_high = high.astype(dtype).reshape(shape)
+
+    def __call__(self, observation: PyTree, key: int | jax.Array | None = None) -> np.ndarray:
+        """Acts as the agent did in its run, in the environment's own units.
+
+        Args:
+          observation: as the environment returns it, with any leading axes; lists and other dtypes
+            are taken where no digits of a whole number are lost.
+          key: a JAX key, or a number to make one of, to draw the action; by default it is the mode.
+
+        Returns:
+          The action within its bounds, with the same leading axes.
+
+        Raises:
+          ValueError: another structure or shape; says which is expected.
+        """
+        observation = _as_learned_on(self.observation_spec, observation, "observation")
+        lead = Spec.of(self.observation_spec).batch_shape("observation", observation)
+        if isinstance(key, int | np.integer):
+            key = jax.random.key(int(key))
+        action = np.asarray(_act(self._policy, observation, key))
+        mapped = self._map(action.reshape(-1, self._map.size))
+        return mapped.reshape(*lead, *self._map.shape)
+
+
+def load_policy(
+    directory: Path | str,
+    seed: int = 0,
+    which: int | Literal["latest"] = "latest",
+    point: int | None = None,
+) -> Policy:
+    """Reads the policy of one seed of a run; its environment need not be installed.
+
+    Only the actor is read, and the scale of the observations where they are normalized.
+
+    Args:
+      directory: a run directory.
+      seed: number of the seed.
+      which: the latest checkpoint, or one by its step.
+      point: of a run that trains several points of a sweep, which one.
+
+    Returns:
+      A function of observations, in the environment's own units, NumPy in and out.
+
+    Raises:
+      RunDirectoryError, BundleError: there is no such run or checkpoint, or it is damaged; or the
+        run is of jaxsac 0.1, and its environment, which alone knows the spaces, cannot be made.
+      ValueError: the run has no such seed or point.
+      ModuleNotFoundError: safetensors is not installed.
+    """
+    if importlib.util.find_spec("safetensors") is None:
+        raise ModuleNotFoundError(
+            "a saved policy is read with safetensors, which is not installed: run "
+            "`pip install 'jaxsac[policy]'`."
+        )
+    run = RunDirectory(Path(directory))
+    config = run.config()
+    if unknown := run.describe_unknown_settings():
+        warnings.warn(unknown, stacklevel=2)
+    member = _member(run.path, config, seed, point)
+    step = _step(run, which)
+    spaces = spaces_of(run)
+    acting = functools.partial(sac.init, config=config.agent)
+    agent = jax.eval_shape(acting, jax.random.key(0), spaces.observation, spaces.action)
+    normalizer = jax.eval_shape(normalize.init, spaces.observation)
+    read = functools.partial(_read, run, step, config.population, member)
+    policy = learner.Policy(
+        agent=read("agent", jax.tree.map_with_path(_if_it_acts, agent)),
+        normalizer=read("normalizer", normalizer) if config.normalize_observations else (),
+    )
+    return Policy(policy, spaces, step, config.to_json())
+
+
+def spaces_of(run: RunDirectory) -> Spaces:
+    """The spaces of a run: as written down, or, in a run of jaxsac 0.1, from its environment.
+
+    Raises:
+      RunDirectoryError: they are not written down, and the environment cannot be made.
+    """
+    if (spaces := run.spaces()) is not None:
+        return spaces
+    config = run.config()
+    try:
+        from jaxsac.training import seed_axis
+        from jaxsac.training.drivers import make_driver
+
+        one = config.only(config.seed)
+        driver = make_driver(one.to_population(), seed_axis.axis(one.population))
+    except Exception as error:
+        raise RunDirectoryError(
+            f"{run.path} was written by a version of jaxsac that left the spaces to the "
+            f"environment, and {config.env} cannot be made here ({error}): load it where it "
+            "can."
+        ) from error
+    driver.close()
+    return Spaces(driver.observation, driver.action, driver.action_map)
+
+
+def _read(
+    run: RunDirectory, step: int, population: int, member: int, part: str, one: PyTree
+) -> PyTree:
+    """One member's leaves of a part, by the structs of one member."""
+    rows = jax.tree.map(lambda x: jax.ShapeDtypeStruct((population, *x.shape), x.dtype), one)
+    return checkpoint.load(run.checkpoints, step, part, rows, row=member, partial=True)
+
+
+def _member(directory: Path, config: RunConfig, seed: int, point: int | None) -> int:
+    """The index of a member."""
+    points, last = len(config.points), config.seed + config.seeds - 1
+    if not config.seed <= seed <= last:
+        raise ValueError(f"{directory} has no seed {seed}: its seeds are {config.seed} to {last}.")
+    if (point is None and points > 1) or (point is not None and not 0 <= point < points):
+        listed = "; ".join(f"{number}: {values}" for number, values in enumerate(config.points))
+        raise ValueError(f"{directory} has no point {point}: give one of {listed}.")
+    return (point or 0) * config.seeds + seed - config.seed
+
+
+def _step(run: RunDirectory, which: int | str) -> int:
+    if which == "latest":
+        return checkpoint.latest(run.checkpoints)
+    if isinstance(which, bool) or not isinstance(which, int):
+        raise ValueError(f'which must be "latest" or the step of a checkpoint, got {which!r}.')
+    return which
+
+
+def _if_it_acts(path: Any, leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct | None:
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    return leaf if any(name == part or name.startswith(f"{part}/") for part in ACTS) else None
+
+
+def _as_learned_on(spec: PyTree, observation: PyTree, name: str) -> PyTree:
+    """An observation in the structure and the dtypes of `spec`."""
+    if isinstance(spec, dict):
+        if not isinstance(observation, dict) or set(observation) != set(spec):
+            raise ValueError(f"{name} must be a dict of {sorted(spec)}, got {_kind(observation)}.")
+        return {key: _as_learned_on(spec[key], observation[key], f"{name}.{key}") for key in spec}
+    if isinstance(spec, tuple):
+        if not isinstance(observation, tuple | list) or len(observation) != len(spec):
+            raise ValueError(f"{name} must be a tuple of {len(spec)}, got {_kind(observation)}.")
+        return tuple(
+            _as_learned_on(part, value, f"{name}[{number}]")
+            for number, (part, value) in enumerate(zip(spec, observation, strict=True))
+        )
+    return _as_array(spec, observation, name)
+
+
+def _as_array(spec: jax.ShapeDtypeStruct, value: Any, name: str) -> np.ndarray:
+    expected = f"({', '.join(['...', *map(str, spec.shape)])}) of {spec.dtype}"
+    try:
+        array = np.asarray(value)
+        converted = array.astype(spec.dtype)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} must be an array {expected}: {error}.") from error
+    lead = array.ndim - len(spec.shape)
+    if lead < 0 or array.shape[lead:] != spec.shape:
+        raise ValueError(f"{name} has shape {array.shape}, expected {expected}.")
+    if spec.dtype.kind in "iub" and not np.array_equal(converted, array):
+        raise ValueError(f"{name} has values that do not fit, expected {expected}.")
+    return converted
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"one of {sorted(map(str, value))}"
+    if isinstance(value, tuple | list):
+        return f"{len(value)} values"
+    return type(value).__name__

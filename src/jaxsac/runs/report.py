@@ -1,0 +1,72 @@
+"""The plot of a run: return against steps, every seed and their mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from jaxsac.runs import metrics
+from jaxsac.runs.directory import RunDirectory
+
+
+def learning_curve(run: RunDirectory) -> Path | None:
+    """Draws `report/learning_curve.png` from the metrics of a run.
+
+    Thin lines are seeds, the thick line is their mean: deterministic evaluations, and the returns
+    of the training episodes (the sampled policy) where they were measured.
+
+    Returns:
+      The plot, or None when the metrics hold no return yet.
+    """
+    config = run.config()
+    rows = [metrics.read(metrics.path(run.metrics, member)) for member in config.member_names]
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    drawn = [
+        _curves(axes, rows, "train_return", "training episodes (sampled policy)", "0.55"),
+        _curves(axes, rows, "eval_return", "evaluation (deterministic policy)", "C0"),
+    ]
+    if not any(drawn):
+        return None
+    members = "member" if len(config.points) > 1 else "seed"
+    count = f"{config.population} {members}" + ("s" if config.population > 1 else "")
+    axes.set(title=f"{config.env}, {count}", xlabel="environment steps per seed", ylabel="return")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    path = run.report / "learning_curve.png"
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=150)
+    return path
+
+
+def _curves(
+    axes: Axes,
+    rows: list[list[dict[str, float | None]]],
+    column: str,
+    label: str,
+    color: str,
+) -> bool:
+    curves = [
+        np.array([(row["step"], row[column]) for row in seed if row[column] is not None], float)
+        for seed in rows
+    ]
+    curves = [curve for curve in curves if len(curve)]
+    if not curves:
+        return False
+    if len(curves) > 1:
+        for curve in curves:
+            axes.plot(*curve.T, color=color, alpha=0.35, linewidth=0.8)
+    # Seeds may end their episodes at different steps; the mean is taken on all those steps within
+    # the range that every seed covers.
+    low, high = max(c[0, 0] for c in curves), min(c[-1, 0] for c in curves)
+    steps = np.unique(np.concatenate([c[:, 0] for c in curves]))
+    steps = steps[(steps >= low) & (steps <= high)]
+    mean = np.mean([np.interp(steps, *curve.T) for curve in curves], axis=0)
+    label = f"{label}: mean" if len(curves) > 1 else label
+    axes.plot(steps, mean, color=color, linewidth=2, label=label)
+    return True

@@ -1,0 +1,83 @@
+"""How far the parts of a sweep are, read from the files that their workers write."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.status import Status
+
+from jaxsac.runs import metrics
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.display import summary_line
+from jaxsac.sweeps.plan import Group
+
+TERMINAL_SECONDS, LINE_SECONDS = 2.0, 60.0
+"""Between two looks: at a terminal, and where every look is a line."""
+
+
+class SweepProgress:
+    """Shows parts and steps done and the latest returns: a live line, or one a minute."""
+
+    def __init__(self, parts: list[Group], directory: Path, console: Console) -> None:
+        self._parts, self._directory, self._console = parts, directory, console
+        self._status = Status("", console=console)
+        self._interval = TERMINAL_SECONDS if console.is_terminal else LINE_SECONDS
+        self._last, self._line = time.monotonic(), ""
+
+    def __enter__(self) -> SweepProgress:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._status.stop()
+
+    def message(self, text: str) -> None:
+        """Prints a line above the live one."""
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def show(self) -> None:
+        """Looks and shows, if the last look was long enough ago."""
+        if time.monotonic() - self._last < self._interval:
+            return
+        before, self._line = self._line, describe(self._parts, self._directory)
+        if self._console.is_terminal:
+            self._status.update(self._line)
+        elif self._line != before:
+            self.message(f"{time.strftime('%H:%M:%S')} {self._line}")
+        self._last = time.monotonic()
+
+
+def describe(parts: list[Group], directory: Path) -> str:
+    """Parts and steps done, and best, median and worst of the members' latest returns."""
+    steps = whole = done = 0
+    returns: list[float | None] = []
+    for part in parts:
+        config, run = part.config, RunDirectory(directory / part.name)
+        column = "eval_return" if config.eval_every else "train_return"
+        tables = [_rows(metrics.path(run.metrics, name)) for name in config.member_names]
+        members = [int(rows[-1]["step"] or 0) if rows else 0 for rows in tables]
+        returns += [_latest(rows, column) for rows in tables]
+        steps, whole = steps + sum(members), whole + config.steps * config.population
+        done += min(members) >= config.steps
+    latest = summary_line(returns)
+    return f"{done} of {len(parts)} parts, {steps:,} of {whole:,} steps, return {latest}"
+
+
+def _rows(file: Path) -> list[dict[str, float | None]]:
+    try:
+        return metrics.read(file)
+    except (OSError, ValueError):  # not begun, or not yet whole where another machine writes it
+        return []
+
+
+def _latest(rows: list[dict[str, float | None]], column: str) -> float | None:
+    return next((row[column] for row in reversed(rows) if row[column] is not None), None)

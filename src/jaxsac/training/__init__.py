@@ -1,0 +1,1 @@
+"""A population that steps and learns, in memory."""

@@ -1,0 +1,137 @@
+"""Environments in JAX: stepping and learning both on the device, many steps a dispatch."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsac.envs.action_map import ActionMap
+from jaxsac.envs.device import Environment
+from jaxsac.training import device_loop, learner
+from jaxsac.training.population import EVALUATION_STREAM, Population
+from jaxsac.training.returns import LONGEST_EPISODE, Evaluation, Totals, endless
+from jaxsac.training.seed_axis import SeedAxis
+from jaxsac.types import PyTree
+
+LONGEST_CHUNK = 1000
+"""Steps of all environments."""
+SECONDS = 0.5
+"""That a chunk should take: a signal is honoured, and a display moves on, between two chunks."""
+
+
+class DeviceDriver:
+    """A `Driver` of environments in JAX."""
+
+    def __init__(self, population: Population, env: Environment, axis: SeedAxis) -> None:
+        self._population, self._env, self._axis = population, env, axis
+        learn_chunk = functools.partial(
+            device_loop.learn_chunk,
+            env=env,
+            batch_size=population.batch_size,
+            over_seeds=axis.over_members,
+        )
+        self._learn_chunk = axis.compile(learn_chunk, num_shared=2, donate=(0,))
+        self._evaluators: dict[tuple[int, bool], Any] = {}
+        self._chunk = 1
+        self._carry: Any = None
+        self.observation, self.action = env.observation, env.action
+        self.action_map = ActionMap.unit(env.action)
+        self.step, self.whole = 0, False
+
+    @property
+    def learning(self) -> Any:
+        """The learners, a `loop.Carry`."""
+        return self._carry.learning
+
+    def start(self) -> None:
+        """Makes the learners and starts the first episodes."""
+        padded = self._axis.pad(self._population)
+
+        # Compiled, so that no two leaves share a buffer and the carry can be donated.
+        def start(seeds: jax.Array) -> device_loop.DeviceCarry:
+            return device_loop.init(padded.replace(seeds=seeds), self._env)
+
+        self._carry = jax.jit(start, out_shardings=self._axis.sharding)(padded.seeds)
+        self.whole = True
+
+    def advance(self, until: int) -> Totals:
+        """A chunk of steps and of the learning that is due after each."""
+        num_envs = self._population.num_envs
+        count = min(self._chunk, -(-(until - self.step) // num_envs))
+        works = self._population.schedule.works(self.step, LONGEST_CHUNK, num_envs)
+        start = time.monotonic()
+        self.whole = False
+        self._carry, totals = self._learn_chunk(self._carry, works, count)
+        totals = self._axis.take(jax.device_get(totals))
+        self.step += count * num_envs
+        self.whole = True
+        self._adapt(count, time.monotonic() - start)
+        return totals
+
+    def evaluate(
+        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
+    ) -> Evaluation:
+        """Runs episodes of each seed's policy, all in one compiled program.
+
+        Raises:
+          ValueError: an episode does not end.
+        """
+        keys = self._evaluation_keys(step)
+        results = jax.device_get(self._evaluator(episodes, sampled)(policy, keys))
+        returns, lengths, ended = self._axis.take(results)
+        if not ended.all():
+            raise endless()
+        return Evaluation(returns.astype(np.float64), lengths)
+
+    def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
+        """The environments in mid-episode."""
+        return self._axis.take(jax.device_get(self._carry.envs)), {}
+
+    def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
+        """Structs of the arrays of a snapshot."""
+        del facts
+        return jax.eval_shape(
+            functools.partial(device_loop.init, env=self._env), self._population
+        ).envs
+
+    def restore(
+        self, step: int, learning: learner.Carry, arrays: PyTree, facts: dict[str, Any]
+    ) -> int:
+        """Goes to where a snapshot was taken."""
+        del facts
+        self._carry = device_loop.DeviceCarry(learning, self._axis.place(arrays))
+        self.step, self.whole = step, True
+        return 0
+
+    def close(self) -> None:
+        """Nothing to be done."""
+
+    def _evaluator(self, episodes: int, sampled: bool) -> Any:
+        kind = (episodes, sampled)
+        if kind not in self._evaluators:
+            evaluate = functools.partial(
+                device_loop.evaluate,
+                env=self._env,
+                episodes=episodes,
+                sampled=sampled,
+                longest=LONGEST_EPISODE,
+            )
+            self._evaluators[kind] = self._axis.compile(self._axis.over_members(evaluate))
+        return self._evaluators[kind]
+
+    def _evaluation_keys(self, step: int) -> jax.Array:
+        def key_of(member: jax.Array) -> jax.Array:
+            return jax.random.fold_in(device_loop.stream_key(member, EVALUATION_STREAM), step)
+
+        return jax.vmap(key_of)(self._axis.pad(self._population.seeds))
+
+    def _adapt(self, count: int, seconds: float) -> None:
+        """Lengthens or shortens the next chunk; where chunks end changes no number."""
+        if count == self._chunk and seconds < SECONDS / 2:
+            self._chunk = min(2 * count, LONGEST_CHUNK)
+        elif seconds > 2 * SECONDS:
+            self._chunk = max(count // 2, 1)

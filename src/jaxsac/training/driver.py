@@ -1,0 +1,120 @@
+"""What drives environments and learners together, whether they live on the host or the device."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Protocol
+
+import jax
+
+from jaxsac.envs.action_map import ActionMap
+from jaxsac.training import learner
+from jaxsac.training.population import Population
+from jaxsac.training.returns import Evaluation, Totals
+from jaxsac.training.seed_axis import SeedAxis
+from jaxsac.types import PyTree
+
+
+class Driver(Protocol):
+    """The environments of a group of seeds, and the learners that act in them."""
+
+    observation: PyTree
+    """Structs of one observation."""
+    action: jax.ShapeDtypeStruct
+    """Struct of one action."""
+    action_map: ActionMap
+    """From [-1, 1] to the units of the environment."""
+    step: int
+    """Transitions per seed so far."""
+    learning: Any
+    """The learners, a `loop.Carry` with the rows of a `SeedAxis`."""
+    whole: bool
+    """Whether learners, environments and `step` belong together, as between two advances."""
+
+    def start(self) -> None:
+        """Makes the learners and starts the first episodes."""
+        ...
+
+    def advance(self, until: int) -> Totals:
+        """Steps and learns, at least once and not past `until` transitions per seed.
+
+        Returns:
+          What that came to.
+        """
+        ...
+
+    def evaluate(
+        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
+    ) -> Evaluation:
+        """Runs episodes of each seed's policy on environments and keys of their own.
+
+        Args:
+          policy: of all seeds, with the rows of a `SeedAxis`.
+          step: names the start states, so that they can be repeated.
+          episodes: per seed.
+          sampled: draw the actions instead of taking the mode.
+        """
+        ...
+
+    def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
+        """The environments in mid-episode: arrays, and JSON values beside them."""
+        ...
+
+    def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
+        """Structs of the arrays that were saved beside `facts`.
+
+        Raises:
+          ValueError, KeyError, TypeError: the facts are not those of a snapshot.
+        """
+        ...
+
+    def restore(
+        self, step: int, learning: learner.Carry, arrays: PyTree, facts: dict[str, Any]
+    ) -> int:
+        """Goes to where a snapshot was taken.
+
+        Returns:
+          The number of environments that could not be brought there; they start a new episode.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends the environments."""
+        ...
+
+
+def init_learning(
+    population: Population, observation: PyTree, action: jax.ShapeDtypeStruct, axis: SeedAxis
+) -> learner.Carry:
+    """The learners of all members before the first step, laid out over the devices.
+
+    Args:
+      population: the members.
+      observation: where their environments start, (S, E, ...).
+      action: struct of one action, (A,).
+      axis: how they are laid out.
+    """
+    padded = axis.pad(population)
+
+    # One program for any seeds; hyperparameters are constants in it.
+    def init(seeds: jax.Array, observation: PyTree) -> learner.Carry:
+        return learner.init(padded.replace(seeds=seeds), observation, action)
+
+    return jax.jit(init, out_shardings=axis.sharding)(padded.seeds, axis.pad(observation))
+
+
+def learning_structs(
+    population: Population, observation: PyTree, action: jax.ShapeDtypeStruct
+) -> learner.Carry:
+    """Structs of the learners, one row for each member.
+
+    Args:
+      population: the members.
+      observation: structs of one observation.
+      action: struct of one action, (A,).
+    """
+    leading = (population.size, population.num_envs)
+    first = jax.tree.map(
+        lambda struct: jax.ShapeDtypeStruct((*leading, *struct.shape), struct.dtype), observation
+    )
+    return jax.eval_shape(functools.partial(learner.init, action=action), population, first)

@@ -1,0 +1,147 @@
+"""Gymnasium environments on the host, and one dispatch of learning for each of their steps."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.envs import host
+from jaxsac.envs.action_log import ActionLog
+from jaxsac.envs.registry import make
+from jaxsac.training import learner
+from jaxsac.training.driver import init_learning
+from jaxsac.training.evaluate import Policies, environment_seeds, evaluate
+from jaxsac.training.population import TRAINING_STREAM, Population
+from jaxsac.training.returns import Evaluation, Totals
+from jaxsac.training.seed_axis import SeedAxis
+from jaxsac.types import PyTree
+
+
+class HostDriver:
+    """A `Driver` of environments that `gymnasium.make` knows."""
+
+    def __init__(self, population: Population, axis: SeedAxis) -> None:
+        """Makes the environments.
+
+        Raises:
+          ValueError, ModuleNotFoundError: they cannot be made or learned on.
+        """
+        self._population, self._axis = population, axis
+        self._members: list[int] = np.asarray(population.seeds).tolist()
+        self._envs = make_envs(population, population.num_envs)
+        self._eval_envs: host.HostEnvs | None = None
+        self._policies = Policies(axis)
+        learn_step = functools.partial(
+            learner.learn_step, batch_size=population.batch_size, over_seeds=axis.over_members
+        )
+        self._learn_step = axis.compile(learn_step, num_shared=1, donate=(0,))
+        self.observation = self._envs.observation_example
+        self.action_map = self._envs.action_map
+        self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
+        self.step, self.learning, self.whole = 0, None, False
+
+    def start(self) -> None:
+        """Makes the learners and starts the first episodes."""
+        population = self._population
+        stream = environment_seeds(self._members, (TRAINING_STREAM,), population.num_envs)
+        first = self._envs.reset(stream)
+        self.learning = init_learning(population, first, self.action, self._axis)
+        self.whole = True
+
+    def advance(self, until: int) -> Totals:
+        """One step of all environments, and the learning that is due after it.
+
+        Raises:
+          Exception: what an environment raises; all is then as it was before.
+        """
+        del until  # never more than one step
+        learning: Any = self.learning
+        result, end = self._envs.step(self._axis.take(np.asarray(learning.action)))
+        self.whole = False
+        before, self.step = self.step, self.step + self._population.num_envs
+        work = self._population.schedule.work(before, self.step)
+        self.learning = self._learn_step(learning, self._axis.pad(result), work)
+        self.whole = True
+        return Totals.of(end, result.valid)
+
+    def evaluate(
+        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
+    ) -> Evaluation:
+        """Runs episodes of each seed's policy, all seeds and episodes as one batch."""
+        if self._eval_envs is None or self._eval_envs.num_envs != episodes:
+            self._eval_envs = make_envs(self._population, episodes, "evaluation of ")
+        policies, members = self._policies, self._members
+        act = policies.sampled(policy, members) if sampled else policies.mode(policy)
+        return evaluate(self._eval_envs, act, members, step)
+
+    def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
+        """The environments in mid-episode: how they came there."""
+        logs, returns, lengths = self._envs.snapshot()
+        actions = np.array([row for log in logs for row in log.actions], self.action.dtype)
+        facts = [
+            {"seed": log.seed, "generator": log.generator, "length": len(log.actions)}
+            for log in logs
+        ]
+        actions = actions.reshape(-1, *self.action.shape)
+        return {"returns": returns, "lengths": lengths, "actions": actions}, {"logs": facts}
+
+    def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
+        """Structs of the arrays that were saved beside `facts`."""
+        count = self._population.size * self._population.num_envs
+        rows = (sum(_lengths(facts)), *self.action.shape)
+        return {
+            "returns": jax.ShapeDtypeStruct((count,), np.float64),
+            "lengths": jax.ShapeDtypeStruct((count,), np.int64),
+            "actions": jax.ShapeDtypeStruct(rows, self.action.dtype),
+        }
+
+    def restore(
+        self, step: int, learning: learner.Carry, arrays: PyTree, facts: dict[str, Any]
+    ) -> int:
+        """Goes to where a snapshot was taken, by taking the actions of each episode again."""
+        pieces = np.split(arrays["actions"], np.cumsum(_lengths(facts))[:-1])
+        logs = [
+            ActionLog(int(log["seed"]), log["generator"], list(rows))
+            for log, rows in zip(facts["logs"], pieces, strict=True)
+        ]
+        snapshot = host.Snapshot(logs, arrays["returns"], arrays["lengths"])
+        saved = self._axis.take(jax.device_get(learning.observation))
+        observation, restarted = self._envs.restore(snapshot, saved)
+        if restarted:
+            learning = learning._replace(observation=self._axis.place(observation))
+        self.step, self.learning, self.whole = step, learning, True
+        return len(restarted)
+
+    def close(self) -> None:
+        """Closes the environments, all of them, also after one that raises."""
+        with contextlib.ExitStack() as closing:
+            for envs in (self._eval_envs, self._envs):
+                if envs is not None:
+                    closing.callback(envs.close)
+
+
+def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.HostEnvs:
+    """Copies of the population's environment, `per_seed` of them for each seed.
+
+    Raises:
+      ValueError, ModuleNotFoundError: it cannot be made or learned on.
+    """
+    copies = make(
+        population.env,
+        population.size * per_seed,
+        lambda index: f"{purpose}seed {population.labels[index // per_seed]}",
+        population.env_timeout,
+    )
+    return host.HostEnvs(copies, population.size)
+
+
+def _lengths(facts: dict[str, Any]) -> list[int]:
+    lengths = [int(log["length"]) for log in facts["logs"]]
+    if min(lengths) < 0:
+        raise ValueError("an episode of negative length")
+    return lengths

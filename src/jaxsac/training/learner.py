@@ -1,0 +1,158 @@
+"""One step of learning, for all seeds at once: insert, sample, update, act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsac.data import normalize, replay
+from jaxsac.data.normalize import Normalizer
+from jaxsac.data.replay import Buffer
+from jaxsac.envs.step_result import StepResult
+from jaxsac.sac import agent as sac
+from jaxsac.sac.state import Hyperparameters, Metrics, State
+from jaxsac.training import flight_recorder
+from jaxsac.training.population import Population
+from jaxsac.training.schedule import Work
+from jaxsac.types import PyTree, Spec, Transition, transition_of
+
+
+class Policy(NamedTuple):
+    """All that it takes to act: an agent, and the scale on which it sees observations."""
+
+    agent: State
+    normalizer: Normalizer
+
+
+class Carry(NamedTuple):
+    """Everything that learning carries from step to step; every array has a leading seed axis."""
+
+    agent: State
+    normalizer: Normalizer
+    """() where observations are used as they are."""
+    buffer: Buffer
+    key: jax.Array
+    metrics: Metrics
+    """Of the latest update; zeros before the first."""
+    failure: Buffer
+    """What the flight recorder holds."""
+    observation: PyTree
+    """Where the environments are, (S, E, ...)."""
+    action: jax.Array
+    """To be taken there, (S, E, A) in [-1, 1]."""
+
+    @property
+    def policy(self) -> Policy:
+        """What acts."""
+        return Policy(self.agent, self.normalizer)
+
+
+def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStruct) -> Carry:
+    """The carry before the first step, with a uniform action: no run is without a warm-up.
+
+    Args:
+      population: the members, S of them.
+      observation: where their environments start, (S, E, ...).
+      action: struct of one action, (A,).
+    """
+    example = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), observation)
+    transition = transition_of(example, action)
+
+    def init_member(seed: jax.Array, hyperparameters: Hyperparameters) -> tuple[Any, ...]:
+        init_key, key = jax.random.split(jax.random.key(seed))
+        agent = sac.init(init_key, example, action, population.agent, hyperparameters)
+        normalizer = normalize.init(example) if population.normalize_observations else ()
+        buffer = replay.init(population.replay_capacity, transition)
+        batch = Spec.of(transition).zeros(population.batch_size)
+        _, metrics = jax.eval_shape(sac.update, agent, batch, key)
+        metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
+        return agent, normalizer, buffer, key, metrics, flight_recorder.init(agent, batch, key)
+
+    own = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, population.hyperparameters)
+    agent, normalizer, buffer, key, metrics, failure = jax.vmap(init_member, in_axes=(0, own))(
+        population.seeds, population.hyperparameters
+    )
+    key, first = _next_action(key, Policy(agent, normalizer), observation, uniform=True)
+    return Carry(agent, normalizer, buffer, key, metrics, failure, observation, first)
+
+
+def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
+    """`sac.act` on an observation as the environment returned it."""
+    return sac.act(policy.agent, normalize.apply(policy.normalizer, observation), key)
+
+
+def learn_step(
+    carry: Carry,
+    result: StepResult,
+    work: Work,
+    *,
+    batch_size: int,
+    over_seeds: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap,
+) -> Carry:
+    """Inserts what the environments returned, updates, and chooses the next action.
+
+    The action comes from the parameters after the last update: nothing is delayed. Each update
+    draws its own batch. Replay holds observations as they came; a batch is normalized when it is
+    drawn, so that what it held before is always on the latest scale.
+
+    Args:
+      carry: leading axis S.
+      result: (S, E, ...), of the carry's action; rows that are not valid stay out of replay.
+      work: how many updates, and whether to act uniformly.
+      batch_size: transitions per update.
+      over_seeds: how a function of one seed runs over the seed axis (`training.seed_axis` decides).
+    """
+    transition = Transition(
+        carry.observation, carry.action, result.reward, result.discount, result.next_observation
+    )
+    buffer = jax.vmap(replay.add)(carry.buffer, transition, result.valid)
+    normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
+
+    def one_update(_: Any, learner: Any) -> Any:
+        agent, key, _metrics, failure = learner
+        skipped = agent.skipped
+        key, sample_key, update_key = _split(key, 3)
+        batch = jax.vmap(_sample, (0, 0, 0, None))(buffer, normalizer, sample_key, batch_size)
+        agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
+        failed = agent.skipped > skipped
+        failure = flight_recorder.record(failure, failed, agent, batch, update_key)
+        return agent, key, metrics, failure
+
+    learner = (carry.agent, carry.key, carry.metrics, carry.failure)
+    agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
+    policy = Policy(agent, normalizer)
+    key, action = _next_action(key, policy, result.observation, work.uniform)
+    return Carry(agent, normalizer, buffer, key, metrics, failure, result.observation, action)
+
+
+def _next_action(
+    keys: jax.Array, policy: Policy, observation: PyTree, uniform: Any
+) -> tuple[jax.Array, jax.Array]:
+    """Draws the action (S, E, A) for each observation: by the policy, or uniformly.
+
+    Returns:
+      The keys (S,) of what comes next, and the action.
+    """
+    keys, action_keys = _split(keys, 2)
+    policy_action = jax.vmap(act)(policy, observation, action_keys)
+    uniform_action = jax.vmap(
+        lambda key: jax.random.uniform(key, policy_action.shape[1:], policy_action.dtype, -1, 1)
+    )(action_keys)
+    return keys, jnp.where(uniform, uniform_action, policy_action)
+
+
+def _sample(buffer: Buffer, normalizer: Normalizer, key: jax.Array, batch_size: int) -> Transition:
+    """A batch of one seed as its agent sees it."""
+    batch = replay.sample(buffer, key, batch_size)
+    return batch._replace(
+        observation=normalize.apply(normalizer, batch.observation),
+        next_observation=normalize.apply(normalizer, batch.next_observation),
+    )
+
+
+def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:
+    """Splits the key of each seed: (S,) -> num × (S,)."""
+    return tuple(jnp.moveaxis(jax.vmap(lambda key: jax.random.split(key, num))(keys), 1, 0))

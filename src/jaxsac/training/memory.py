@@ -1,0 +1,119 @@
+"""Whether a population fits into memory, said before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxsac.training.learner import Carry
+from jaxsac.training.seed_axis import SeedAxis
+from jaxsac.types import PyTree
+
+RESERVE = 0.1
+"""Share of the free memory left to the work of an update, and to everything else."""
+
+
+class Plan(NamedTuple):
+    """The bytes of a population, where they have to fit together."""
+
+    members: int
+    """That share one memory, with the places left over."""
+    learner_bytes: int
+    """Of one member, without its replay."""
+    capacity: int
+    """Transitions that the replay of one member holds."""
+    transition_bytes: int
+    available: int
+
+    @property
+    def replay_bytes(self) -> int:
+        """Of the replay of one member."""
+        return self.capacity * self.transition_bytes
+
+    @property
+    def member_bytes(self) -> int:
+        """Of one member."""
+        return self.learner_bytes + self.replay_bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all, at the most: a checkpoint copies the replay of one member after the other."""
+        return self.members * self.member_bytes + self.replay_bytes
+
+    def describe(self) -> str:
+        """One line for a person."""
+        return (
+            f"memory: {self.members} × {human(self.member_bytes)} + {human(self.replay_bytes)} for "
+            f"checkpoints = {human(self.total_bytes)}, {human(self.available)} free; replay of a "
+            f"member: {self.capacity:,} transitions of {self.transition_bytes} B"
+        )
+
+
+def plan(axis: SeedAxis, learning: Carry) -> Plan:
+    """The memory that a population needs.
+
+    Args:
+      axis: how it is laid out.
+      learning: structs of the learners, one row for each member.
+
+    Raises:
+      MemoryError: it does not fit into what is free; names what would.
+    """
+    device = axis.mesh.devices.flat[0]
+    num_memories = 1 if device.platform == "cpu" else axis.mesh.size
+    rows = learning.buffer.rows
+    capacity = next(iter(rows.values())).shape[1]
+    replay_bytes = num_bytes(rows) // axis.num_members
+    found = Plan(
+        axis.num_rows // num_memories,
+        num_bytes(learning) // axis.num_members - replay_bytes,
+        capacity,
+        replay_bytes // capacity,
+        available_bytes(device),
+    )
+    usable = int(found.available * (1 - RESERVE))
+    if found.total_bytes > usable:
+        fitting = max(usable - found.replay_bytes, 0) // found.member_bytes
+        population = fitting * num_memories
+        population -= population % axis.mesh.size if population > axis.mesh.size else 0
+        left = usable - found.members * found.learner_bytes
+        transitions = left // (found.members + 1) // found.transition_bytes
+        raise MemoryError(
+            f"{found.describe()}: that does not fit. A population of {population:,} members would, "
+            f"or a replay_capacity of {max(transitions, 0):,}."
+        )
+    return found
+
+
+def num_bytes(structs: PyTree) -> int:
+    """Of all leaves."""
+    leaves = jax.tree.leaves(structs)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+
+
+def available_bytes(device: Any) -> int:
+    """Free memory of a device; for a CPU the machine's, within the limit of the control group."""
+    stats = None if device.platform == "cpu" else device.memory_stats()
+    if stats:
+        return stats["bytes_limit"] - stats["bytes_in_use"]
+    import psutil
+
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError):  # no control group, or "max": no limit
+        return free
+    return min(free, limit - used)
+
+
+def human(count: float) -> str:
+    """A number of bytes for a person."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

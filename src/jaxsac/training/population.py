@@ -1,0 +1,43 @@
+"""What training needs to know of the members that learn together, and no more of their run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flax import struct
+
+from jaxsac.sac.state import Config, Hyperparameters
+from jaxsac.training.schedule import Schedule
+
+# First words of the seeds from which a member's environments draw their start states.
+TRAINING_STREAM, EVALUATION_STREAM = 0, 1
+
+
+class Population(struct.PyTreeNode):
+    """S members, each by its seed and its hyperparameters; all else they share."""
+
+    seeds: Any
+    """(S,) integers; a member's keys derive from its own number alone."""
+    hyperparameters: Hyperparameters
+    """Each a float that all members share, or (S,)."""
+    labels: tuple[str, ...] = struct.field(pytree_node=False)
+    """What each member is called for a person."""
+    env: str = struct.field(pytree_node=False)
+    """Id of the environment."""
+    env_timeout: float = struct.field(pytree_node=False)
+    """Seconds that one reset or step of one environment may take; 0: no limit."""
+    num_envs: int = struct.field(pytree_node=False)
+    """E, environments of each member."""
+    agent: Config = struct.field(pytree_node=False)
+    schedule: Schedule = struct.field(pytree_node=False)
+    batch_size: int = struct.field(pytree_node=False)
+    """Transitions per update."""
+    replay_capacity: int = struct.field(pytree_node=False)
+    """Transitions that the replay of each member holds."""
+    normalize_observations: bool = struct.field(pytree_node=False)
+    """Show the agents observations on the scale of those so far."""
+
+    @property
+    def size(self) -> int:
+        """S, the number of members."""
+        return len(self.seeds)

@@ -1,0 +1,387 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxsac
+import probe_environments
+from jaxsac.cli import commands, main
+from jaxsac.runs import metrics
+from jaxsac.runs.config import RunConfig
+from jaxsac.sac.presets import PRESETS
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+CUSTOM_MODULES = {"actor", "critic"}
+FIELDS = [
+    *(f for f in dataclasses.fields(RunConfig) if f.name not in ("agent", "hyperparameters")),
+    *(f for f in dataclasses.fields(jaxsac.Config) if f.name not in CUSTOM_MODULES),
+    *dataclasses.fields(jaxsac.Hyperparameters),
+]
+SMALL = [
+    "--env", "probe_environments:Drift-v0", "--seeds", "2", "--steps", "60",
+    "--learning-starts", "20", "--batch-size", "8", "--replay-capacity", "200",
+    "--eval-every", "30", "--eval-episodes", "2", "--log-every", "20", "--hidden-sizes", "8",
+]  # fmt: skip
+
+
+def help_of(capsys, *command):
+    with pytest.raises(SystemExit) as stop:
+        commands.parse([*command, "--help"])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+def parse_train(*arguments):
+    return commands.parse(["train", "--env", "Pendulum-v1", *arguments]).config
+
+
+@pytest.fixture(scope="module")
+def finished(shared_compilation, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("run") / "run"
+    assert commands.run(["train", *SMALL, "--run-dir", str(directory)]) == 0
+    return directory
+
+
+# Options.
+
+
+def test_every_field_is_a_flag_of_the_same_name(capsys):
+    words = help_of(capsys, "train").replace(",", " ").split()
+    for field in FIELDS:
+        assert f"--{field.name.replace('_', '-')}" in words, field.name
+
+
+def test_every_flag_has_its_docstring_as_help(capsys):
+    text = " ".join(help_of(capsys, "train").replace("│", " ").split())
+    for line in (
+        "Number of independent seeds trained together.",
+        "Gradient updates per environment transition; fractions are allowed.",
+        "Adam step size of log α; 0 keeps the temperature at initial_alpha.",
+        "What the Bellman target makes of the ensemble: its minimum or mean.",
+        "Entropy that α steers to, in nats, with actions in [-1, 1]; None means "
+        "-target_entropy_scale·dim(A).",
+        "Defaults of another library instead of jaxsac's; explicit options override it.",
+        "Run directory to write; runs/<env> by default.",
+    ):
+        assert line in text, line
+
+
+def test_the_custom_networks_are_no_flags(capsys):
+    words = help_of(capsys, "train").split()
+    assert not {"--actor", "--critic", "--agent", "--hyperparameters"} & set(words)
+
+
+def test_eval_tells_its_options(capsys):
+    words = help_of(capsys, "eval").split()
+    assert {"--run-dir", "--episodes", "--step"} <= set(words)
+
+
+def test_defaults_are_those_of_the_library():
+    assert parse_train() == RunConfig(env="Pendulum-v1")
+
+
+def test_every_value_arrives():
+    values = {
+        "seeds": 3, "seed": 7, "steps": 1234, "num_envs": 5, "learning_starts": 321, "utd": 0.25,
+        "update_every": 2, "normalize_observations": True, "batch_size": 12,
+        "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4, "log_every": 11,
+        "checkpoint_every": 55, "env_timeout": 8.5, "seed_layout": "vmap",
+        "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3,
+        "actor_hidden_sizes": (4,), "critic_hidden_sizes": (3, 3), "body": "residual",
+        "actor_body": "mlp", "critic_body": "residual", "normalization": "layer",
+        "actor_normalization": "none", "critic_normalization": "layer",
+        "target_pessimism": "mean", "actor_pessimism": "mean", "forward": "joint",
+        "order": "actor_first", "actor_every": 3, "projection": "unit_norm",
+        "value_network": False,
+        "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,
+        "log_std_map": "tanh", "log_prob_epsilon": 1e-5, "alpha_loss": "alpha",
+        "target_entropy_scale": 0.25, "initializer": "torch",
+        "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
+        "target_entropy": -0.5, "initial_alpha": 0.125,
+    }  # fmt: skip
+    assert {"env", *values} == {field.name for field in FIELDS}
+    arguments = []
+    for name, value in values.items():
+        flag = f"--{name.replace('_', '-')}"
+        parts = value if isinstance(value, tuple) else (value,)
+        arguments += {True: [flag], False: []}.get(value, [flag, *map(str, parts)])
+    parsed = parse_train(*arguments).to_json()
+    listed = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
+    assert parsed == {"env": "Pendulum-v1", **listed}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_gives_the_defaults_and_options_beside_it_count(name):
+    preset = jaxsac.preset(name)
+    config = parse_train("--preset", name)
+    assert (config.agent, config.hyperparameters) == (preset.config, preset.hyperparameters)
+    for field in ("batch_size", "learning_starts", "replay_capacity"):
+        assert getattr(config, field) == getattr(preset, field)
+    small = parse_train(f"--preset={name}", "--learning-starts", "256", "--batch-size", "32")
+    assert (small.batch_size, small.agent) == (32, preset.config)
+    config = parse_train("--log-std-min", "-3", "--gamma", "0.5", "--preset", name, "--seeds", "2")
+    assert config.agent == dataclasses.replace(preset.config, log_std_min=-3.0)
+    assert config.hyperparameters == preset.hyperparameters.replace(gamma=0.5)
+    assert config.seeds == 2
+
+
+def test_underscores_and_none_are_understood():
+    assert parse_train("--target_entropy", "None").hyperparameters.target_entropy is None
+    assert parse_train("--learning_starts", "500").learning_starts == 500
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--utd", "much"],
+        ["--activation", "step"],
+        ["--warp", "9"],
+        ["--seeds"],
+        ["--gamma", "None"],
+        ["--preset", "sb2"],
+    ],
+)
+def test_unusable_options_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse_train(*arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err
+
+
+def test_the_environment_has_no_default(capsys):
+    with pytest.raises(SystemExit) as stop:
+        commands.parse(["train"])
+    assert stop.value.code == 2
+    assert "--env" in capsys.readouterr().err
+
+
+def test_the_default_directory_has_a_portable_name():
+    assert str(commands.default_directory("HalfCheetah-v4")) == "runs/HalfCheetah-v4"
+    assert str(commands.default_directory("mine:Farm/Robot-v0")) == "runs/mine-Farm-Robot-v0"
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--env", "NoSuchRobot-v0"], "unknown environment id 'NoSuchRobot-v0'"),
+        (["--env", "CartPole-v1"], "Discrete(2)"),
+        (["--env", "no_such_module:Robot-v0"], "no_such_module"),
+        (["--target-entropy", "9"], "target_entropy 9.0 cannot be reached"),
+        (["--replay-capacity", "1000000000000000"], "does not fit"),
+    ],
+)
+def test_a_refusal_is_one_line_and_exit_status_1(arguments, reason, tmp_path, capsys):
+    command = ["train", *SMALL, *arguments, "--run-dir", str(tmp_path / "run")]
+    assert commands.run(command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("jaxsac: ")
+    assert reason in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--seeds", "0"], "seeds must be at least 1"),
+        (["--gamma", "1.5"], "gamma must be between 0 and 1"),
+        (["--num-critics", "0"], "num_critics must be at least 1"),
+        (["--actor-samples", "0"], "actor_samples must be at least 1"),
+        (["--hidden-sizes", "8", "0"], "hidden_sizes must be positive"),
+        (["--batch-size", "1000"], "batch_size 1000 is more than replay holds"),
+    ],
+)
+def test_a_value_that_no_run_can_have_is_refused_in_a_persons_words(arguments, reason, capsys):
+    with pytest.raises(SystemExit) as stop:
+        sys.exit(commands.run(["train", *SMALL, *arguments]))
+    assert stop.value.code in (1, 2)
+    error = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert reason in error
+    assert "__" not in error
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert commands.run(["train", *SMALL, "--run-dir", str(tmp_path)]) == 1
+    assert "is not a run directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [[], ["--value-network", "--alpha-lr", "0"]])
+def test_a_failed_update_is_replayed_from_what_the_run_said(tmp_path, capsys, kind):
+    directory = tmp_path / "run"
+    huge = ["--env", "probe_environments:Huge-v0", "--num-envs", "2", *kind]
+    assert commands.run(["train", *SMALL, *huge, "--run-dir", str(directory)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    folder = next((directory / "failures").iterdir())
+    assert "an update was not finite and has been left out" in said
+    assert commands.run(["replay-failure", str(folder)]) == 0
+    assert "first term that is not finite: critic_loss" in capsys.readouterr().out
+    assert commands.run(["replay-failure", str(folder.with_name("seed-0099"))]) == 1
+    assert "seed-0099" in capsys.readouterr().err
+
+
+def test_eval_of_what_is_no_run_is_refused(tmp_path, capsys):
+    assert commands.run(["eval", "--run-dir", str(tmp_path)]) == 1
+    assert "is not a run directory" in capsys.readouterr().err
+
+
+def test_an_error_in_a_users_environment_keeps_its_traceback(tmp_path):
+    command = ["train", *SMALL, "--env", "probe_environments:Broken-v0"]
+    with pytest.raises(RuntimeError, match="the simulator broke"):
+        commands.run([*command, "--run-dir", str(tmp_path / "run")])
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypatch, capsys):
+    for missing in ("tyro", "safetensors"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    assert main.main() == 1
+    error = capsys.readouterr().err
+    assert "needs safetensors, tyro: run `pip install 'jaxsac[cli]'`" in error
+    assert error.count("\n") == 1
+
+
+# What the commands do.
+
+
+def test_train_leaves_a_run_and_a_plot_and_says_where(tmp_path, capsys):
+    directory = tmp_path / "run"
+    assert commands.run(["train", *SMALL, "--run-dir", str(directory)]) == 0
+    printed = capsys.readouterr().out
+    assert f"run: {directory}\nlearning curve: {directory}/report/learning_curve.png" in printed
+    assert "memory: 2 × " in printed
+    assert printed.count("step 30/60") == 1
+    assert json.loads((directory / "manifest.json").read_text())["finished"]
+    assert (directory / "report" / "learning_curve.png").stat().st_size > 1000
+
+
+def test_one_seed_of_a_group_alone_learns_what_it_learns_in_the_group(finished, capsys):
+    assert commands.run(["train", *SMALL, "--run-dir", str(finished), "--only-seed", "1"]) == 0
+    alone = finished.with_name(f"{finished.name}-seed-0001")
+    assert f"run: {alone}\n" in capsys.readouterr().out
+    in_group, by_itself = (
+        [{**row, "wall_time": None} for row in metrics.read(directory / "metrics/seed-0001.csv")]
+        for directory in (finished, alone)
+    )
+    assert by_itself == in_group
+    assert not (alone / "metrics" / "seed-0000.csv").exists()
+
+
+def test_a_seed_that_the_group_does_not_have_is_refused(tmp_path, capsys):
+    run = ["train", *SMALL, "--run-dir", str(tmp_path / "run"), "--only-seed", "2"]
+    assert commands.run(run) == 1
+    assert "only_seed 2 is not one of the group's, 0 to 1" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_again_is_done_at_once(finished, capsys):
+    assert commands.run(["train", *SMALL, "--run-dir", str(finished)]) == 0
+    assert "complete: nothing to do" in capsys.readouterr().out
+
+
+def test_the_default_directory_is_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert commands.run(["train", *SMALL]) == 0
+    assert (tmp_path / "runs" / "probe_environments-Drift-v0" / "manifest.json").exists()
+
+
+def test_a_stopped_run_exits_with_130_and_keeps_what_it_has(tmp_path, capsys):
+    directory = tmp_path / "run"
+    command = ["train", *SMALL, "--env", "probe_environments:Interrupted-v0", "--seeds", "1"]
+    assert commands.run([*command, "--run-dir", str(directory)]) == 130
+    assert f"policies and metrics so far are in {directory}" in capsys.readouterr().err
+    assert (directory / "checkpoints" / "30" / "agent.safetensors").exists()
+    assert (directory / "report" / "learning_curve.png").exists()
+
+
+def test_compiled_programs_are_kept_for_the_next_run(tmp_path):
+    run = ["train", *SMALL, "--run-dir", str(tmp_path / "run")]
+    environment = os.environ | {
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "PYTHONPATH": os.path.dirname(probe_environments.__file__),
+    }
+    subprocess.run([sys.executable, "-m", "jaxsac.cli.main", *run], env=environment, check=True)
+    assert list((tmp_path / "cache" / "jaxsac").glob("jit_compiled-*-cache"))
+
+
+def test_eval_prints_a_row_for_every_seed(finished, capsys):
+    assert commands.run(["eval", "--run-dir", str(finished), "--episodes", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "step 60: return of 2 episodes" in " ".join(printed.split())
+    rows = [line.replace("│", " ").split() for line in printed.splitlines() if "│" in line]
+    assert [row[0] for row in rows] == ["0", "1"]
+    for row in rows:
+        mean, plus_minus, std, *sampled = row[1:]
+        assert float(mean) < 0 <= float(std)
+        assert plus_minus == sampled[1] == "±"
+
+
+def test_a_run_with_a_value_network_is_trained_logged_and_evaluated(tmp_path, capsys):
+    directory = tmp_path / "run"
+    first_sac = ["--value-network", "--alpha-lr", "0", "--initial-alpha", "0.2"]
+    assert commands.run(["train", *SMALL, *first_sac, "--run-dir", str(directory)]) == 0
+    last = metrics.read(directory / "metrics" / "seed-0001.csv")[-1]
+    assert last["value_loss"] > 0
+    assert last["alpha"] == pytest.approx(0.2)
+    assert commands.run(["eval", "--run-dir", str(directory), "--episodes", "2"]) == 0
+    assert "step 60: return of 2 episodes" in " ".join(capsys.readouterr().out.split())
+
+
+def test_eval_of_a_step_that_was_not_saved_is_refused(finished, capsys):
+    assert commands.run(["eval", "--run-dir", str(finished), "--step", "12"]) == 1
+    assert "checkpoints/12" in capsys.readouterr().err
+
+
+def test_what_an_environment_raises_when_it_is_made_keeps_its_traceback(tmp_path):
+    options = ["--env", "probe_environments:Unmade-v0", "--run-dir", str(tmp_path / "run")]
+    with pytest.raises(ValueError, match="shapes do not match") as raised:
+        commands.run(["train", *options])
+    assert "making probe_environments:Unmade-v0" in raised.value.__notes__[0]
+
+
+def test_the_module_can_be_run(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "jaxsac.cli.main", "eval", "--run-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("jaxsac: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_modules_of_the_current_folder_register_environments(tmp_path):
+    module = "import gymnasium, probe_environments\n"
+    module += 'gymnasium.register("Mine-v0", probe_environments.Drift, max_episode_steps=5)\n'
+    (tmp_path / "mine.py").write_text(module)
+    program = "import sys; from jaxsac.cli.main import main; sys.exit(main())"
+    options = [
+        "--env",
+        "mine:Mine-v0",
+        "--steps",
+        "20",
+        "--learning-starts",
+        "20",
+        "--batch-size",
+        "4",
+    ]
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", program, "train", *options, "--run-dir", "run"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(probe_environments.__file__).parent)},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "the 20 steps are all warm-up" in result.stdout + result.stderr
+
+
+def test_a_preset_whose_batch_is_small_needs_no_more_warm_up_than_that():
+    config = parse_train("--preset", "spinningup", "--learning-starts", "100")
+    assert (config.batch_size, config.learning_starts) == (100, 100)

@@ -1,0 +1,121 @@
+import errno
+import fcntl
+import json
+
+import pytest
+
+from jaxsac.runs import files, upgrade
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError, versions
+from run_examples import small_run
+
+
+def test_a_new_run_can_be_read_back_and_is_unfinished_until_it_is_finished(tmp_path):
+    config, run = small_run(seed=2), RunDirectory(tmp_path / "a" / "b")
+    run.create(config)
+    assert run.config() == config
+    assert not run.is_finished(config)
+    run.finish()
+    assert run.is_finished(config)
+    assert run.config() == config
+
+
+def test_a_finished_run_of_another_configuration_is_another_run(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    run.finish()
+    assert not run.is_finished(small_run(steps=61))
+
+
+def test_an_empty_directory_can_be_used(tmp_path):
+    RunDirectory(tmp_path).create(small_run())
+    assert [f.name for f in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_of_two_that_create_a_run_at_once_the_first_has_it(tmp_path, monkeypatch):
+    run, write = RunDirectory(tmp_path), files.write
+
+    def write_second(file, content, new):
+        """Another process is a moment earlier."""
+        monkeypatch.setattr(files, "write", write)
+        RunDirectory(tmp_path).create(small_run(seed=7))
+        write(file, content, new)
+
+    monkeypatch.setattr(files, "write", write_second)
+    with pytest.raises(RunDirectoryError, match="seed: 7 there, 0 asked for"):
+        run.create(small_run(seed=0))
+    assert run.config().seed == 7
+
+
+def test_what_a_killed_process_left_of_a_manifest_is_in_nobodys_way(tmp_path):
+    (tmp_path / ".manifest.json.123.tmp").write_text("{")
+    assert RunDirectory(tmp_path).create(small_run())
+
+
+def test_only_what_differs_is_listed(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    with pytest.raises(RunDirectoryError) as refusal:
+        run.create(small_run(seeds=3, hyperparameters=small_run().hyperparameters.replace(tau=0.2)))
+    message = str(refusal.value)
+    assert "(seeds: 2 there, 3 asked for; tau: 0.1 there, 0.2 asked for)" in message
+    assert str(tmp_path) in message
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"config": {}}', '{"finished": true}'])
+def test_an_unreadable_manifest_is_refused_by_name(tmp_path, content):
+    run = RunDirectory(tmp_path)
+    run.manifest.write_text(content)
+    for use in (run.config, lambda: run.create(small_run())):
+        with pytest.raises(RunDirectoryError, match=r"manifest\.json"):
+            use()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"config": {}}', '{"finished": true}'])
+def test_an_unreadable_manifest_is_not_taken_for_a_finished_run(tmp_path, content):
+    run = RunDirectory(tmp_path)
+    run.manifest.write_text(content)
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json"):
+        run.is_finished(small_run())
+
+
+def test_a_manifest_of_a_newer_version_is_read_and_what_is_unknown_named_and_kept(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    content = json.loads(run.manifest.read_text())
+    content["config"]["warp"] = 9
+    content["format"] = upgrade.FORMAT + 5
+    run.manifest.write_text(json.dumps(content))
+    assert run.config() == small_run()
+    assert run.unknown_settings() == ["warp"]
+    assert not run.create(small_run(steps=90))
+    run.extend(small_run(steps=90))
+    after = json.loads(run.manifest.read_text())
+    assert after == {**content, "config": {**content["config"], "steps": 90}}
+
+
+@pytest.mark.parametrize("written", [True, "3", 0, 1, None, 3.0])
+def test_a_format_that_never_was_is_refused(tmp_path, written):
+    run = RunDirectory(tmp_path)
+    run.create(small_run())
+    content = json.loads(run.manifest.read_text())
+    run.manifest.write_text(json.dumps({**content, "format": written}))
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json cannot be read: format"):
+        run.config()
+
+
+def test_versions_name_what_a_result_depends_on():
+    found = versions()
+    assert {"python", "jaxsac", "jax", "jaxlib", "flax", "optax", "numpy"} <= set(found)
+    assert all(isinstance(version, str) for version in found.values())
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with (
+        pytest.raises(RunDirectoryError, match=r"cannot be locked .*not implemented"),
+        RunDirectory(tmp_path).locked(),
+    ):
+        pass

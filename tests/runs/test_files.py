@@ -1,0 +1,68 @@
+"""What is on the disk, and in which order, when a file or a bundle takes its name."""
+
+import os
+
+import numpy as np
+import pytest
+
+from jaxsac.runs import bundle, files
+from jaxsac.runs.directory import RunDirectory
+from run_examples import small_run
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """Names in the order in which they were synced, renamed and linked."""
+    seen = []
+
+    def spy(name, of):
+        do = getattr(os, name)
+
+        def done(*arguments, **options):
+            seen.append((name, of(*arguments)))
+            return do(*arguments, **options)
+
+        monkeypatch.setattr(os, name, done)
+
+    spy("fsync", lambda number: os.path.basename(os.readlink(f"/proc/self/fd/{number}")))
+    for name in ("rename", "replace", "link"):
+        spy(name, lambda source, target: (os.path.basename(source), os.path.basename(target)))
+    return seen
+
+
+def test_all_of_a_bundle_is_on_the_disk_before_it_has_its_name(tmp_path, events):
+    bundle.write(tmp_path / "7", [(part, {"x": np.ones(3)}) for part in ("a", "b")], {})
+    renamed = events.index(("rename", (".7.tmp", "7")))
+    before = ["a.safetensors", "b.safetensors", "manifest.json", ".7.tmp"]
+    assert events[:renamed] == [("fsync", name) for name in before]
+    assert events[renamed + 1 :] == [("fsync", tmp_path.name)]
+
+
+def test_a_manifest_is_on_the_disk_before_it_has_its_name(tmp_path, events):
+    run = RunDirectory(tmp_path / "run")
+    temporary = f".manifest.json.{os.getpid()}.tmp"
+    for name, act in (("link", lambda: run.create(small_run())), ("replace", run.finish)):
+        act()
+        assert events == [
+            ("fsync", temporary),
+            (name, (temporary, "manifest.json")),
+            ("fsync", "run"),
+        ]
+        events.clear()
+    assert [path.name for path in run.path.iterdir()] == ["manifest.json"]
+
+
+def test_a_new_file_is_never_written_over_another(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    files.write(file, b"first", new=True)
+    for _ in range(2):
+        with pytest.raises(FileExistsError):
+            files.write(file, b"second", new=True)
+
+        def link(*names):
+            raise PermissionError("no hard links here")
+
+        monkeypatch.setattr(os, "link", link)
+    assert file.read_bytes() == b"first"
+    files.write(tmp_path / "other", b"second", new=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "other"]

@@ -1,0 +1,102 @@
+"""One process at a time in a run directory, from before anything in it is read or written."""
+
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from jaxsac.runs import lock, train
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from run_examples import Listener, small_run
+
+JOBS, TRIALS = 4, 5
+
+
+def job(seed, directory, barrier, results):
+    """What `train` does, but for the training."""
+    run, config = RunDirectory(directory), small_run(seed=seed)
+    barrier.wait()
+    try:
+        with run.locked():
+            run.is_finished(config)
+            run.create(config)
+            results.put((seed, os.getpid(), run.config().seed))
+            time.sleep(0.2)
+    except RunDirectoryError as error:
+        results.put((seed, os.getpid(), str(error)))
+
+
+def test_of_jobs_that_start_together_one_trains_what_it_was_asked_for(tmp_path):
+    context = multiprocessing.get_context("fork")
+    for trial in range(TRIALS):
+        barrier, results = context.Barrier(JOBS), context.Queue()
+        arguments = (tmp_path / "deep" / str(trial), barrier, results)
+        jobs = [context.Process(target=job, args=(seed, *arguments)) for seed in range(JOBS)]
+        for each in jobs:
+            each.start()
+        found = [results.get(timeout=60) for _ in jobs]
+        for each in jobs:
+            each.join()
+        (holder,) = (pid for seed, pid, said in found if said == seed)
+        others = [said for _, pid, said in found if pid != holder]
+        assert all(f"another process ({holder} on " in said for said in others)
+
+
+def test_a_directory_in_which_nothing_was_written_goes_again(tmp_path):
+    directory = tmp_path / "a" / "b"
+    with lock.locked(directory):
+        assert [path.name for path in directory.iterdir()] == [lock.NAME]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_before_stays(tmp_path):
+    (tmp_path / "run").mkdir()
+    with lock.locked(tmp_path / "run"):
+        pass
+    assert list((tmp_path / "run").iterdir()) == []
+    (tmp_path / "run" / "notes.txt").touch()
+    with lock.locked(tmp_path / "run"):
+        pass
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+    with lock.locked(tmp_path / "run"):
+        (tmp_path / "run" / "manifest.json").touch()
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {lock.NAME, "manifest.json", "notes.txt"}
+    assert (tmp_path / "run" / lock.NAME).read_text() == ""
+
+
+def test_the_file_that_a_killed_process_left_stays_and_names_nobody_else(tmp_path):
+    (tmp_path / lock.NAME).write_text("123 on elsewhere\n")
+    with lock.locked(tmp_path):
+        assert (tmp_path / lock.NAME).read_text().startswith(f"{os.getpid()} on ")
+    assert (tmp_path / lock.NAME).read_text() == ""
+
+
+def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path, monkeypatch):
+    flock, taken = lock._flock, []
+
+    def flock_late(directory, file):
+        """Gets the lock of a holder that removes its file meanwhile."""
+        if not taken:
+            (directory / lock.NAME).unlink()
+        taken.append(file)
+        flock(directory, file)
+
+    monkeypatch.setattr(lock, "_flock", flock_late)
+    with lock.locked(tmp_path):
+        assert len(taken) == 2
+        with pytest.raises(RunDirectoryError, match=f"another process .{os.getpid()} on"):
+            RunDirectory(tmp_path).locked().__enter__()
+
+
+def test_a_run_looks_at_nothing_before_it_has_the_lock(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise AssertionError("too early")
+
+    run = RunDirectory(tmp_path)
+    for name in ("is_finished", "create", "config", "unknown_settings"):
+        monkeypatch.setattr(RunDirectory, name, fail)
+    monkeypatch.setattr(train, "make_driver", fail)
+    with run.locked(), pytest.raises(RunDirectoryError, match="another process"):
+        train.train(small_run(), tmp_path, Listener())

@@ -1,0 +1,361 @@
+"""A run that was stopped, or killed, and resumed is the run that was not."""
+
+import dataclasses
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import jaxsac
+import probe_environments
+from jaxsac.envs.checked import is_fault
+from jaxsac.runs import checkpoint, metrics, train
+from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from run_examples import Listener, small_run
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+
+class StopAt(Listener):
+    """Presses Ctrl-C when it hears of a step."""
+
+    def __init__(self, *steps):
+        super().__init__()
+        self.steps = steps
+
+    def progress(self, progress):
+        if progress.step in self.steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def result_of(directory):
+    """Every byte of a run that may not depend on how often it was stopped."""
+    steps = checkpoint.steps(directory / "checkpoints")
+    tensors = {
+        file.name: file.read_bytes()
+        for file in (directory / "checkpoints" / str(steps[-1])).glob("*.safetensors")
+    }
+    rows = [
+        [{**row, "wall_time": None} for row in metrics.read(file)]
+        for file in sorted((directory / "metrics").iterdir())
+    ]
+    return steps[-1], tensors, str(rows)
+
+
+def train_in_parts(config, directory, *stops):
+    for step in stops:
+        assert not train.train(config, directory, StopAt(step))
+    listener = Listener()
+    assert train.train(config, directory, listener)
+    return listener.messages
+
+
+@pytest.fixture(scope="module")
+def config():
+    return small_run(steps=84, log_every=7, eval_every=28, checkpoint_every=14)
+
+
+@pytest.fixture(scope="module")
+def straight(config, shared_compilation, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("straight") / "run"
+    assert train.train(config, directory, Listener())
+    return result_of(directory)
+
+
+@pytest.mark.parametrize("stops", [(7,), (21,), (35, 42, 77), (28, 56), (84,)])
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_path, stops):
+    ends = [step for step in stops if step < config.steps]
+    messages = train_in_parts(config, tmp_path / "run", *ends)
+    assert result_of(tmp_path / "run") == straight
+    if ends:
+        assert any(f"resumes at step {ends[-1]}:" in text for text in messages)
+        assert f"from step {ends[-1]}" in messages
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"env": "probe_environments:Scripted-v0"},
+        {"num_envs": 3, "steps": 90, "log_every": 9},
+        {"utd": 0.4, "replay_capacity": 30},
+        {"update_every": 10, "normalize_observations": True},
+        {"env": "Hopper-v5", "seeds": 1},
+        {"agent": jaxsac.Config(hidden_sizes=(8,), value_network=True)},
+    ],
+)
+def test_it_holds_for_every_kind_of_run(config, tmp_path, changes):
+    kind = small_run(**{"steps": 84, "log_every": 7, "checkpoint_every": 14, **changes})
+    assert train.train(kind, tmp_path / "straight", Listener())
+    every = kind.log_every
+    train_in_parts(kind, tmp_path / "parts", 3 * every, 5 * every)
+    assert result_of(tmp_path / "parts") == result_of(tmp_path / "straight")
+
+
+@pytest.mark.parametrize("env", ["probe_environments:Drift-v0", "jaxsac:Pendulum-v1"])
+def test_a_run_can_be_given_more_steps(config, tmp_path, env):
+    config = dataclasses.replace(config, env=env)
+    assert train.train(config, tmp_path / "straight", Listener())
+    fewer = dataclasses.replace(config, steps=56)
+    assert train.train(fewer, tmp_path / "run", Listener())
+    assert any("resumes at step 56:" in text for text in train_in_parts(config, tmp_path / "run"))
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+    assert RunDirectory(tmp_path / "run").is_finished(config)
+    with pytest.raises(RunDirectoryError, match=r"\(steps: 84 there, 56 asked for\)"):
+        train.train(fewer, tmp_path / "run", Listener())
+
+
+def test_more_steps_are_not_written_down_while_another_process_trains(config, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(config)
+    with run.locked(), pytest.raises(RunDirectoryError, match="another process"):
+        train.train(dataclasses.replace(config, steps=100), run.path, Listener())
+    assert run.config() == config
+
+
+def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tmp_path):
+    config = small_run(env="probe_environments:OftenFaulty-v0", seeds=1, log_every=7)
+    messages = train_in_parts(config, tmp_path / "run", 35)
+    assert any("1 of 1 environments do not depend on their seed" in text for text in messages)
+
+
+def test_episodes_that_ended_before_a_stop_are_in_the_next_row(tmp_path):
+    # Episodes of ten steps, rows every twenty, and Ctrl-C in step 30.
+    changes = {"seeds": 1, "steps": 50}
+    stopped = small_run(env="probe_environments:Interrupted-v0", **changes)
+    assert not train.train(stopped, tmp_path / "run", Listener())
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [30]
+    train_in_parts(stopped, tmp_path / "run")
+    assert train.train(small_run(**changes), tmp_path / "straight", Listener())
+    runs = [tmp_path / name / "metrics" / "seed-0000.csv" for name in ("run", "straight")]
+    rows, expected = map(metrics.read, runs)
+    assert [row["train_episodes"] for row in expected] == [2, 2, 1]
+    for name in ("step", "train_episodes", "train_return", "train_length"):
+        assert [row[name] for row in rows] == [row[name] for row in expected]
+
+
+def test_a_run_that_was_stopped_before_anything_was_saved_starts_again(config, straight, tmp_path):
+    RunDirectory(tmp_path / "run").create(config)
+    messages = train_in_parts(config, tmp_path / "run")
+    assert any("has no checkpoint: starting again" in text for text in messages)
+    assert result_of(tmp_path / "run") == straight
+
+
+def test_how_often_it_is_evaluated_may_change_when_a_run_is_resumed(config, straight, tmp_path):
+    assert not train.train(config, tmp_path, StopAt(35))
+    others = dataclasses.replace(config, eval_every=0, eval_episodes=1)
+    assert train.train(others, tmp_path, Listener())
+    rows = metrics.read(metrics.path(tmp_path / "metrics", "seed-0000"))
+    assert [row["step"] for row in rows if row["eval_return"] is not None] == [28]
+    step, tensors, _ = result_of(tmp_path)
+    assert (step, tensors) == straight[:2]
+    assert RunDirectory(tmp_path).config() == others, "the manifest says what was asked for last"
+
+
+def test_metrics_outlast_the_checkpoints_of_their_run(config, straight, tmp_path):
+    directory = tmp_path / "run"
+    assert train.train(dataclasses.replace(config, steps=56), directory, Listener())
+    file = metrics.path(directory / "metrics", "seed-0001")
+    before = file.read_bytes()
+    shutil.rmtree(directory / "checkpoints")
+    messages = train_in_parts(config, directory)
+    assert any("metrics-before-1" in text for text in messages)
+    assert (directory / "metrics-before-1" / file.name).read_bytes() == before
+    assert result_of(directory) == straight
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(config, straight, tmp_path):
+    directory = tmp_path / "run"
+    assert not train.train(config, directory, StopAt(35))
+    damaged = directory / "checkpoints" / "35" / "replay-seed-0001.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-3] ^= 8
+    damaged.write_bytes(content)
+    messages = train_in_parts(config, directory)
+    assert any(str(damaged) in text and "damaged" in text for text in messages)
+    assert any("resumes at step 28:" in text for text in messages)
+    assert result_of(directory) == straight
+
+
+def test_without_any_good_checkpoint_nothing_is_started(config, tmp_path):
+    directory = tmp_path / "run"
+    assert not train.train(config, directory, StopAt(35))
+    for step in (28, 35):
+        (directory / "checkpoints" / str(step) / "learning.safetensors").unlink()
+    with pytest.raises(BundleError, match=r"28/learning\.safetensors"):
+        train.train(config, directory, Listener())
+    assert checkpoint.steps(directory / "checkpoints") == [28, 35]
+
+
+def test_a_checkpoint_of_other_seeds_is_refused(config, tmp_path):
+    assert not train.train(config, tmp_path / "run", StopAt(35))
+    other = small_run(seed=9, steps=84, log_every=7, eval_every=28, checkpoint_every=14)
+    assert not train.train(other, tmp_path / "other", StopAt(35))
+    for step in (28, 35):
+        shutil.rmtree(tmp_path / "run" / "checkpoints" / str(step))
+    shutil.copytree(
+        tmp_path / "other" / "checkpoints" / "35", tmp_path / "run" / "checkpoints" / "35"
+    )
+    with pytest.raises(BundleError, match=r"of the members \['seed-0009', 'seed-0010'\]"):
+        train.train(config, tmp_path / "run", Listener())
+
+
+def test_torn_and_surplus_rows_of_the_metrics_are_cut(config, straight, tmp_path):
+    directory = tmp_path / "run"
+    assert not train.train(config, directory, StopAt(35))
+    with (directory / "metrics" / "seed-0000.csv").open("a") as file:
+        file.write("42,22,1.0,3.4,\r\n49,29,1")
+    train_in_parts(config, directory)
+    assert result_of(directory) == straight
+
+
+def test_missing_rows_are_said(config, tmp_path):
+    directory = tmp_path / "run"
+    assert not train.train(config, directory, StopAt(35))
+    file = directory / "metrics" / "seed-0000.csv"
+    file.write_bytes(file.read_bytes()[:-5])
+    messages = train_in_parts(config, directory)
+    assert any("rows are missing" in text for text in messages)
+    assert [row["step"] for row in metrics.read(file)] == [7, 14, 21, 28, *range(42, 85, 7)]
+
+
+@pytest.mark.parametrize(
+    ("env", "fault", "said"),
+    [
+        ("Broken", RuntimeError, "the simulator broke"),
+        ("Hanging", TimeoutError, "no answer within 1 seconds"),
+    ],
+)
+def test_an_environment_that_broke_is_named_and_stepped_again(tmp_path, env, fault, said):
+    config = small_run(env=f"probe_environments:{env}-v0", seeds=1, seed=3, steps=45, env_timeout=1)
+    straight = small_run(env="probe_environments:Drift-v0", seeds=1, seed=3, steps=45)
+    with pytest.raises(fault, match=said) as raised:
+        train.train(config, tmp_path / "run", Listener())
+    where, saved = raised.value.__notes__
+    assert where == f"In the environment: step 10 of an episode of {config.env}, seed 3."
+    assert "29 transitions per seed, is saved" in saved
+    train_in_parts(config, tmp_path / "run")
+    assert train.train(straight, tmp_path / "straight", Listener())
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+
+
+def test_an_environment_that_breaks_on_its_way_back_is_named_and_no_checkpoint_blamed(
+    tmp_path, monkeypatch
+):
+    config = small_run(env="probe_environments:Drift-v0", seeds=1, steps=45, log_every=7)
+    assert not train.train(config, tmp_path, StopAt(35))
+
+    def step(env, action):
+        raise ValueError("the server is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(probe_environments.Drift, "step", step)
+        with pytest.raises(ValueError, match=r"^the server is down") as raised:
+            train.train(config, tmp_path, Listener())
+    assert is_fault(raised.value)
+    assert any("resumes at step 35" in text for text in train_in_parts(config, tmp_path))
+
+
+def _hold(directory, held):
+    with RunDirectory(directory).locked():
+        held.set()
+        time.sleep(60)
+
+
+def test_a_second_process_is_kept_out_and_a_killed_one_leaves_no_lock(config, tmp_path):
+    directory = tmp_path / "run"
+    run = RunDirectory(directory)
+    run.create(config)
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    holder = context.Process(target=_hold, args=(directory, held))
+    holder.start()
+    assert held.wait(60)
+    with pytest.raises(RunDirectoryError, match=f"another process.*{holder.pid}"):
+        train.train(config, directory, Listener())
+    holder.kill()
+    holder.join()
+    with run.locked():
+        pass
+
+
+COMMAND = [
+    sys.executable, "-m", "jaxsac.cli.main", "train", "--env", "probe_environments:Scripted-v0",
+    "--seeds", "2", "--steps", "900", "--learning-starts", "20", "--batch-size", "8",
+    "--replay-capacity", "500", "--eval-every", "300", "--eval-episodes", "2", "--log-every", "50",
+    "--hidden-sizes", "8", "--checkpoint-every", "20",
+]  # fmt: skip
+
+
+def start(directory, cache, **options):
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(
+            [os.path.dirname(probe_environments.__file__), os.path.dirname(jaxsac.__path__[0])]
+        ),
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    return subprocess.Popen(
+        [*COMMAND, "--run-dir", str(directory)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def never_killed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("never_killed")
+    process = start(folder / "run", folder / "cache")
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    return result_of(folder / "run"), folder / "cache"
+
+
+def test_a_run_killed_at_random_moments_ends_as_if_never_killed(never_killed, tmp_path):
+    expected, cache = never_killed
+    directory, moments, kills = tmp_path / "run", random.Random(0), 0
+    while True:
+        before = checkpoint.steps(directory / "checkpoints")
+        process = start(directory, cache)
+        while process.poll() is None and checkpoint.steps(directory / "checkpoints") == before:
+            time.sleep(0.01)
+        try:
+            printed, _ = process.communicate(timeout=0.8 * moments.random())
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, printed
+        break
+    assert kills > 1
+    assert result_of(directory) == expected
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it_and_a_remedy(never_killed, tmp_path):
+    expected, cache = never_killed
+    directory = tmp_path / "run"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (25_000, 25_000))
+
+    process = start(directory, cache, preexec_fn=limit)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "cannot write" in printed
+    assert "free disk space" in printed
+    assert "Traceback" not in printed
+    saved = checkpoint.steps(directory / "checkpoints")
+    assert saved
+    checkpoint.verify(directory / "checkpoints", saved[-1])
+    process = start(directory, cache)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert f"resumes at step {saved[-1]}" in printed
+    assert result_of(directory) == expected

@@ -1,0 +1,343 @@
+import json
+import os
+import signal
+import threading
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsac.runs import checkpoint, metrics, train
+from jaxsac.runs.interrupt import Interrupt
+from jaxsac.runs.directory import RunDirectoryError
+from run_examples import (
+    Listener,
+    agent_of,
+    assert_identical,
+    is_identical,
+    small_run,
+    trained,
+)
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+COLUMNS = (
+    *metrics.RUN_COLUMNS, "alpha", "target_mean", "q_mean", "critic_loss", "critic_gradient_norm",
+    "entropy", "actor_loss", "actor_gradient_norm", "alpha_loss", "alpha_gradient_norm", "skipped",
+)  # fmt: skip
+
+
+def rows_of(directory, seed):
+    return metrics.read(directory / "metrics" / f"seed-{seed:04d}.csv")
+
+
+def columns(rows, name):
+    return [row[name] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def finished(shared_compilation, tmp_path_factory):
+    """A finished run with evaluation: configuration, directory, and what its observer heard."""
+    directory = tmp_path_factory.mktemp("runs") / "deep" / "run"
+    config, listener = small_run(seed=3, eval_every=30, log_every=20), Listener()
+    assert train.train(config, directory, listener)
+    return config, directory, listener
+
+
+# What a run leaves.
+
+
+def test_a_run_leaves_manifest_metrics_and_checkpoint(finished):
+    config, directory, _ = finished
+    files = {str(f.relative_to(directory)) for f in directory.rglob("*") if f.is_file()}
+    assert files == {
+        ".lock",
+        "manifest.json",
+        "metrics/seed-0003.csv",
+        "metrics/seed-0004.csv",
+        "checkpoints/60/agent.safetensors",
+        "checkpoints/60/environments.safetensors",
+        "checkpoints/60/failure.safetensors",
+        "checkpoints/60/learning.safetensors",
+        "checkpoints/60/replay-seed-0003.safetensors",
+        "checkpoints/60/replay-seed-0004.safetensors",
+        "checkpoints/60/manifest.json",
+    }
+    manifest = json.loads((directory / "manifest.json").read_text())
+    assert manifest["finished"] is True
+    assert manifest["config"] == config.to_json()
+    assert {"python", "jax", "jaxsac", "gymnasium"} <= set(manifest["versions"])
+    saved = json.loads((directory / "checkpoints/60/manifest.json").read_text())
+    assert saved["members"] == ["seed-0003", "seed-0004"]
+    assert saved["name"] == "60"
+
+
+def test_rows_come_at_every_log_point_and_evaluation(finished):
+    _, directory, _ = finished
+    for seed in (3, 4):
+        rows = rows_of(directory, seed)
+        assert tuple(rows[0]) == COLUMNS
+        assert columns(rows, "step") == [20, 30, 40, 60]
+        assert columns(rows, "updates") == [0, 10, 20, 40]
+        assert columns(rows, "utd") == [None, 1, 1, 1]
+        # Episodes last 10 steps.
+        assert columns(rows, "train_episodes") == [2, 1, 1, 2]
+        assert columns(rows, "train_length") == [10] * 4
+        assert [value is not None for value in columns(rows, "eval_return")] == [0, 1, 0, 1]
+        assert columns(rows, "eval_length")[1] == 10
+        # Before the first update there is nothing to tell about one.
+        assert [value is not None for value in columns(rows, "critic_loss")] == [0, 1, 1, 1]
+        assert columns(rows, "alpha")[1] > 0
+        assert columns(rows, "skipped") == [0] * 4
+        assert columns(rows, "discarded") == [0] * 4
+        assert columns(rows, "wall_time") == sorted(columns(rows, "wall_time"))
+    assert rows_of(directory, 3) != rows_of(directory, 4)
+
+
+def test_the_number_of_updates_applied_is_the_one_written_down(finished):
+    config, directory, _ = finished
+    assert agent_of(directory, config).step.tolist() == [40, 40]
+
+
+def test_the_observer_hears_of_every_row(finished):
+    config, directory, listener = finished
+    axis, plan, start, checkpoints = listener.messages
+    assert axis == "2 members on 2 devices (cpu)"
+    assert "memory: 2 × " in plan
+    assert start == "from step 0"
+    assert checkpoints.startswith("checkpoints took")
+    assert [progress.step for progress in listener.rows] == [20, 30, 40, 60]
+    assert [progress.evaluated for progress in listener.rows] == [False, True, False, True]
+    last = [rows_of(directory, member)[-1] for member in config.member_seeds]
+    np.testing.assert_allclose(listener.rows[-1].eval_returns, columns(last, "eval_return"), 1e-5)
+    np.testing.assert_allclose(listener.rows[-1].train_returns, columns(last, "train_return"), 1e-5)
+
+
+@pytest.mark.parametrize(("num_envs", "utd"), [(4, 0.25), (16, 4.0)])
+def test_updates_are_counted_per_transition_with_several_environments(tmp_path, num_envs, utd):
+    config = small_run(num_envs=num_envs, utd=utd, steps=96, learning_starts=32, seeds=1)
+    agent = trained(config, tmp_path / "run")
+    assert agent.step.tolist() == [64 * utd]
+    last = rows_of(tmp_path / "run", 0)[-1]
+    assert (last["updates"], last["utd"]) == (64 * utd, utd)
+
+
+# What changes a run and what does not.
+
+
+def test_evaluation_and_logging_leave_the_learners_as_they_are_bit_for_bit(finished, tmp_path):
+    config, directory, _ = finished
+    expected = agent_of(directory, config)
+    changes = {"a": {"eval_every": 0}, "b": {"eval_every": 7, "eval_episodes": 3, "log_every": 9}}
+    for name, change in changes.items():
+        quiet = small_run(seed=3, **change)
+        assert_identical(trained(quiet, tmp_path / name), expected)
+
+
+def test_the_same_run_twice_is_the_same_bit_for_bit_and_another_seed_is_not(finished, tmp_path):
+    config, directory, _ = finished
+    again = trained(config, tmp_path / "again")
+    assert_identical(again, agent_of(directory, config))
+    for seed in (3, 4):
+        rows = [rows_of(d, seed) for d in (directory, tmp_path / "again")]
+        for row in (*rows[0], *rows[1]):
+            del row["wall_time"]
+        assert rows[0] == rows[1]
+    assert not is_identical(
+        jax.tree.map(lambda x: x[0], again), jax.tree.map(lambda x: x[1], again)
+    )
+
+
+@pytest.mark.parametrize(
+    ("env", "rescaled"), [("Drift", "DriftTimesFour"), ("DriftOnGrid", "DriftOnGridAsymmetric")]
+)
+def test_the_units_of_the_actions_do_not_matter_bit_for_bit(tmp_path, env, rescaled):
+    agents = [
+        trained(small_run(env=f"probe_environments:{name}-v0"), tmp_path / name)
+        for name in (env, rescaled)
+    ]
+    assert agents[0].step.tolist() == [40, 40]
+    assert_identical(*agents)
+
+
+# A directory that is there already.
+
+
+def test_a_finished_run_is_not_done_again(finished):
+    config, directory, _ = finished
+
+    def times():
+        files = (f for f in directory.rglob("*") if f.name != ".lock")
+        return {f: f.stat().st_mtime_ns for f in files}
+
+    before, listener = times(), Listener()
+    assert train.train(config, directory, listener)
+    assert len(listener.messages) == 1
+    assert "complete" in listener.messages[0]
+    assert times() == before
+
+
+def test_another_configuration_is_refused_with_what_differs(finished):
+    _, directory, _ = finished
+    other = small_run(seed=3, eval_every=30, utd=2.0, batch_size=9)
+    with pytest.raises(RunDirectoryError) as refusal:
+        train.train(other, directory, Listener())
+    message = str(refusal.value)
+    assert "utd: 1.0 there, 2.0 asked for" in message
+    assert "batch_size: 8 there, 9 asked for" in message
+    assert "seeds" not in message
+
+
+def test_a_directory_that_is_not_a_run_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunDirectoryError, match="not a run directory"):
+        train.train(small_run(), tmp_path, Listener())
+    assert [f.name for f in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"env": "NoSuchRobot-v0"}, ValueError),
+        ({"env": "CartPole-v1"}, ValueError),
+        ({"env": "FrozenLake-v1"}, ValueError),
+        ({"hyperparameters": small_run().hyperparameters.replace(target_entropy=9.0)}, ValueError),
+        ({"replay_capacity": 10**15}, MemoryError),
+    ],
+)
+def test_a_refused_run_writes_nothing(tmp_path, changes, error):
+    with pytest.raises(error):
+        train.train(small_run(**changes), tmp_path / "run", Listener())
+    assert list(tmp_path.iterdir()) == []
+
+
+# Runs that do not reach their end.
+
+
+def assert_stopped_at(directory, config, step):
+    assert checkpoint.latest(directory / "checkpoints") == step
+    agent = agent_of(directory, config)
+    assert agent.step.tolist() == [step - 20]
+    assert columns(rows_of(directory, 0), "step") == [20]
+    lines = (directory / "metrics" / "seed-0000.csv").read_text().splitlines()
+    assert {line.count(",") for line in lines} == {len(COLUMNS) - 1}
+    assert not json.loads((directory / "manifest.json").read_text())["finished"]
+
+
+def test_ctrl_c_saves_the_policies_and_stops(tmp_path):
+    config = small_run(env="probe_environments:Interrupted-v0", seeds=1)
+    before = signal.getsignal(signal.SIGINT)
+    assert not train.train(config, tmp_path / "run", Listener())
+    assert signal.getsignal(signal.SIGINT) is before
+    assert_stopped_at(tmp_path / "run", config, step=30)
+
+
+def test_the_policies_of_a_stopped_run_are_those_of_a_run_that_long(tmp_path):
+    stopped = small_run(env="probe_environments:Interrupted-v0", seeds=1)
+    train.train(stopped, tmp_path / "stopped", Listener())
+    short = trained(small_run(steps=30, seeds=1), tmp_path / "short")
+    assert_identical(agent_of(tmp_path / "stopped", stopped), short)
+
+
+def test_an_environment_that_breaks_costs_neither_policies_nor_metrics(tmp_path):
+    config = small_run(env="probe_environments:Broken-v0", seeds=1)
+    with pytest.raises(RuntimeError, match="the simulator broke"):
+        train.train(config, tmp_path / "run", Listener())
+    assert_stopped_at(tmp_path / "run", config, step=29)
+
+
+@pytest.fixture
+def usual_handler():
+    """Python's own, which a test run in the background of a shell does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_acts_as_usual(usual_handler):
+    with Interrupt() as stop:
+        assert not stop.requested
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_sigterm_is_a_request_too_and_handlers_come_back():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interrupt() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
+    with Interrupt():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def enter():
+        with Interrupt() as stop:
+            seen.append((stop.requested, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [(False, before)]
+
+
+def test_infos_may_be_of_any_length_in_training_and_in_evaluation(tmp_path):
+    config = small_run(env="probe_environments:Touching-v0", num_envs=2, eval_every=30)
+    trained(config, tmp_path / "run")
+    rows = rows_of(tmp_path / "run", 0)
+    assert columns(rows, "train_length") == [6] * len(rows)
+    assert [row["eval_return"] for row in rows if row["step"] in (30, 60)] == [21, 21]
+
+
+# Numbers that are not finite.
+
+
+def test_an_environment_without_a_finite_step_is_refused_by_name(tmp_path):
+    config = small_run(env="probe_environments:AllFaulty-v0")
+    with pytest.raises(FloatingPointError, match="probe_environments:AllFaulty-v0"):
+        train.train(config, tmp_path / "run", Listener())
+
+
+def test_what_is_not_finite_never_reaches_replay_or_the_learners(tmp_path, monkeypatch):
+    carries = []
+    save = train._Training._save
+
+    def spy(self, metrics):
+        carries.append(self.driver.learning)
+        save(self, metrics)
+
+    monkeypatch.setattr(train._Training, "_save", spy)
+    config = small_run(env="probe_environments:OftenFaulty-v0", steps=80)
+    agent = trained(config, tmp_path / "run")
+    # Of every three steps the third observes an infinity.
+    rows = rows_of(tmp_path / "run", 0)
+    assert columns(rows, "discarded") == [6, 13, 20, 26]
+    assert columns(rows, "train_return") == [None] * 4
+    (carry,) = carries
+    assert carry.buffer.size.tolist() == [54, 54]
+    for array in (*carry.buffer.rows.values(), *jax.tree.leaves(agent)):
+        assert np.isfinite(array).all()
+    assert agent.skipped.tolist() == [0, 0]
+    assert agent.step.tolist() == [60, 60]
+
+
+def test_an_evaluation_that_is_not_finite_has_no_value_and_stops_nobody(tmp_path):
+    config = small_run(env="probe_environments:OftenFaulty-v0", eval_every=40)
+    trained(config, tmp_path / "run")
+    values = columns(rows_of(tmp_path / "run", 1), "eval_return")
+    assert values[0] is None
+    assert np.isnan(values[1:]).all()
+
+
+# One program.
+
+
+def test_a_run_compiles_its_step_once(tmp_path, caplog):
+    with jax.log_compiles():
+        trained(small_run(), tmp_path / "run")
+    assert sum("Compiling jit(compiled)" in line for line in caplog.messages) == 1

@@ -1,0 +1,63 @@
+"""How far a sweep is, from its files."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from jaxsac.runs import metrics
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.sweeps import plan, progress
+from run_examples import small_run
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """Two parts of two seeds: one is complete, of the other's seeds one has a row."""
+    planned = plan.split(plan.groups(small_run(seeds=4, eval_every=20), ())[0], 2)
+    rows = {"seed-0000": [20, 60], "seed-0001": [20, 60], "seed-0002": [20]}
+    for part, count in zip(planned, (2, 1), strict=True):
+        folder = RunDirectory(tmp_path / part.name).metrics
+        members = part.config.member_names[:count]
+        with metrics.MetricsWriter(folder, members, metrics.RUN_COLUMNS) as writer:
+            for index, member in enumerate(members):
+                for step in rows[member]:
+                    writer.write(index, {"step": step, "eval_return": step + int(member[-1])})
+                    writer.write(index, {"step": step, "train_return": 5000.0})
+    return planned
+
+
+def test_the_latest_returns_and_steps_of_all_members_are_counted(planned, tmp_path):
+    assert progress.describe(planned, tmp_path) == (
+        "1 of 2 parts, 140 of 240 steps, return best 61.0, median 60.0, worst 22.0"
+    )
+
+
+def test_a_file_that_is_being_written_counts_as_none(planned, tmp_path):
+    file = metrics.path(RunDirectory(tmp_path / planned[1].name).metrics, "seed-0003")
+    file.write_text("step,upda")
+    assert progress.describe(planned, tmp_path).startswith("1 of 2 parts, 140 of 240 steps")
+
+
+def test_without_a_terminal_a_line_is_shown_when_there_is_something_new(
+    planned, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    output = StringIO()
+    with progress.SweepProgress(planned, tmp_path, Console(file=output, width=30)) as shown:
+        shown.show()
+        shown.show()
+        shown.message("[a] is lost")
+    line, message = output.getvalue().splitlines()
+    assert line.endswith("worst 22.0")
+    assert message == "[a] is lost"
+
+
+def test_at_a_terminal_the_line_is_live(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "TERMINAL_SECONDS", 0)
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, width=120)
+    with progress.SweepProgress(planned, tmp_path, console) as shown:
+        shown.show()
+    assert "140 of 240 steps" in output.getvalue()
+    assert "\x1b" in output.getvalue()

@@ -1,0 +1,163 @@
+"""Runs whose environments live on the device, from the outside."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_resume import StopAt, result_of, train_in_parts
+
+from jaxsac.envs import device, registry
+from jaxsac.envs.pendulum import Pendulum
+from jaxsac.runs import checkpoint, evaluation, metrics, train
+from jaxsac.sac import agent as sac
+from jaxsac.training import device_driver, device_loop, learner, seed_axis
+from jaxsac.training.drivers import make_driver
+from run_examples import NET, Listener, agent_of, small_run
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+
+class Short(Pendulum):
+    """Episodes of nine steps; a NaN is paid where the speed is above `fast`."""
+
+    def __init__(self, fast=np.inf):
+        super().__init__(time_limit=9)
+        self.fast = fast
+
+    def step(self, state, action):
+        state = super().step(state, action)
+        return state.replace(reward=jnp.where(state.speed > self.fast, jnp.nan, state.reward))
+
+
+@pytest.fixture(autouse=True)
+def environments(monkeypatch):
+    kinds = {"Short": Short, "Faulty": lambda: Short(fast=2.0)}
+    monkeypatch.setitem(registry.FAMILIES, "probe", lambda name: kinds[name]())
+
+
+@pytest.fixture(scope="module")
+def config():
+    return small_run(
+        env="probe:Short", seeds=2, num_envs=3, steps=84, log_every=7, eval_every=28,
+        checkpoint_every=14, learning_starts=21,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def straight(config, tmp_path):
+    assert train.train(config, tmp_path / "straight", Listener())
+    return result_of(tmp_path / "straight")
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_path):
+    train_in_parts(config, tmp_path / "run", 15, 57)
+    assert result_of(tmp_path / "run") == straight
+
+
+def test_a_damaged_checkpoint_costs_steps_and_nothing_else(config, straight, tmp_path):
+    assert not train.train(config, tmp_path / "run", StopAt(36))
+    (file,) = (tmp_path / "run" / "checkpoints" / "36").glob("environments.*")
+    file.write_bytes(file.read_bytes()[:-1])
+    train_in_parts(config, tmp_path / "run")
+    assert result_of(tmp_path / "run") == straight
+
+
+def test_how_long_chunks_are_changes_nothing(config, straight, tmp_path, monkeypatch):
+    monkeypatch.setattr(device_driver.DeviceDriver, "_adapt", lambda *_: None)
+    assert train.train(config, tmp_path / "short", Listener())  # one step a chunk
+    assert result_of(tmp_path / "short") == straight
+
+
+def test_rows_come_where_they_are_asked_for(config, straight, tmp_path):
+    rows = metrics.read(metrics.path(tmp_path / "straight" / "metrics", "seed-0000"))
+    # The first multiple of 3 at or above each multiple of 7.
+    assert [row["step"] for row in rows] == [9, 15, 21, 30, 36, 42, 51, 57, 63, 72, 78, 84]
+    assert [row["step"] for row in rows if row["eval_return"] is not None] == [30, 57, 84]
+    assert all(row["utd"] == 1 for row in rows if row["utd"] is not None)
+    assert rows[-1]["updates"] == 63
+    assert agent_of(tmp_path / "straight", config).step.tolist() == [63, 63]
+    # Three copies end an episode every 9 steps, that is every 27 transitions.
+    assert sum(row["train_episodes"] for row in rows) == 9
+    assert {row["train_length"] for row in rows} == {None, 9}
+    assert all(-16.3 * 9 <= row["train_return"] < 0 for row in rows if row["train_return"])
+
+
+def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
+    agent = sac.init(jax.random.key(0), Short.observation, Short.action, NET)
+    policy = learner.Policy(agent, normalizer=())
+    env, key = Short(), jax.random.key(5)
+    evaluate = functools.partial(device_loop.evaluate, env=env, episodes=4, sampled=False)
+    returns, lengths, ended = jax.jit(functools.partial(evaluate, longest=9))(policy, key)
+    assert ended.all()
+    given_up, _, ended = jax.jit(functools.partial(evaluate, longest=8))(policy, key)
+    assert not ended.any()
+    assert jnp.isnan(given_up).all()
+    envs = device.reset(env, jax.random.split(key)[0], 4)
+    total = np.zeros(4)
+    for _ in range(9):
+        envs, result, _ = device.step(env, envs, sac.act(agent, envs.state.observation))
+        total += result.reward
+    np.testing.assert_allclose(returns, total, rtol=1e-5)
+    np.testing.assert_array_equal(lengths, 9)
+
+
+def test_evaluations_of_members_and_of_steps_have_keys_of_their_own(config):
+    def keys_of(step, **changes):
+        run = dataclasses.replace(config, **changes)
+        driver = make_driver(run.to_population(), seed_axis.axis(run.population))
+        return jax.random.key_data(driver._evaluation_keys(step)).tolist()
+
+    together = keys_of(30) + keys_of(57)
+    assert len({tuple(key) for key in together}) == 4
+    assert together == [keys_of(step, seed=k, seeds=1)[0] for step in (30, 57) for k in (0, 1)]
+
+
+def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(device_driver, "LONGEST_EPISODE", 8)
+    with pytest.raises(ValueError, match=r"no end after .*max_episode_steps"):
+        train.train(config, tmp_path / "run", Listener())
+    assert checkpoint.latest(tmp_path / "run" / "checkpoints") == 30
+
+
+def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, tmp_path):
+    step, _, deterministic, sampled = evaluation.evaluate_run(tmp_path / "straight", None, 2)
+    assert step == 84
+    last = metrics.read(metrics.path(tmp_path / "straight" / "metrics", "seed-0001"))[-1]
+    assert f"{deterministic.returns[1].mean():.6g}" == f"{last['eval_return']:.6g}"
+    assert (sampled.returns != deterministic.returns).all()
+
+
+def test_normalized_observations_are_part_of_a_run(config, tmp_path):
+    config = dataclasses.replace(config, normalize_observations=True)
+    assert train.train(config, tmp_path / "straight", Listener())
+    train_in_parts(config, tmp_path / "run", 15, 57)
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+    assert "normalizer.safetensors" in result_of(tmp_path / "run")[1]
+    _, _, deterministic, _ = evaluation.evaluate_run(tmp_path / "run", None, 2)
+    last = metrics.read(metrics.path(tmp_path / "run" / "metrics", "seed-0001"))[-1]
+    assert f"{deterministic.returns[1].mean():.6g}" == f"{last['eval_return']:.6g}"
+
+
+def test_steps_that_are_not_finite_are_counted_and_kept_out(config, tmp_path):
+    faulty = small_run(env="probe:Faulty", steps=300, learning_starts=100, log_every=100)
+    assert train.train(faulty, tmp_path / "run", Listener())
+    rows = metrics.read(metrics.path(tmp_path / "run" / "metrics", "seed-0000"))
+    assert rows[-1]["discarded"] > 0
+    assert rows[-1]["skipped"] == 0
+    folder = tmp_path / "run" / "checkpoints"
+    sizes = checkpoint.verify(folder, 300)["replay_sizes"]
+    assert sizes[0] == min(200, 300 - rows[-1]["discarded"])
+    train_in_parts(faulty, tmp_path / "parts", 200)
+    assert result_of(tmp_path / "parts") == result_of(tmp_path / "run")
+
+
+def test_an_unknown_name_of_ours_is_refused_with_those_that_there_are():
+    with pytest.raises(ValueError, match=r"'jaxsac:Robot'.*jaxsac:Pendulum-v1"):
+        registry.make_in_jax("jaxsac:Robot")
+    assert registry.make_in_jax("HalfCheetah-v4") is None
+    assert registry.make_in_jax("my_module:Robot-v0") is None

@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+
+from jaxsac import load_policy
+from jaxsac.envs import host
+from jaxsac.runs import checkpoint, evaluation, metrics, train
+from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.directory import RunDirectoryError
+from jaxsac.training import evaluate, seed_axis
+from jaxsac.training.population import EVALUATION_STREAM
+from probe_environments import Drift, Faulty
+from run_examples import Group, Listener, agent_of, assert_identical, make_envs, small_run
+
+pytestmark = pytest.mark.usefixtures("shared_compilation")
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "normalized"])
+def run(shared_compilation, tmp_path_factory, request):
+    directory = tmp_path_factory.mktemp("run") / "run"
+    config = small_run(seed=5, eval_every=30, eval_episodes=3, normalize_observations=request.param)
+    train.train(config, directory, Listener())
+    return directory, config
+
+
+def still(observation):
+    return np.zeros((*observation.shape[:2], 2), np.float32)
+
+
+def test_returns_and_lengths_are_those_of_the_episodes():
+    envs = make_envs(small_run(num_envs=3))
+    result = evaluate.evaluate(envs, still, [0, 1], step=40)
+    assert (result.lengths == 10).all()
+    numbers = evaluate.environment_seeds([0, 1], (EVALUATION_STREAM, 40), 3)
+    for number, actual in zip(numbers, result.returns.ravel(), strict=True):
+        env = Drift()
+        env.reset(seed=number)
+        expected = sum(env.step(np.zeros(2, np.float32))[1] for _ in range(10))
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def of_length(length, *arguments, **options):
+    env = Faulty(*arguments, **options)
+    env.LENGTH = length
+    return env
+
+
+def evaluate_two(*envs):
+    still = np.zeros((1, 2, 1), np.float32)
+    return evaluate.evaluate(host.HostEnvs(envs, 1), lambda _: still, [0], step=0)
+
+
+def test_only_the_first_episode_of_each_environment_counts():
+    result = evaluate_two(of_length(2, "nowhere"), of_length(9, "nowhere"))
+    assert result.lengths.tolist() == [[2, 9]]
+    assert result.returns.tolist() == [[3, 45]]
+
+
+def test_an_evaluation_can_be_repeated_exactly_and_depends_on_member_and_step_alone():
+    envs = make_envs(small_run(num_envs=3))
+    first = evaluate.evaluate(envs, still, [0, 1], step=40)
+    other = evaluate.evaluate(envs, still, [0, 1], step=80)
+    again = evaluate.evaluate(envs, still, [0, 1], step=40)
+    assert_identical(again, first)
+    assert (other.returns != first.returns).all()
+    swapped = evaluate.evaluate(envs, still, [1, 0], step=40)
+    assert_identical(swapped.returns[::-1], first.returns)
+
+
+@pytest.mark.parametrize("where", ["observation", "reward"])
+def test_an_episode_that_is_not_finite_has_the_return_nan_and_spoils_no_other(where):
+    result = evaluate_two(Faulty(where, episode=0), Faulty("nowhere"))
+    np.testing.assert_array_equal(result.returns, [[np.nan, 21]])
+
+
+def test_a_fault_after_the_first_episode_does_not_matter():
+    short = of_length(2, "reward", episode=1, step=1)
+    result = evaluate_two(short, Faulty("nowhere"))
+    np.testing.assert_array_equal(result.returns, [[3, 21]])
+    assert short.episode > 1, "the fault came"
+
+
+def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "LONGEST_EPISODE", 9)
+    short = small_run(eval_every=30)  # episodes of ten steps
+    with pytest.raises(ValueError, match=r"no end after .*max_episode_steps"):
+        train.train(short, tmp_path / "short", Listener())
+    monkeypatch.setattr(evaluate, "LONGEST_EPISODE", 10)
+    assert train.train(short, tmp_path / "short", Listener())
+    endless = small_run(eval_every=30, env="probe_environments:Endless-v0")
+    with pytest.raises(ValueError, match="no end"):
+        train.train(endless, tmp_path / "endless", Listener())
+    assert checkpoint.steps(tmp_path / "endless" / "checkpoints") == [30]
+    alone = small_run(env="probe_environments:Endless-v0")
+    assert train.train(alone, tmp_path / "alone", Listener())
+
+
+def test_the_mode_is_deterministic_and_samples_are_not():
+    policy = Group([0, 1]).carry.policy
+    policies = evaluate.Policies(seed_axis.axis(1))
+    observation = np.ones((2, 3, 2), np.float32)
+    mode, sampled = policies.mode(policy), policies.sampled(policy, [0, 1])
+    np.testing.assert_array_equal(mode(observation), mode(observation))
+    first, second = sampled(observation), sampled(observation)
+    assert (first != second).all()
+    assert len(np.unique(first)) == first.size
+    # The same keys again, from the members' numbers.
+    np.testing.assert_array_equal(policies.sampled(policy, [0, 1])(observation), first)
+    np.testing.assert_allclose(mode(observation)[0, 0], mode(observation)[0, 1])
+
+
+def test_a_saved_policy_repeats_its_runs_own_last_evaluation(run):
+    directory, config = run
+    step, found, deterministic, sampled = evaluation.evaluate_run(directory, None, 3)
+    assert (step, found) == (60, config)
+    for index, member in enumerate(config.member_names):
+        last = metrics.read(metrics.path(directory / "metrics", member))[-1]
+        returns = deterministic.returns[index]
+        assert f"{returns.mean():.6g}" == f"{last['eval_return']:.6g}"
+        assert f"{returns.std():.6g}" == f"{last['eval_return_std']:.6g}"
+    assert (sampled.returns != deterministic.returns).all()
+    assert (deterministic.lengths == 10).all()
+
+
+def test_the_policy_of_one_seed_acts_alone_as_it_does_in_its_run(run):
+    directory, config = run
+    name = config.member_names[1]
+    policy = load_policy(directory, config.member_seeds[1])
+    returns = []
+    for number in evaluate.environment_seeds([config.member_seeds[1]], (EVALUATION_STREAM, 60), 3):
+        env = Drift()
+        observation, _ = env.reset(seed=number)
+        rewards = []
+        for _ in range(10):
+            observation, reward, *_ = env.step(policy(observation))
+            rewards.append(reward)
+        returns.append(sum(rewards))
+    last = metrics.read(metrics.path(directory / "metrics", name))[-1]
+    np.testing.assert_allclose(np.mean(returns), last["eval_return"], rtol=1e-5)
+
+
+def test_more_episodes_begin_with_the_same_ones(run):
+    directory, _ = run
+    three, five = (evaluation.evaluate_run(directory, 60, count)[2].returns for count in (3, 5))
+    np.testing.assert_allclose(five[:, :3], three, rtol=1e-5)
+
+
+def test_an_evaluation_of_a_run_changes_no_file(run):
+    directory, _ = run
+    before = {f: f.stat().st_mtime_ns for f in directory.rglob("*")}
+    evaluation.evaluate_run(directory, None, 1)
+    assert {f: f.stat().st_mtime_ns for f in directory.rglob("*")} == before
+
+
+def test_what_cannot_be_evaluated_is_refused(run, tmp_path):
+    directory, _ = run
+    with pytest.raises(ValueError, match="episodes"):
+        evaluation.evaluate_run(directory, None, 0)
+    with pytest.raises(BundleError, match="12"):
+        evaluation.evaluate_run(directory, 12, 1)
+    with pytest.raises(RunDirectoryError, match="not a run directory"):
+        evaluation.evaluate_run(tmp_path, None, 1)
+
+
+def test_a_checkpoint_of_another_group_is_refused(run, tmp_path):
+    config = run[1]
+    train.train(small_run(seed=5, seeds=1), tmp_path / "other", Listener())
+    with pytest.raises(BundleError, match=r"expected .*\(2,"):
+        agent_of(tmp_path / "other", config)

@@ -1,0 +1,66 @@
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh
+
+from jaxsac.training import driver, memory, seed_axis
+from run_examples import small_run
+
+PIXELS = jax.ShapeDtypeStruct((84, 84, 3), jnp.uint8)
+ACTION = jax.ShapeDtypeStruct((6,), jnp.float32)
+ROW = 2 * 84 * 84 * 3 + 4 * (6 + 1 + 1)
+
+
+def plan_of(num_seeds, capacity, num_devices=1):
+    config = small_run(seeds=num_seeds, replay_capacity=capacity)
+    mesh = Mesh(np.array(jax.devices()[:num_devices]), ("seeds",))
+    axis = seed_axis.SeedAxis(num_seeds, mesh, "map")
+    return memory.plan(axis, driver.learning_structs(config.to_population(), PIXELS, ACTION))
+
+
+def test_the_plan_is_what_is_allocated():
+    config = small_run(seeds=3, replay_capacity=50)
+    axis = seed_axis.SeedAxis(3, Mesh(np.array(jax.devices()[:2]), ("seeds",)), "map")
+    first = np.zeros((3, 1, *PIXELS.shape), PIXELS.dtype)
+    learning = driver.init_learning(config.to_population(), first, ACTION, axis)
+    learning = learning._replace(key=jax.random.key_data(learning.key))
+    plan = plan_of(3, 50, num_devices=2)
+    assert (plan.transition_bytes, plan.capacity, plan.members) == (ROW, 50, 4)
+    allocated = sum(leaf.nbytes for leaf in jax.tree.leaves(learning))
+    assert plan.members * plan.member_bytes == allocated
+    # A checkpoint, and going back to it, hold one replay twice.
+    assert plan.total_bytes == allocated + 50 * ROW
+    assert plan.describe().startswith("memory: 4 × ")
+    assert plan.describe().endswith(f"replay of a member: 50 transitions of {ROW} B")
+
+
+def test_a_population_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 10**9)
+    with pytest.raises(MemoryError, match="does not fit") as refusal:
+        plan_of(40, 1000)
+    members = int(re.search(r"population of ([\d,]+) members", str(refusal.value))[1])
+    assert plan_of(members, 1000).members == members > 1
+    with pytest.raises(MemoryError):
+        plan_of(members + 1, 1000)
+    transitions = int(re.search(r"replay_capacity of ([\d,]+)", str(refusal.value))[1])
+    assert plan_of(40, transitions).capacity == transitions > 1
+    with pytest.raises(MemoryError):
+        plan_of(40, transitions + 1)
+
+
+def test_an_accelerator_tells_its_own_free_memory():
+    class Accelerator:
+        platform = "gpu"
+
+        def memory_stats(self):
+            return {"bytes_limit": 1000, "bytes_in_use": 400}
+
+    assert memory.available_bytes(Accelerator()) == 600
+
+
+def test_a_cpu_has_the_memory_of_the_machine():
+    free = memory.available_bytes(jax.devices("cpu")[0])
+    assert 0 < free < 10**14
