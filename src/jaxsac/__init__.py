@@ -16,7 +16,7 @@ from jaxsac.types import Transition
 if TYPE_CHECKING:
     from jaxsac.runs.load import Policy, load_policy
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Config",

@@ -202,6 +202,18 @@ def test_settings_of_a_newer_version_are_named(saved, tmp_path):
         evaluate_run(tmp_path, None, 1)
 
 
+def test_functions_of_an_agent_say_that_a_policy_is_called_itself(saved):
+    policy = jaxsac.load_policy(saved[0] / "plain", seed=3)
+    key = jax.random.key(0)
+    for use in (
+        lambda: jaxsac.act(policy, np.zeros(2)),
+        lambda: jaxsac.sample(policy, np.zeros(2), key),
+        lambda: jaxsac.q_values(policy, np.zeros(2), np.zeros(2)),
+    ):
+        with pytest.raises(TypeError, match=r"got Policy\. A loaded policy is called itself"):
+            use()
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(RunDirectoryError, match="not a run directory"):
         jaxsac.load_policy(tmp_path)

@@ -69,6 +69,10 @@ class Policy:
         return mapped.reshape(*lead, *self._map.shape)
 
 
+# Without arrays, so that functions of an agent get as far as saying that this is none.
+jax.tree_util.register_pytree_node(Policy, lambda policy: ((), policy), lambda policy, _: policy)
+
+
 def load_policy(
     directory: Path | str,
     seed: int = 0,

@@ -26,6 +26,7 @@ def check_state(state: State) -> None:
         raise TypeError(
             f"state must be a jaxsac.State, as `jaxsac.init` and `jaxsac.update` return it, got "
             f"{type(state).__name__}."
+            + (" A loaded policy is called itself: policy(observation, key)." * callable(state))
         )
 
 
