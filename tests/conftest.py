@@ -1,9 +1,55 @@
+import os
+
 import jax
+import jaxlib.version
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
+
+USERS_ENVIRONMENT = dict(os.environ)
 
 # Before the first computation: the number of devices cannot change afterwards.
 jax.config.update("jax_num_cpu_devices", 8)
+
+# Compilation is most of the time that tests take, and the facts that most of them check do not
+# depend on the compiler's optimizations: here and in the processes that tests start, few are made.
+jax.config.update("jax_disable_most_optimizations", True)
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+if jaxlib.version.__version__.startswith("0.10."):  # an unknown flag would end the process
+    # A quarter of the compiler's time; `users_environment` is without them.
+    FAST_COMPILER = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FAST_COMPILER}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compilation_folder(tmp_path_factory):
+    """Where all processes of a test run find what one of them has compiled."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "compiled"
+    for name, value in {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
+    }.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def users_environment():
+    """For processes that compile as users do."""
+    return USERS_ENVIRONMENT
+
+
+@pytest.fixture(scope="module")
+def all_optimizations():
+    """Programs compiled with all optimizations, for tests that they could break."""
+    # What is compiled already, in this process, is not compiled again.
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture
@@ -11,29 +57,3 @@ def x64():
     """Double precision for the length of a test."""
     with jax.enable_x64(True):
         yield
-
-
-@pytest.fixture(scope="module")
-def quick_compilation():
-    """Compiles with few optimizations, for tests whose facts do not depend on them.
-
-    Compilation is most of their time. Numerics are tested in programs compiled as usual.
-    """
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.fixture(scope="session")
-def compilation_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("compiled")
-
-
-@pytest.fixture(scope="module")
-def shared_compilation(quick_compilation, compilation_folder):
-    """Also keeps what was compiled, since every run compiles the same program anew."""
-    jax.config.update("jax_compilation_cache_dir", str(compilation_folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-    compilation_cache.reset_cache()

@@ -24,6 +24,7 @@ BELOW = {
     "sweeps": {"types", "packages", "sac", "data", "envs", "training", "runs"},
     "cli": {"types", "packages", "sac", "data", "envs", "training", "runs", "sweeps"},
     "__init__": {"types", "sac", "data"},
+    "__main__": {"cli"},
 }
 # For type checkers alone, inside `if TYPE_CHECKING`: those names are imported when asked for.
 BELOW_FOR_TYPES = {"__init__": {"runs"}}
@@ -41,6 +42,7 @@ REFUSED = {
     "sweeps": {"optax"},
     "cli": {"optax"},
     "packages": set(),
+    "__main__": set(),
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

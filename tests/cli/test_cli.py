@@ -14,8 +14,6 @@ from jaxsac.runs import metrics
 from jaxsac.runs.config import RunConfig
 from jaxsac.sac.presets import PRESETS
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 CUSTOM_MODULES = {"actor", "critic"}
 FIELDS = [
     *(f for f in dataclasses.fields(RunConfig) if f.name not in ("agent", "hyperparameters")),
@@ -37,11 +35,13 @@ def help_of(capsys, *command):
 
 
 def parse_train(*arguments):
-    return commands.parse(["train", "--env", "Pendulum-v1", *arguments]).config
+    command = commands.parse(["train", "--env", "Pendulum-v1", *arguments])
+    assert isinstance(command, commands.Train)
+    return command.config
 
 
 @pytest.fixture(scope="module")
-def finished(shared_compilation, tmp_path_factory):
+def finished(tmp_path_factory):
     directory = tmp_path_factory.mktemp("run") / "run"
     assert commands.run(["train", *SMALL, "--run-dir", str(directory)]) == 0
     return directory
@@ -95,9 +95,9 @@ def test_every_value_arrives():
         "actor_hidden_sizes": (4,), "critic_hidden_sizes": (3, 3), "body": "residual",
         "actor_body": "mlp", "critic_body": "residual", "normalization": "layer",
         "actor_normalization": "none", "critic_normalization": "layer",
-        "target_pessimism": "mean", "actor_pessimism": "mean", "forward": "joint",
+        "target_pessimism": "mean", "actor_pessimism": "mean", "forward": "apart",
         "order": "actor_first", "actor_every": 3, "projection": "unit_norm",
-        "value_network": False,
+        "value_network": True,
         "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,
         "log_std_map": "tanh", "log_prob_epsilon": 1e-5, "alpha_loss": "alpha",
         "target_entropy_scale": 0.25, "initializer": "torch",
@@ -109,10 +109,11 @@ def test_every_value_arrives():
     for name, value in values.items():
         flag = f"--{name.replace('_', '-')}"
         parts = value if isinstance(value, tuple) else (value,)
-        arguments += {True: [flag], False: []}.get(value, [flag, *map(str, parts)])
+        arguments += [flag] if value is True else [flag, *map(str, parts)]
     parsed = parse_train(*arguments).to_json()
     listed = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
     assert parsed == {"env": "Pendulum-v1", **listed}
+    assert parse_train("--forward", "joint").agent.forward == "joint"  # not with a value network
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -308,6 +309,7 @@ def test_compiled_programs_are_kept_for_the_next_run(tmp_path):
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "PYTHONPATH": os.path.dirname(probe_environments.__file__),
     }
+    del environment["JAX_COMPILATION_CACHE_DIR"]
     subprocess.run([sys.executable, "-m", "jaxsac.cli.main", *run], env=environment, check=True)
     assert list((tmp_path / "cache" / "jaxsac").glob("jit_compiled-*-cache"))
 
@@ -349,7 +351,7 @@ def test_what_an_environment_raises_when_it_is_made_keeps_its_traceback(tmp_path
 
 def test_the_module_can_be_run(tmp_path):
     result = subprocess.run(
-        [sys.executable, "-m", "jaxsac.cli.main", "eval", "--run-dir", str(tmp_path)],
+        [sys.executable, "-m", "jaxsac", "eval", "--run-dir", str(tmp_path)],
         capture_output=True,
         text=True,
     )

@@ -8,8 +8,6 @@ from jaxsac.runs import releases
 from jaxsac.runs.config import RunConfig
 from jaxsac.sac import agent as sac
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 
 def planned(**changes):
     return RunConfig("probe_environments:Drift-v0", **changes)

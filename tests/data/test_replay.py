@@ -12,6 +12,9 @@ from scipy import stats
 import jaxsac
 from jaxsac import Transition, replay
 
+# In place or not, the compiler's optimizations decide.
+pytestmark = pytest.mark.usefixtures("all_optimizations")
+
 add = jax.jit(replay.add)
 sample = jax.jit(replay.sample, static_argnums=2)
 donating_add = jax.jit(replay.add, donate_argnums=0)

@@ -97,7 +97,7 @@ class Unseeded(gymnasium.Env):
         self.position = float(Unseeded.resets)
         return np.array([self.position, 0.0]), {}
 
-    def step(self, action):
+    def step(self, action) -> tuple[np.ndarray, float, bool, bool, dict]:
         self.position += float(action[0])
         return np.array([self.position, 0.0]), 1.0, False, False, {}
 
@@ -144,7 +144,7 @@ class OldGenerator(Unseeded):
 
     def reset(self, *, seed=None, options=None):
         if seed is not None:
-            self.np_random = np.random.RandomState(seed)
+            self.np_random = np.random.RandomState(seed)  # pyright: ignore[reportAttributeAccessIssue]
         self.position = float(self.np_random.uniform(-1, 1))
         return np.array([self.position, 0.0]), {}
 

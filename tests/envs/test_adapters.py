@@ -16,8 +16,6 @@ from jaxsac.envs import device, registry
 from jaxsac.envs.brax import BraxEnv
 from jaxsac.envs.gymnax import GymnaxEnv
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 KEY = jax.random.key(0)
 
 

@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
 
+import probe_environments
 from assertions import assert_identical
 from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv, deadline
@@ -29,7 +31,7 @@ class Odd(gymnasium.Env):
         super().reset(seed=seed)
         return self.observation_space.sample(), {}
 
-    def step(self, action):
+    def step(self, action) -> tuple[Any, float, bool, bool, dict]:
         if self.act:
             self.act()
         good = self.observation_space.sample()
@@ -208,7 +210,9 @@ def test_in_other_threads_a_deadline_does_nothing():
 
 def test_copies_are_called_by_their_names():
     copies = make("probe_environments:Broken-v0", 2, "seed {}".format)
-    copies[1].unwrapped.life = 29  # breaks in its next step
+    second = copies[1].unwrapped
+    assert isinstance(second, probe_environments.Drift)
+    second.life = 29  # breaks in its next step
     envs = host.HostEnvs(copies, 2)
     envs.reset([0, 1])
     with pytest.raises(RuntimeError, match="broke") as raised:

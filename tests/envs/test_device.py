@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import struct
+from gymnasium.envs.classic_control import PendulumEnv
 
 from jaxsac.envs import device
 from jaxsac.envs.pendulum import Pendulum
@@ -32,6 +33,7 @@ def uniform_actions(steps, num_envs, size=1):
 
 def test_pendulum_is_gymnasiums_step_by_step():
     env, original = Pendulum(), gymnasium.make("Pendulum-v1").unwrapped
+    assert isinstance(original, PendulumEnv)
     original.reset(seed=0)
     step, state = jax.jit(env.step), env.reset(KEY)
     for action in uniform_actions(200, 1)[:, 0] * 1.5:
@@ -45,6 +47,7 @@ def test_pendulum_is_gymnasiums_step_by_step():
 
 def test_a_whole_episode_of_pendulum_is_gymnasiums_but_for_rounding():
     env, original = Pendulum(), gymnasium.make("Pendulum-v1")
+    assert isinstance(original.unwrapped, PendulumEnv)
     original.reset(seed=0)
     step, state = jax.jit(env.step), env.reset(KEY)
     original.unwrapped.state = np.array([state.angle, state.speed], np.float64)

@@ -94,8 +94,7 @@ def test_a_time_limit_keeps_discount_1_and_a_termination_gives_0():
     for name, discount in (("TwoStateLimit", 1), ("TwoStateEnd", 0)):
         envs = copies_of(lambda n=name: gymnasium.make(f"probe_environments:{n}-v0"), 1)
         envs.reset([0])
-        for _ in range(5):
-            result, end = envs.step(np.zeros((1, 1, 1), np.float32))
+        *_, (result, end) = [envs.step(np.zeros((1, 1, 1), np.float32)) for _ in range(5)]
         assert [x.tolist() for x in end] == [[[True]], [[4.0]], [[5]]]
         assert result.discount == discount
         # The state in which the episode ended, not the start of the next.

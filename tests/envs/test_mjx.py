@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from typing import Any
 
 import gymnasium
 import jax
@@ -10,11 +11,10 @@ import numpy as np
 import pytest
 
 from jaxsac.envs import device, registry
+from jaxsac.envs.mjx import Robot
 from jaxsac.envs.registry import redirect_mujoco_warnings
 from jaxsac.runs import checkpoint, metrics, train
 from run_examples import Listener, small_run
-
-pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 NAMES = ["HalfCheetah-v4", "Hopper-v4", "Walker2d-v4", "Ant-v4"]
 
@@ -25,11 +25,11 @@ def in_double(name):
     redirect_mujoco_warnings()
     with jax.enable_x64(True):
         env = registry.make_in_jax(f"mjx:{name}")
-        assert env is not None
+        assert isinstance(env, Robot)
     return env, jax.jit(env.reset), jax.jit(env.step)
 
 
-def original_of(name):
+def original_of(name) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         env = gymnasium.make(name).unwrapped
@@ -85,13 +85,14 @@ def test_starts_are_spread_like_gymnasiums(name, x64):
 )
 def test_a_robot_that_falls_is_told_apart_as_by_gymnasium(name, fallen, standing, x64):
     env, *_ = in_double(name)
-    original = original_of(name)
+    original, is_healthy = original_of(name), env.task.is_healthy
+    assert is_healthy is not None
     for index, value in fallen + standing:
         qpos, qvel = original.init_qpos.copy(), original.init_qvel
         qpos[index] = value
         original.data.qpos[:], original.data.qvel[:] = qpos, qvel
         assert original.is_healthy == ((index, value) in standing)
-        assert bool(env.task.is_healthy(jnp.array(qpos), jnp.array(qvel))) == original.is_healthy
+        assert bool(is_healthy(jnp.array(qpos), jnp.array(qvel))) == original.is_healthy
 
 
 @functools.cache
@@ -107,6 +108,7 @@ def test_a_time_limit_is_a_cut_with_the_true_last_observation():
     step = jax.jit(functools.partial(device.step, env))
     envs = device.reset(env, jax.random.key(0), 2)
     rng = np.random.default_rng(0)
+    ended = None
     for number in range(1, 9):
         motion = envs.state.motion
         action = rng.uniform(-1, 1, (2, 3)).astype(np.float32)

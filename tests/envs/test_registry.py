@@ -6,8 +6,10 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import TransformReward
 
+import probe_environments
 from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.registry import make
@@ -21,7 +23,9 @@ def test_made_environments_are_checked_and_leave_the_resets_to_the_driver():
     ends = [first.step(np.zeros(1, np.float32)) for _ in range(5)]
     assert [terminated for _, _, terminated, _, _ in ends] == [False] * 4 + [True]
     np.testing.assert_array_equal(ends[-1][0], [0, 1])
-    assert second.unwrapped.steps == 0
+    untouched = second.unwrapped
+    assert isinstance(untouched, probe_environments.TwoState)
+    assert untouched.steps == 0
 
 
 def test_an_environment_of_the_users_own_module(tmp_path, monkeypatch):
@@ -45,9 +49,9 @@ def test_an_unknown_id_is_refused_by_name(env_id):
 
 def test_an_environment_that_wraps_itself_by_a_function_of_its_own_has_copies(monkeypatch):
     def halved(**options):
-        return TransformReward(gymnasium.make("Pendulum-v1", **options), lambda r: r / 2)
+        return TransformReward(gymnasium.make("Pendulum-v1", **options), lambda r: float(r) / 2)
 
-    spec = gymnasium.envs.registration.EnvSpec("Halved-v0", halved)
+    spec = EnvSpec("Halved-v0", halved)
     monkeypatch.setitem(gymnasium.registry, "Halved-v0", spec)
     assert len(make("Halved-v0", 3)) == 3
 

@@ -18,7 +18,7 @@ import levels
 import moments
 import stored
 
-pytestmark = pytest.mark.usefixtures("quick_compilation", "x64")
+pytestmark = pytest.mark.usefixtures("x64")
 
 LEVELS = {
     "gaussian": levels.gaussian,

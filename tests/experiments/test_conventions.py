@@ -14,8 +14,6 @@ import ours
 
 from jaxsac.sac.presets import PRESETS
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 REQUIREMENTS = Path(__file__).parents[2] / "experiments" / "performance" / "peers"
 DISTRIBUTIONS = {"sb3": "stable-baselines3", "sbx": "sbx-rl", "brax": "brax", "rejax": "rejax"}
 # What jaxsac's loop cannot be given: fewer transitions than a batch, a replay as long as the run.

@@ -15,8 +15,9 @@ import first_sac
 def test_copies_of_the_scaled_environment_differ_in_their_rewards_alone():
     plain, scaled = make("Pendulum-v1", 2), make(first_sac.scaled("Pendulum-v1"), 2)
     for seed, force, env, other in zip((3, 4), (0.5, -1.5), plain, scaled, strict=True):
-        env.reset(seed=seed), other.reset(seed=seed)
-        action = np.array([force], np.float32)
+        env.reset(seed=seed)
+        other.reset(seed=seed)
+        action, truncated = np.array([force], np.float32), False
         for _ in range(200):
             observation, reward, terminated, truncated, _ = env.step(action)
             scaled_observation, scaled_reward, *ends, _ = other.step(action)

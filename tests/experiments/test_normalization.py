@@ -19,7 +19,8 @@ from normalization import RESULTS, STUDY, Study
 def test_copies_in_other_units_differ_in_their_velocity_alone():
     plain, scaled = make("Pendulum-v1", 2), make(normalization.other_units(), 2)
     for seed, force, env, other in zip((3, 4), (0.5, -1.5), plain, scaled, strict=True):
-        env.reset(seed=seed), other.reset(seed=seed)
+        env.reset(seed=seed)
+        other.reset(seed=seed)
         action = np.array([force], np.float32)
         for _ in range(200):
             observation, *rest, _ = env.step(action)

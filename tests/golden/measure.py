@@ -44,6 +44,7 @@ def updates(config):
 
     state = jaxsac.init(jax.random.key(0), jnp.zeros(17), jnp.zeros(6), config)
     keys = jax.random.split(jax.random.key(1), UPDATES)
+    metrics = None
     for key in keys:
         batch = jaxsac.Transition(
             draw(17), jnp.tanh(draw(6)), draw(), jnp.asarray(draw() > -1, jnp.float32), draw(17)

@@ -1,5 +1,7 @@
 """What 20 updates of plain SAC come to, in numbers that do not depend on the layout of a state."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +33,7 @@ def golden_values():
     )
     config = jaxsac.Config(hidden_sizes=(32, 32))
     state = jaxsac.init(jax.random.key(3), observation, action, config, hyperparameters)
+    metrics = None
     for key in jax.random.split(jax.random.key(4), UPDATES):
         state, metrics = jaxsac.update(state, batch_of(rng), key)
     asked = batch_of(rng, 5)
@@ -47,3 +50,15 @@ def golden_values():
         **{name: getattr(metrics, name) for name in names},
     }
     return {name: np.asarray(x, np.float64).ravel().tolist() for name, x in answers.items()}
+
+
+def main():
+    values = {}
+    for dtype in ("float32", "float64"):
+        with jax.enable_x64(dtype == "float64"):
+            values[dtype] = golden_values()
+    print(json.dumps(values))
+
+
+if __name__ == "__main__":
+    main()

@@ -17,8 +17,6 @@ from jaxsac.runs.evaluation import explain_failure
 from jaxsac.training.schedule import Work
 from run_examples import Listener, assert_identical, member, small_run
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 VECTOR = jax.ShapeDtypeStruct((2,), jnp.float32)
 learn_step = jax.jit(functools.partial(learner.learn_step, batch_size=4))
 
@@ -81,7 +79,7 @@ def test_they_are_written_once_and_read_back(fresh, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def failed(shared_compilation, tmp_path_factory):
+def failed(tmp_path_factory):
     config = small_run(env="probe_environments:Huge-v0", seed=5, num_envs=2, checkpoint_every=20)
     directory, listener = tmp_path_factory.mktemp("failed") / "run", Listener()
     assert train.train(config, directory, listener)

@@ -168,7 +168,7 @@ class Quiet:
 
 
 @pytest.fixture(scope="module")
-def saved_run(shared_compilation, tmp_path_factory):
+def saved_run(tmp_path_factory):
     directory = tmp_path_factory.mktemp("saved") / "run"
     assert train.train(small_run(), directory, Listener())
     manifest = directory / "manifest.json"
@@ -204,7 +204,6 @@ def test_any_fact_in_a_checkpoint_even_with_a_checksum_that_fits(saved_run, data
         saved_run.write_text(original)
 
 
-@pytest.mark.usefixtures("shared_compilation")
 def test_no_damaged_checkpoint_is_taken():
     seen = corruptions.run(cases=2 * len(corruptions.DAMAGES))
     assert {name: dict(count) for name, count in seen.items()} == {

@@ -20,11 +20,9 @@ from jaxsac.runs.evaluation import evaluate_run
 from jaxsac.runs.spaces import Spaces
 from run_examples import FAST, Listener, agent_of, member, small_run
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 
 @pytest.fixture(scope="module")
-def saved(shared_compilation, tmp_path_factory):
+def saved(tmp_path_factory):
     """Runs by name: plain and in units of its own, normalized, nested, and a sweep in JAX."""
     pendulum = small_run(
         env="jaxsac:Pendulum-v1", hyperparameters=FAST.replace(actor_lr=(0.01, 0.02, 0.03))
@@ -53,6 +51,7 @@ def test_it_acts_bit_for_bit_as_its_agent_in_the_units_of_the_environment(saved,
     observations = observations_of((5, 2))
     action = jaxsac.act(agent, observations, None if key is None else jax.random.key(key))
     space = gymnasium.make(configs["plain"].env).action_space
+    assert isinstance(space, gymnasium.spaces.Box)
     expected = action_map(space)(np.asarray(action))
     found = acting(observations, key)
     assert isinstance(found, np.ndarray)

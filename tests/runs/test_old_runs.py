@@ -18,8 +18,6 @@ from jaxsac.runs import report
 from jaxsac.training import drivers
 from run_examples import Listener
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 OLD = [
     (version.name, name)

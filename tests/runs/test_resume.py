@@ -21,8 +21,6 @@ from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from run_examples import Listener, small_run
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 
 class StopAt(Listener):
     """Presses Ctrl-C when it hears of a step."""
@@ -64,7 +62,7 @@ def config():
 
 
 @pytest.fixture(scope="module")
-def straight(config, shared_compilation, tmp_path_factory):
+def straight(config, tmp_path_factory):
     directory = tmp_path_factory.mktemp("straight") / "run"
     assert train.train(config, directory, Listener())
     return result_of(directory)
@@ -288,8 +286,8 @@ def test_a_second_process_is_kept_out_and_a_killed_one_leaves_no_lock(config, tm
 
 COMMAND = [
     sys.executable, "-m", "jaxsac.cli.main", "train", "--env", "probe_environments:Scripted-v0",
-    "--seeds", "2", "--steps", "900", "--learning-starts", "20", "--batch-size", "8",
-    "--replay-capacity", "500", "--eval-every", "300", "--eval-episodes", "2", "--log-every", "50",
+    "--seeds", "2", "--steps", "500", "--learning-starts", "20", "--batch-size", "8",
+    "--replay-capacity", "500", "--eval-every", "250", "--eval-episodes", "2", "--log-every", "50",
     "--hidden-sizes", "8", "--checkpoint-every", "20",
 ]  # fmt: skip
 

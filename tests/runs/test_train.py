@@ -19,8 +19,6 @@ from run_examples import (
     trained,
 )
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 COLUMNS = (
     *metrics.RUN_COLUMNS, "alpha", "target_mean", "q_mean", "critic_loss", "critic_gradient_norm",
     "entropy", "actor_loss", "actor_gradient_norm", "alpha_loss", "alpha_gradient_norm", "skipped",
@@ -36,7 +34,7 @@ def columns(rows, name):
 
 
 @pytest.fixture(scope="module")
-def finished(shared_compilation, tmp_path_factory):
+def finished(tmp_path_factory):
     """A finished run with evaluation: configuration, directory, and what its observer heard."""
     directory = tmp_path_factory.mktemp("runs") / "deep" / "run"
     config, listener = small_run(seed=3, eval_every=30, log_every=20), Listener()

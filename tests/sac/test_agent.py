@@ -19,10 +19,9 @@ from examples import (
 from flax import linen as nn
 
 import jaxsac
+from jaxsac.sac.critics import TargetedCritics
 from jaxsac.sac.layers import MLP
 from jaxsac.sac.networks import log_std_of
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 KEY = jax.random.key(5)
 
@@ -78,6 +77,7 @@ def test_targets_approach_fixed_critics_geometrically(batch, agent):
     for step in range(4):
         state, _ = jaxsac.update(state, batch, jax.random.key(step))
     expected = jax.tree.map(lambda x: x + 0.75**4, agent.critic.params)
+    assert isinstance(state.critic, TargetedCritics)
     assert_close(state.critic.target_params, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -8,8 +8,6 @@ import pytest
 import jaxsac
 from jaxsac.sac.diagnosis import explain
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def learner():

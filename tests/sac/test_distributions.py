@@ -8,8 +8,10 @@ import pytest
 
 from jaxsac.sac.distributions import TanhNormal, log_tanh_derivative, mode, sample_and_log_prob
 
+pytestmark = pytest.mark.usefixtures("all_optimizations")
+
 MAGNITUDES = [1e-4, 1e-2, 0.5, 1.0, 4.0, 8.0, 8.5, 9.5, 20.0, 50.0, 88.0, 100.0]
-PRE_TANH = np.float32([0.0, *MAGNITUDES, *(-x for x in MAGNITUDES)])
+PRE_TANH = np.array([0.0, *MAGNITUDES, *(-x for x in MAGNITUDES)], np.float32)
 
 
 def exact_log_tanh_derivative(u):

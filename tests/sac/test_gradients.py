@@ -24,8 +24,6 @@ from jaxsac.sac.networks import Networks
 
 PATH = jaxsac.Config(hidden_sizes=(16, 16), actor_gradient="path")
 FOUR = jaxsac.Config(hidden_sizes=(16, 16), actor_samples=4)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 KEY = jax.random.key(7)
 NETWORKS = Networks(
     networks.Actor(CONFIG, 2, float), networks.Critic(CONFIG.critic_settings, 2, (), float)

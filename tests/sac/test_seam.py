@@ -24,8 +24,7 @@ from jaxsac.sac import forward, layers, pessimism
 from jaxsac.sac.critics import TargetedCritics
 from jaxsac.sac.heads import Scalar
 from jaxsac.sac.projection import unit_norm
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
+from jaxsac.sac.value_network import CriticsWithValue
 
 KEY = jax.random.key(5)
 
@@ -142,6 +141,7 @@ def test_actor_and_critics_have_settings_of_their_own():
     assert critic["Dense_1"]["kernel"].shape == (2, 7, 6)
     assert set(critic) == {"Dense_0", "Dense_1", "Dense_2", "LayerNorm_0", "LayerNorm_1"}
     value = make_agent(config=config_with(critic_hidden_sizes=(4,), value_network=True))
+    assert isinstance(value.critic, CriticsWithValue)
     assert next(iter(value.critic.value.params.values()))["Dense_0"]["kernel"].shape == (3, 4)
 
 

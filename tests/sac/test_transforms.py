@@ -1,5 +1,7 @@
 """`update` and its companions under JAX's transformations, in float64."""
 
+import inspect
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -21,8 +23,6 @@ from jax.sharding import Mesh, PartitionSpec
 import jaxsac
 
 SEEDS = 8
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -184,7 +184,7 @@ def test_units_that_never_fired_leave_the_derivative_of_an_update_finite(outcome
 
 
 def test_many_updates_new_hyperparameters_and_seeds_trace_once():
-    update = jax.jit(chex.assert_max_traces(jaxsac.update.__wrapped__, n=1))
+    update = jax.jit(chex.assert_max_traces(inspect.unwrap(jaxsac.update), n=1))
     state = make_agent()
     for step in range(3):
         state, _ = update(state, make_batch(step), jax.random.key(step))
@@ -228,7 +228,9 @@ def test_a_fresh_agent_can_be_donated():
     key, batch = jax.random.key(0), make_batch()
     expected = jaxsac.update(make_agent(), batch, jax.random.key(1))
     state = jaxsac.init(key, jnp.zeros(3), jnp.zeros(2), CONFIG, h)
-    donated = jax.jit(jaxsac.update.__wrapped__, donate_argnums=0)(state, batch, jax.random.key(1))
+    donated = jax.jit(inspect.unwrap(jaxsac.update), donate_argnums=0)(
+        state, batch, jax.random.key(1)
+    )
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((h, key, batch)))
     assert_close(donated, expected, rtol=1e-12, atol=1e-12)

@@ -9,8 +9,6 @@ from jaxsac.sweeps.executors import _SlurmCall
 from jaxsac.sweeps.launch import TrainingError, train_part
 from run_examples import small_run
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 
 def test_a_stopped_job_leaves_no_result_so_that_slurm_may_run_it_again(tmp_path):
     (group,) = plan.groups(small_run(env="probe_environments:Interrupted-v0", seeds=1), ())

@@ -13,7 +13,6 @@ from jaxsac.sweeps import launch, plan
 from jaxsac.sweeps.launch import LaunchError, TrainingError, WorkerLostError, train_part
 from run_examples import small_run
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
 COMPLETE, LOST = None, WorkerLostError("the node is gone")
 FAILED = TrainingError("ValueError: no such robot")
 

@@ -14,8 +14,6 @@ from jaxsac.sweeps.placement import Placement
 
 # Here, not in the midst of a test: it closes the streams of loggers, of which pytest's is one.
 submitit = pytest.importorskip("submitit")
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 SWEEP = [
     "--seeds", "2", "--steps", "60", "--learning-starts", "20", "--batch-size", "8",
     "--replay-capacity", "200", "--eval-every", "20", "--eval-episodes", "2", "--log-every", "20",
@@ -39,7 +37,7 @@ def table(directory):
 
 
 @pytest.fixture(scope="module")
-def expected(shared_compilation, tmp_path_factory):
+def expected(tmp_path_factory):
     """The table of the sweep in this process."""
     directory = tmp_path_factory.mktemp("sweep") / "local"
     assert commands.run(command("Drift", directory)) == 0
@@ -48,13 +46,10 @@ def expected(shared_compilation, tmp_path_factory):
 
 
 @pytest.fixture
-def workers_like_this(compilation_folder, monkeypatch, tmp_path):
-    """Other processes compile as this one does, and find the environments."""
+def workers_like_this(monkeypatch, tmp_path):
+    """Other processes have devices as in a run, and find the environments."""
     for name, value in {
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         "JAX_NUM_CPU_DEVICES": "1",
-        "JAX_COMPILATION_CACHE_DIR": str(compilation_folder),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
         "PYTHONPATH": os.pathsep.join([os.path.dirname(probe_environments.__file__), *sys.path]),
         "HAPPENED": str(tmp_path / "happened"),
         "RAY_ADDRESS": "local",

@@ -11,8 +11,6 @@ from jaxsac.runs import train
 from jaxsac.sweeps import plan, results
 from run_examples import Listener, agent_of, member, small_run
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 
 def test_a_grid_is_one_group_for_each_static_value():
     base = small_run(seeds=3)

@@ -3,7 +3,6 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import struct
 
 from jaxsac.envs import device
@@ -12,8 +11,6 @@ from jaxsac.sac import agent as sac
 from jaxsac.training import device_loop, learner
 from jaxsac.types import is_key
 from run_examples import NET, assert_identical, small_run
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 ENV = Pendulum(time_limit=9)
 RUN = small_run(

@@ -11,11 +11,9 @@ from jaxsac.training.population import EVALUATION_STREAM
 from probe_environments import Drift, Faulty
 from run_examples import Group, Listener, agent_of, assert_identical, make_envs, small_run
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "normalized"])
-def run(shared_compilation, tmp_path_factory, request):
+def run(tmp_path_factory, request):
     directory = tmp_path_factory.mktemp("run") / "run"
     config = small_run(seed=5, eval_every=30, eval_episodes=3, normalize_observations=request.param)
     train.train(config, directory, Listener())

@@ -3,14 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 import jaxsac
 from jaxsac.sac.value_network import Value
 from probe_environments import Aim
 from run_examples import small_run, trained
-
-pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 # Without a bonus for entropy: the temperature is tiny and stays.
 LEARN = jaxsac.Hyperparameters(

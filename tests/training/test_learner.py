@@ -14,8 +14,6 @@ from jaxsac.training import learner
 from jaxsac.training.schedule import Schedule, Work
 from run_examples import FAST, NET, Group, assert_identical, is_identical, member, small_run
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 COUNT = 16
 VECTOR = jax.ShapeDtypeStruct((2,), jnp.float32)
 learn_step = jax.jit(functools.partial(learner.learn_step, batch_size=4))

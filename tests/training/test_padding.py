@@ -1,5 +1,7 @@
 """Populations that do not divide the devices: places are left over, and nobody notices."""
 
+from typing import cast
+
 import jax
 import numpy as np
 import pytest
@@ -11,8 +13,6 @@ from jaxsac.runs import evaluation, metrics, train
 from jaxsac.training import seed_axis
 from jaxsac.training.drivers import make_driver
 from run_examples import FAST, Listener, assert_identical, small_run
-
-pytestmark = pytest.mark.usefixtures("shared_compilation")
 
 
 @pytest.fixture(params=["probe_environments:Drift-v0", "probe:Short"])
@@ -80,7 +80,7 @@ def test_no_device_waits_for_another(config, monkeypatch):
     programs = []
 
     def compile_and_keep(axis, function, **options):
-        compiled = compile_(axis, function, **options)
+        compiled = cast(jax.stages.Wrapped, compile_(axis, function, **options))
 
         def call(*args):
             programs.append(compiled.lower(*args).compile().as_text())

@@ -8,8 +8,6 @@ from jax.sharding import Mesh
 from jaxsac.training import evaluate, seed_axis
 from run_examples import Group, assert_identical, is_identical, member
 
-pytestmark = pytest.mark.usefixtures("shared_compilation")
-
 STEPS = 20
 
 
@@ -31,7 +29,8 @@ def test_a_member_full_of_nans_leaves_the_others_as_they_are_bit_for_bit():
     sick.carry = sick.carry._replace(
         agent=sick.carry.agent.replace(actor=sick.carry.agent.actor.replace(params=poison))
     )
-    healthy.learn(STEPS), sick.learn(STEPS)
+    healthy.learn(STEPS)
+    sick.learn(STEPS)
     for k in (0, 2):
         assert_identical(member(sick.learner, k), member(healthy.learner, k))
     assert healthy.discarded.tolist() == [0, 0, 0]
@@ -46,7 +45,7 @@ def test_a_members_environments_start_alike_in_any_group():
 
 
 @pytest.fixture(scope="module")
-def group(shared_compilation):
+def group():
     with jax.enable_x64(True):
         return Group([4, 9, 2, 7], dtype="float64").learn(STEPS)
 

@@ -58,9 +58,10 @@ def examine(config: RunConfig | None, directory: Path) -> list[Finding]:
     findings = [check_versions(), check_devices(), check_inserts(), check_repeats(), check_guard()]
     if config is not None:
         axis = seed_axis.axis(config.population)
-        driver = make_driver(config.to_population(), axis)
+        population = config.to_population()
+        driver = make_driver(population, axis)
         driver.close()
-        learning = learning_structs(config.to_population(), driver.observation, driver.action)
+        learning = learning_structs(population, driver.observation, driver.action)
         findings += [check_memory(axis, learning), check_disk(learning, directory)]
     return findings
 

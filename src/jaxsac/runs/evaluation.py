@@ -47,8 +47,9 @@ def evaluate_run(
     step = checkpoint.latest(run.checkpoints) if step is None else step
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
-    driver = make_driver(config.to_population(), axis)
-    structs = learning_structs(config.to_population(), driver.observation, driver.action)
+    population = config.to_population()
+    driver = make_driver(population, axis)
+    structs = learning_structs(population, driver.observation, driver.action)
     policy = axis.place(snapshot.load_policy(run.checkpoints, step, structs))
     deterministic = driver.evaluate(policy, step, episodes, sampled=False)
     sampled = driver.evaluate(policy, step, episodes, sampled=True)

@@ -15,6 +15,7 @@ from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.training.driver import Driver, learning_structs
 from jaxsac.training.drivers import make_driver
+from jaxsac.training.learner import Carry
 from jaxsac.runs.due import due_after
 from jaxsac.runs.interrupt import Interrupt
 from jaxsac.runs.metrics import MetricsWriter
@@ -63,15 +64,16 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
         return True
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
-    driver = make_driver(config.to_population(), axis)
+    population = config.to_population()
+    driver = make_driver(population, axis)
     check_hyperparameters(config.hyperparameters, driver.action.shape[0])
-    structs = learning_structs(config.to_population(), driver.observation, driver.action)
+    structs = learning_structs(population, driver.observation, driver.action)
     releases.warn(observer.message)
     observer.message(axis.describe())
     observer.message(memory.plan(axis, structs).describe())
     spaces = Spaces(driver.observation, driver.action, driver.action_map)
     new = run.create(config, spaces)
-    training = _Training(config, run, driver, axis, columns(structs.metrics), observer)
+    training = _Training(config, run, driver, axis, structs, observer)
     if not new:
         training.resume()
         run.extend(config, spaces)
@@ -90,11 +92,11 @@ class _Training:
         run: RunDirectory,
         driver: Driver,
         axis: seed_axis.SeedAxis,
-        columns: list[str],
+        structs: Carry,
         observer: Observer,
     ) -> None:
         self.config, self.directory, self.driver = config, run, driver
-        self.axis, self.columns, self.observer = axis, columns, observer
+        self.axis, self.structs, self.observer = axis, structs, observer
         self.state = Snapshot.start(config.population)
         self.saved: int | None = None
         self.saving_seconds = 0.0
@@ -129,7 +131,10 @@ class _Training:
         config, driver = self.config, self.driver
         seconds = self.state.seconds
         writer = MetricsWriter(
-            self.directory.metrics, config.member_names, self.columns, self.state.metrics_rows
+            self.directory.metrics,
+            config.member_names,
+            columns(self.structs.metrics),
+            self.state.metrics_rows,
         )
         with writer, Interrupt() as stop:
             if not writer.complete:
@@ -265,7 +270,7 @@ class _Training:
         config, driver = self.config, self.driver
         self.state, restarted, written_under = snapshot.load(
             self.directory.checkpoints, step, config.member_names, driver,
-            learning_structs(config.to_population(), driver.observation, driver.action), self.axis,
+            self.structs, self.axis,
         )  # fmt: skip
         self.saved = step
         held = np.asarray(driver.learning.buffer.size)
