@@ -1,5 +1,6 @@
 """An environment's faults are named, and it cannot hang for ever."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -124,9 +125,56 @@ def test_every_reset_of_an_environment_is_without_options():
     assert seen == [None] * 4
 
 
-def test_a_reward_that_is_no_number_is_refused():
-    with pytest.raises(ValueError, match=r"reward is array\(\[0"):
-        checked(reward=np.zeros(1)).step(np.zeros(1))
+@pytest.mark.parametrize("reward", [np.zeros(2), None, "1", [], {"x": 1.0}])
+def test_a_reward_that_is_no_number_is_refused(reward):
+    with pytest.raises(ValueError, match=f"reward is {re.escape(repr(reward))}, expected one num"):
+        checked(reward=reward).step(np.zeros(1))
+
+
+@pytest.mark.parametrize("reward", [2.5, np.float32(2.5), np.array([[2.5]]), [2.5]])
+def test_a_reward_in_an_array_of_one_is_taken(reward):
+    taken = checked(reward=reward).step(np.zeros(1))[1]
+    assert (taken, np.ndim(taken)) == (2.5, 0)
+    assert checked(reward=np.array([True])).step(np.zeros(1))[1] == 1
+
+
+PAIR = spaces.Tuple((spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, ())))
+
+
+def test_a_list_is_an_array_or_a_tuple_as_the_space_says():
+    taken = checked(observation=[0.5, -0.5, 0.0]).step(np.zeros(1))[0]
+    np.testing.assert_array_equal(taken, [0.5, -0.5, 0.0])
+    taken = checked(space=PAIR, observation=[[0.5, -0.5], 1.0]).step(np.zeros(1))[0]
+    assert isinstance(taken, tuple)
+    np.testing.assert_array_equal(taken[0], [0.5, -0.5])
+    with pytest.raises(ValueError, match=r"shape \(2,\).*says \(3,\)"):
+        checked(observation=[0.5, -0.5]).step(np.zeros(1))
+
+
+def test_another_structure_is_said_in_words():
+    for observation in ([np.zeros(2)], np.zeros(2), {"a": np.zeros(2)}):
+        with pytest.raises(ValueError, match=r"says \(an array of shape \(2,\), an array of") as e:
+            checked(space=PAIR, observation=observation).step(np.zeros(1))
+        assert "PyTree" not in str(e.value)
+
+
+def test_an_environment_whose_reset_has_no_options_is_reset_without_them_behind_any_wrapper():
+    seeds = []
+
+    class Old(Odd):
+        def reset(self, *, seed=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+            seeds.append(seed)
+            return super().reset(seed=seed)
+
+    class Passing(gymnasium.Wrapper):
+        def reset(self, *, seed=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+            return self.env.reset(seed=seed, options=None)
+
+    wrapped = gymnasium.wrappers.TimeLimit(Passing(Old()), 5)
+    env = CheckedEnv(wrapped, "Old")
+    env.reset(seed=4)
+    env.reset()
+    assert seeds == [4, None]
 
 
 def test_what_an_environment_raises_says_which_and_in_which_step():

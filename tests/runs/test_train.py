@@ -7,9 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+import probe_environments
 from jaxsac.runs import checkpoint, metrics, train
 from jaxsac.runs.interrupt import Interrupt
-from jaxsac.runs.directory import RunDirectoryError
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from run_examples import (
     Listener,
     agent_of,
@@ -261,14 +262,28 @@ def test_a_second_signal_acts_as_usual(usual_handler):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_sigterm_is_a_request_too_and_handlers_come_back():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_other_signals_are_a_request_too_and_handlers_come_back(number):
+    before = [signal.getsignal(each) for each in (signal.SIGINT, number)]
     with Interrupt() as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         assert stop.requested
     with Interrupt():
         pass
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(each) for each in (signal.SIGINT, number)] == before
+
+
+def test_an_environment_that_raises_when_it_is_closed_costs_nothing(tmp_path, monkeypatch):
+    def fail(self):
+        raise OSError("the viewer is gone")
+
+    monkeypatch.setattr(probe_environments.Drift, "close", fail)
+    listener = Listener()
+    assert train.train(small_run(), tmp_path / "run", listener)
+    assert RunDirectory(tmp_path / "run").is_finished(small_run())
+    assert "Drift-v0 raises when it is closed: OSError('the viewer is gone')" in str(
+        listener.messages
+    )
 
 
 def test_outside_the_main_thread_signals_are_left_alone():

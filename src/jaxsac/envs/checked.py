@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import itertools
 import math
 import os
 import signal
@@ -48,8 +50,10 @@ class CheckedEnv(gymnasium.Wrapper):
           ValueError: an observation space that cannot be learned on.
         """
         super().__init__(env)
+        _take_options(env)
         self._name, self._timeout = name, timeout
-        self._leaves, self._structure = jax.tree.flatten(observation_example(env.observation_space))
+        self._example = observation_example(env.observation_space)
+        self._leaves, self._structure = jax.tree.flatten(self._example)
         self._steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
@@ -81,20 +85,18 @@ class CheckedEnv(gymnasium.Wrapper):
         try:
             with deadline(self._timeout, where):
                 observation, reward, terminated, truncated, info = self.env.step(action)
-            observation = self._checked(observation)
-            if np.ndim(reward):  # pyright: ignore[reportArgumentType]
-                raise ValueError(f"a reward is {reward!r}, expected one number.")
+            observation, reward = self._checked(observation), _number(reward)
         except Exception as error:
             error.add_note(f"{IN_ENVIRONMENT}{where}.")
             raise
         return observation, reward, terminated, truncated, info
 
     def _checked(self, observation: PyTree) -> PyTree:
-        observation = _plain(observation)
+        observation = _plain(observation, self._example)
         if jax.tree.structure(observation) != self._structure:
             raise ValueError(
-                f"an observation is {jax.tree.structure(observation)}, but the environment's "
-                f"observation_space says {self._structure}."
+                f"an observation is {_shown(observation)}, but the environment's "
+                f"observation_space says {_shown(self._example)}."
             )
         for leaf, expected in zip(jax.tree.leaves(observation), self._leaves, strict=True):
             if np.shape(leaf) != expected.shape:
@@ -111,13 +113,55 @@ class CheckedEnv(gymnasium.Wrapper):
         return observation
 
 
-def _plain(observation: PyTree) -> PyTree:
-    """With dicts and tuples for any mapping and sequence."""
+def _take_options(env: gymnasium.Env) -> None:
+    """Lets an environment do without `options` in its `reset`, which wrappers pass on to it."""
+    while True:
+        reset: Any = env.reset
+        parameters = inspect.signature(reset).parameters
+        if "seed" in parameters and "options" not in parameters:
+            takes_more = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+            if not takes_more:
+                env.reset = lambda *, seed=None, options=None, reset=reset: reset(seed=seed)
+        if not isinstance(env, gymnasium.Wrapper):
+            return
+        env = env.env
+
+
+def _plain(observation: PyTree, example: PyTree) -> PyTree:
+    """With dicts, tuples and arrays for any mapping and sequence, as the example has them."""
     if isinstance(observation, Mapping):
-        return {name: _plain(part) for name, part in observation.items()}
-    if isinstance(observation, tuple | list):
-        return tuple(map(_plain, observation))
-    return observation
+        parts = example if isinstance(example, dict) else {}
+        return {name: _plain(part, parts.get(name)) for name, part in observation.items()}
+    if not isinstance(observation, tuple | list):
+        return observation
+    if isinstance(example, jax.ShapeDtypeStruct):
+        return np.asarray(observation)
+    fits = isinstance(example, tuple) and len(example) == len(observation)
+    parts = example if fits else [None] * len(observation)
+    return tuple(itertools.starmap(_plain, zip(observation, parts, strict=True)))
+
+
+def _shown(observation: PyTree) -> str:
+    """The structure of an observation, for a person."""
+    if isinstance(observation, dict):
+        return "{" + ", ".join(f"{name!r}: {_shown(x)}" for name, x in observation.items()) + "}"
+    if isinstance(observation, tuple):
+        return "(" + ", ".join(map(_shown, observation)) + ")"
+    return f"an array of shape {np.shape(observation)}"
+
+
+def _number(reward: Any) -> Any:
+    """A reward as one number, also where it comes in an array of one.
+
+    Raises:
+      ValueError: it is no number, such as None or text, or several.
+    """
+    if isinstance(reward, float):
+        return reward
+    array = np.asarray(reward)
+    if array.dtype.kind not in "fiub" or array.size != 1:
+        raise ValueError(f"a reward is {reward!r}, expected one number.")
+    return array.reshape(())[()]
 
 
 class Watchdog:

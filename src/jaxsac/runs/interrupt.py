@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that a loop honours at a safe point."""
+"""Ctrl-C, SIGTERM and SIGUSR1 as a request that a loop honours at a safe point."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""USR1 is what Slurm sends ahead of the end of a job's time, where it is asked to (`--signal`)."""
 
 
 class Interrupt:

@@ -33,7 +33,7 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
 
     A run that is stopped, by a signal or by a kill, and resumed ends as it would have ended
     without, bit for bit on a CPU; so does one that is asked for more steps than it was begun with.
-    SIGINT (Ctrl-C) and SIGTERM end the run after the current step, with everything saved; a second
+    SIGINT (Ctrl-C), SIGTERM and SIGUSR1 end the run after the current step, with everything saved; a second
     one ends it at once.
 
     Args:
@@ -162,13 +162,20 @@ class _Training:
                 # An error from an environment finds everything whole: nothing is lost.
                 if driver.whole and self.saved != driver.step:
                     self._save(writer)
-                driver.close()
+                self._close()
         if self.saving_seconds:
             share = self.saving_seconds / (time.monotonic() - self.start_time - seconds)
             self.observer.message(
                 f"checkpoints took {self.saving_seconds:.1f} s, {share:.1%} of the time."
             )
         return driver.step >= config.steps
+
+    def _close(self) -> None:
+        """Closes the environments; one that cannot be closed costs nothing that was learned."""
+        try:
+            self.driver.close()
+        except Exception as error:
+            self.observer.message(f"{self.config.env} raises when it is closed: {error!r}.")
 
     def _advance(self) -> None:
         """Advances, not past what has to be done next."""
