@@ -21,6 +21,7 @@ from flax import linen as nn
 
 import jaxsac
 from jaxsac.sac import forward, layers, pessimism
+from jaxsac.sac.apply import apply, apply_in_training
 from jaxsac.sac.critics import TargetedCritics
 from jaxsac.sac.heads import Scalar
 from jaxsac.sac.projection import unit_norm
@@ -102,6 +103,20 @@ def test_a_network_draws_by_the_key_of_the_update_and_not_when_it_is_asked(norma
         config=jaxsac.Config(actor=BatchNormActor(), critic=DroppingCritic(0.0))
     )
     assert not is_identical(update(still)[0].critic.params, update(normalized)[0].critic.params)
+
+
+def test_networks_draw_numbers_in_training_and_wherever_a_key_is_given():
+    module, batch = DroppingCritic(), make_batch()
+    inputs = batch.observation, batch.action
+    variables = module.init(KEY, *inputs)
+    first, again, other = (
+        apply_in_training(module, variables, jax.random.key(k), *inputs)[0] for k in (1, 1, 2)
+    )
+    assert_identical(first, again)
+    assert not is_identical(first, other)
+    with_key = [apply(module, variables, *inputs, key=jax.random.key(k)) for k in (1, 2)]
+    assert not is_identical(*with_key)
+    assert_identical(*(apply(module, variables, *inputs) for _ in range(2)))
 
 
 def test_collections_are_left_as_they_were_by_an_update_that_is_not_finite(normalized):
