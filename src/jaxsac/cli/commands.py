@@ -16,13 +16,13 @@ from rich.text import Text
 from jaxsac.cli import doctor
 from jaxsac.envs.checked import is_fault
 from jaxsac.runs import report
-from jaxsac.runs import train as runner
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.display import Display
 from jaxsac.runs.evaluation import evaluate_run, explain_failure
+from jaxsac.runs.train import train
 from jaxsac.sac import presets
 from jaxsac.sac.config import Scalar
 from jaxsac.sweeps import plan, results
@@ -63,7 +63,7 @@ class Train:
             config = config.only(self.only_seed)
             directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
         with Display(config) as display:
-            complete = runner.train(config, directory, display)
+            complete = train(config, directory, display)
         plot = report.learning_curve(RunDirectory(directory))
         if not complete:
             print(
