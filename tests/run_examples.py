@@ -10,7 +10,7 @@ import jaxsac
 from assertions import assert_identical as assert_identical
 from jaxsac.runs import checkpoint, train
 from jaxsac.runs.config import RunConfig
-from jaxsac.training import driver, evaluate, host_driver, learner, seed_axis
+from jaxsac.training import copies, driver, evaluate, learner, seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import TRAINING_STREAM
 
@@ -58,7 +58,7 @@ class Listener:
 
 
 def make_envs(config):
-    return host_driver.make_envs(config.to_population(), config.num_envs)
+    return copies.make_envs(config.to_population(), config.num_envs)
 
 
 def agent_of(directory, config, step=None):

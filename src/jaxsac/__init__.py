@@ -15,6 +15,7 @@ from jaxsac.types import Transition
 
 if TYPE_CHECKING:
     from jaxsac.runs.load import Policy, load_policy
+    from jaxsac.runs.run import Run, train
 
 __version__ = "0.2.0.dev0"
 
@@ -25,6 +26,7 @@ __all__ = [
     "Metrics",
     "Policy",
     "Preset",
+    "Run",
     "State",
     "Transition",
     "act",
@@ -35,12 +37,15 @@ __all__ = [
     "q_values",
     "replay",
     "sample",
+    "train",
     "update",
 ]
 
 _WHEN_ASKED_FOR = {
     "Policy": "jaxsac.runs.load",
+    "Run": "jaxsac.runs.run",
     "load_policy": "jaxsac.runs.load",
+    "train": "jaxsac.runs.run",
 }
 """Names whose modules need more than JAX: they are imported at their first use."""
 

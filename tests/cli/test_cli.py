@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +10,17 @@ import pytest
 
 import jaxsac
 import probe_environments
-from jaxsac.cli import commands, main
-from jaxsac.runs import metrics
+from jaxsac.cli import commands, main, options
+from jaxsac.cli.options import run_config
+from jaxsac.runs import metrics, settings
 from jaxsac.runs.config import RunConfig
 from jaxsac.sac.presets import PRESETS
+from jaxsac.sweeps import plan
 
 CUSTOM_MODULES = {"actor", "critic"}
+NO_FLAGS = ("agent", "hyperparameters", "objects")
 FIELDS = [
-    *(f for f in dataclasses.fields(RunConfig) if f.name not in ("agent", "hyperparameters")),
+    *(f for f in dataclasses.fields(RunConfig) if f.name not in NO_FLAGS),
     *(f for f in dataclasses.fields(jaxsac.Config) if f.name not in CUSTOM_MODULES),
     *dataclasses.fields(jaxsac.Hyperparameters),
 ]
@@ -37,7 +41,7 @@ def help_of(capsys, *command):
 def parse_train(*arguments):
     command = commands.parse(["train", "--env", "Pendulum-v1", *arguments])
     assert isinstance(command, commands.Train)
-    return command.config
+    return run_config(command)
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +69,26 @@ def test_every_flag_has_its_docstring_as_help(capsys):
         "What the Bellman target makes of the ensemble: its minimum or mean.",
         "Entropy that α steers to, in nats, with actions in [-1, 1]; None means "
         "-target_entropy_scale·dim(A).",
-        "Defaults of another library instead of jaxsac's; explicit options override it.",
-        "Run directory to write; runs/<env> by default.",
+        "Settings of another library or paper instead of jaxsac's; explicit options override it.",
+        "Run directory to write; runs/<env>-<hash of the settings> by default.",
     ):
         assert line in text, line
 
 
-def test_the_custom_networks_are_no_flags(capsys):
-    words = help_of(capsys, "train").split()
-    assert not {"--actor", "--critic", "--agent", "--hyperparameters"} & set(words)
+def test_the_basic_options_come_first_and_the_rest_in_named_groups(capsys):
+    text = help_of(capsys, "train")
+    headings = re.findall(r"[─-] ((?:[a-z]+ )?options) [─-]", text)
+    assert headings[0] == "options"
+    assert headings[1:] == [f"{name} options" for name in (*options.GROUPS, *options.REST.values())]
+    basic = text[: text.index("environment options")]
+    assert 14 <= len(re.findall(r"^[│|]? *--", basic, re.MULTILINE)) <= 18
+    listed = re.findall(r"^[│|]? *(--[a-z-]+)", text, re.MULTILINE)
+    assert len(listed) == len(set(listed))
 
 
 def test_eval_tells_its_options(capsys):
     words = help_of(capsys, "eval").split()
-    assert {"--run-dir", "--episodes", "--step"} <= set(words)
+    assert {"PATH", "--episodes", "--which", "--env", "--env-kwargs", "--eval-envs"} <= set(words)
 
 
 def test_defaults_are_those_of_the_library():
@@ -91,6 +101,10 @@ def test_every_value_arrives():
         "update_every": 2, "normalize_observations": True, "batch_size": 12,
         "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4, "log_every": 11,
         "checkpoint_every": 55, "env_timeout": 8.5, "seed_layout": "vmap",
+        "env_kwargs": {"g": [1, 2.5]}, "wrapper": ("a:b", "c:d"), "eval_envs": 3,
+        "keep_replay": False, "lock": False, "init_from": "some/run", "init_replay": True,
+        "actor": "m:Actor", "actor_kwargs": {"width": 3}, "critic": "m:Critic",
+        "critic_kwargs": {"width": 4},
         "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3,
         "actor_hidden_sizes": (4,), "critic_hidden_sizes": (3, 3), "body": "residual",
         "actor_body": "mlp", "critic_body": "residual", "normalization": "layer",
@@ -107,9 +121,16 @@ def test_every_value_arrives():
     assert {"env", *values} == {field.name for field in FIELDS}
     arguments = []
     for name, value in values.items():
-        flag = f"--{name.replace('_', '-')}"
-        parts = value if isinstance(value, tuple) else (value,)
-        arguments += [flag] if value is True else [flag, *map(str, parts)]
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments += [f"--{option}" if value else f"--no-{option}"]
+        elif name == "wrapper":
+            arguments += [word for each in value for word in ("--wrapper", each)]
+        elif isinstance(value, dict):
+            arguments += [f"--{option}", json.dumps(value)]
+        else:
+            parts = value if isinstance(value, tuple) else (value,)
+            arguments += [f"--{option}", *map(str, parts)]
     parsed = parse_train(*arguments).to_json()
     listed = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
     assert parsed == {"env": "Pendulum-v1", **listed}
@@ -161,9 +182,47 @@ def test_the_environment_has_no_default(capsys):
     assert "--env" in capsys.readouterr().err
 
 
-def test_the_default_directory_has_a_portable_name():
-    assert str(commands.default_directory("HalfCheetah-v4")) == "runs/HalfCheetah-v4"
-    assert str(commands.default_directory("mine:Farm/Robot-v0")) == "runs/mine-Farm-Robot-v0"
+def test_whole_numbers_and_sizes_are_written_in_any_usual_way():
+    config = parse_train("--steps", "1e6", "--hidden-sizes", "256,128", "--batch-size", "2.56e2")
+    assert (config.steps, config.agent.hidden_sizes, config.batch_size) == (10**6, (256, 128), 256)
+    assert parse_train("--hidden-sizes", "64x32").agent.hidden_sizes == (64, 32)
+    assert parse_train("--hidden-sizes", "64", "32").agent.hidden_sizes == (64, 32)
+    sweep = commands.parse(
+        ["sweep", "--env", "X", "--hidden-sizes", "4,4", "--set", "batch_size=1e2,2e2"]
+    )
+    assert run_config(sweep).agent.hidden_sizes == (4, 4)
+    sizes = [group.config.batch_size for group in plan.groups(run_config(sweep), sweep.set)]
+    assert sizes == [100, 200]
+
+
+def test_a_mistyped_command_gets_a_suggestion(capsys):
+    for typed, said in (("trian", "did you mean train?"), ("frobnicate", "there are train, sweep")):
+        with pytest.raises(SystemExit) as stop:
+            commands.parse([typed, "--env", "Pendulum-v1"])
+        assert stop.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+def test_the_default_directory_is_named_by_what_changes_learning():
+    def name_of(*arguments):
+        return str(settings.default_directory(parse_train(*arguments)))
+
+    plain = name_of()
+    assert re.fullmatch(r"runs/Pendulum-v1-[0-9a-f]{6}", plain)
+    for same in (
+        ["--steps", "5"], ["--seeds", "3"], ["--eval-every", "7"], ["--no-lock"],
+        ["--gamma", "0.99"],
+    ):  # fmt: skip
+        assert name_of(*same) == plain
+    others = [
+        name_of(*other)
+        for other in (
+            ["--gamma", "0.9"], ["--seed", "1"], ["--hidden-sizes", "8"], ["--num-envs", "2"],
+            ["--env-kwargs", '{"g": 9}'], ["--wrapper", "a:b"], ["--actor", "a:b"],
+        )
+    ]  # fmt: skip
+    assert len({plain, *others}) == 8
+    assert settings.file_name("mine:Farm/Robot-v0") == "mine-Farm-Robot-v0"
 
 
 # Refusals.
@@ -290,7 +349,8 @@ def test_train_again_is_done_at_once(finished, capsys):
 def test_the_default_directory_is_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert commands.run(["train", *SMALL]) == 0
-    assert (tmp_path / "runs" / "probe_environments-Drift-v0" / "manifest.json").exists()
+    (made,) = (tmp_path / "runs").glob("probe_environments-Drift-v0-*")
+    assert (made / "manifest.json").exists()
 
 
 def test_a_stopped_run_exits_with_130_and_keeps_what_it_has(tmp_path, capsys):
@@ -317,11 +377,12 @@ def test_compiled_programs_are_kept_for_the_next_run(tmp_path):
 def test_eval_prints_a_row_for_every_seed(finished, capsys):
     assert commands.run(["eval", "--run-dir", str(finished), "--episodes", "2"]) == 0
     printed = capsys.readouterr().out
-    assert "step 60: return of 2 episodes" in " ".join(printed.split())
+    assert "return of 2 episodes, latest policy" in " ".join(printed.split())
     rows = [line.replace("│", " ").split() for line in printed.splitlines() if "│" in line]
     assert [row[0] for row in rows] == ["0", "1"]
     for row in rows:
-        mean, plus_minus, std, *sampled = row[1:]
+        step, mean, plus_minus, std, *sampled = row[1:]
+        assert step == "60"
         assert float(mean) < 0 <= float(std)
         assert plus_minus == sampled[1] == "±"
 
@@ -334,11 +395,11 @@ def test_a_run_with_a_value_network_is_trained_logged_and_evaluated(tmp_path, ca
     assert last["value_loss"] > 0
     assert last["alpha"] == pytest.approx(0.2)
     assert commands.run(["eval", "--run-dir", str(directory), "--episodes", "2"]) == 0
-    assert "step 60: return of 2 episodes" in " ".join(capsys.readouterr().out.split())
+    assert "return of 2 episodes, latest policy" in " ".join(capsys.readouterr().out.split())
 
 
 def test_eval_of_a_step_that_was_not_saved_is_refused(finished, capsys):
-    assert commands.run(["eval", "--run-dir", str(finished), "--step", "12"]) == 1
+    assert commands.run(["eval", str(finished), "--which", "12"]) == 1
     assert "checkpoints/12" in capsys.readouterr().err
 
 

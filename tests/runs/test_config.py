@@ -126,7 +126,7 @@ def test_reading_does_not_change_what_is_read():
 
 
 def test_custom_networks_have_no_manifest():
-    with pytest.raises(ValueError, match="custom network"):
+    with pytest.raises(ValueError, match="name it as actor"):
         small_run(agent=jaxsac.Config(actor=nn.Dense(2))).to_json()
 
 

@@ -52,6 +52,10 @@ def test_a_run_leaves_manifest_metrics_and_checkpoint(finished):
     assert files == {
         ".lock",
         "manifest.json",
+        "best/seed-0003/agent.safetensors",
+        "best/seed-0003/manifest.json",
+        "best/seed-0004/agent.safetensors",
+        "best/seed-0004/manifest.json",
         "metrics/seed-0003.csv",
         "metrics/seed-0004.csv",
         "checkpoints/60/agent.safetensors",

@@ -153,11 +153,13 @@ def test_every_update_of_every_seed_draws_a_batch_of_its_own():
     means = []
     for num_updates in (1, 2, 3):
         after = learn_step(carry, result, Work(num_updates, False))
-        means += after.metrics.target_mean.tolist()
+        means += (num_updates * after.metrics.mean.target_mean).tolist()
     # The next step's updates follow another key.
     after = learn_step(after, result, Work(1, False))
-    means += after.metrics.target_mean.tolist()
-    assert len(set(means)) == 8, means
+    means += (4 * after.metrics.mean.target_mean).tolist()
+    sums = np.reshape(means, (4, 2))
+    each = np.diff(np.concatenate([np.zeros((1, 2)), sums]), axis=0).round(3)
+    assert len(set(each.ravel().tolist())) == 8, each
 
 
 def test_an_update_can_draw_the_transition_that_has_just_arrived():
@@ -166,7 +168,7 @@ def test_an_update_can_draw_the_transition_that_has_just_arrived():
     result = make_result()
     result.valid[:, :7], result.valid[:, 8:] = False, False
     after = learn_step(carry, result, Work(1, False))
-    np.testing.assert_allclose(after.metrics.target_mean, 7)
+    np.testing.assert_allclose(after.metrics.mean.target_mean, 7)
 
 
 def test_the_action_comes_from_the_parameters_after_the_update():
@@ -229,7 +231,7 @@ def test_what_is_drawn_in_a_step_has_a_key_of_its_own():
         key, batch_key, noise_key = jax.random.split(carry.key[k], 3)
         batch = replay.sample(member(after.buffer, k), batch_key, 4)
         agent, metrics = jaxsac.update(member(carry.agent, k), batch, noise_key)
-        found = member(after.agent, k), member(after.metrics, k)
+        found = member(after.agent, k), member(after.metrics.mean, k)
         for a, b in zip(*map(jax.tree.leaves, (found, (agent, metrics))), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
         key, action_key = jax.random.split(key)

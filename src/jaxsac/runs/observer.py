@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Progress(NamedTuple):
@@ -22,6 +22,8 @@ class Progress(NamedTuple):
     """Updates left out, all seeds."""
     discarded: int
     """Environment steps left out, all seeds."""
+    rows: list[dict[str, Any]]
+    """The new row of each member, as in its file of metrics, with its seed (and its point)."""
 
 
 class Observer(Protocol):
@@ -36,5 +38,9 @@ class Observer(Protocol):
     def stepped(self, step: int) -> None:
         """Is told the transitions per seed so far, a few times a second."""
 
-    def progress(self, progress: Progress) -> None:
-        """Is told of every row of the metrics."""
+    def progress(self, progress: Progress) -> bool | None:
+        """Is told of every row of the metrics.
+
+        Returns:
+          True to stop the run as Ctrl-C does, with everything saved.
+        """

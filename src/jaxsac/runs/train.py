@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxsac.runs import checkpoint, failures, metrics, releases, snapshot
-from jaxsac.training import memory, seed_axis
+from jaxsac.runs import best, checkpoint, failures, init_from, metrics, releases, snapshot
+from jaxsac.training import interval, memory, seed_axis
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.training.driver import Driver, learning_structs
@@ -52,8 +55,31 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
       FloatingPointError: the environment's warm-up is mostly not finite.
     """
     run = RunDirectory(directory)
-    with run.locked():
+    with run.locked() if config.lock else contextlib.nullcontext():
         return _train(config, run, observer)
+
+
+def train_group(
+    config: RunConfig, directory: Path, observe: Callable[[RunConfig], AbstractContextManager[Any]]
+) -> bool:
+    """`train`, with seeds that a run does not have yet added to it.
+
+    A run of seeds 0 to 3 that is asked for seeds 0 to 5 trains 4 and 5 beside what it has, each as
+    it would have learned among all.
+
+    Args:
+      config: the run.
+      directory: as for `train`.
+      observe: makes the observer of a group of seeds.
+
+    Returns:
+      Whether all seeds are complete.
+    """
+    for part, path in RunDirectory(directory).parts(config):
+        with observe(part) as observer:
+            if not train(part, path, observer):
+                return False
+    return True
 
 
 def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
@@ -71,9 +97,13 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     releases.warn(observer.message)
     observer.message(axis.describe())
     observer.message(memory.plan(axis, structs).describe())
+    for remark in driver.remarks:
+        observer.message(remark)
     spaces = Spaces(driver.observation, driver.action, driver.action_map)
+    begun = bool(checkpoint.steps(run.checkpoints))
+    source = init_from.Source(config, structs) if config.init_from and not begun else None
     new = run.create(config, spaces)
-    training = _Training(config, run, driver, axis, structs, observer)
+    training = _Training(config, run, driver, axis, structs, observer, source)
     if not new:
         training.resume()
         run.extend(config, spaces)
@@ -94,9 +124,14 @@ class _Training:
         axis: seed_axis.SeedAxis,
         structs: Carry,
         observer: Observer,
+        source: init_from.Source | None,
     ) -> None:
         self.config, self.directory, self.driver = config, run, driver
         self.axis, self.structs, self.observer = axis, structs, observer
+        self.source, self.stop = source, Interrupt()
+        self.best = best.returns(run.best, config.member_names)
+        # Laid out as the step leaves it, so that the step is compiled once.
+        self.begin_interval = jax.jit(interval.begin, out_shardings=axis.sharding)
         self.state = Snapshot.start(config.population)
         self.saved: int | None = None
         self.saving_seconds = 0.0
@@ -133,10 +168,10 @@ class _Training:
         writer = MetricsWriter(
             self.directory.metrics,
             config.member_names,
-            columns(self.structs.metrics),
+            columns(self.structs.metrics.mean),
             self.state.metrics_rows,
         )
-        with writer, Interrupt() as stop:
+        with writer, self.stop as stop:
             if not writer.complete:
                 self.observer.message(
                     f"rows are missing in {self.directory.metrics}: they cannot be brought back."
@@ -151,6 +186,8 @@ class _Training:
             try:
                 if not driver.whole:
                     driver.start()
+                    if self.source is not None:
+                        self.observer.message(self.source.give(driver, self.axis))
                 while True:
                     if self.state.logged < driver.step:
                         self._log_and_save(writer)
@@ -216,9 +253,19 @@ class _Training:
 
     def _evaluate(self) -> Evaluation:
         driver = self.driver
-        return driver.evaluate(
+        evaluated = driver.evaluate(
             driver.learning.policy, driver.step, self.config.eval_episodes, sampled=False
         )
+        means = evaluated.returns.mean(axis=1)
+        better = {k: float(mean) for k, mean in enumerate(means) if mean > self.best[k]}
+        if better:
+            best.keep(
+                self.directory.best, self.config.member_names, better, driver.step,
+                driver.learning.policy, self.axis,
+            )  # fmt: skip
+            for index, mean in better.items():
+                self.best[index] = mean
+        return evaluated
 
     def _record_failures(self) -> None:
         """Keeps each seed's first update that was not finite, before anything else is saved."""
@@ -235,9 +282,15 @@ class _Training:
     def _log(self, writer: MetricsWriter, evaluated: Evaluation | None) -> None:
         self._record_failures()
         driver, state = self.driver, self.state
-        latest = self.axis.take(jax.device_get(driver.learning.metrics))
+        learning = driver.learning
+        learned, target_entropy = self.axis.take(
+            jax.device_get((learning.metrics, learning.agent.hyperparameters.target_entropy))
+        )
+        driver.learning = learning._replace(metrics=self.begin_interval(learning.metrics))
         seconds = time.monotonic() - self.start_time
-        new = rows(self.config, driver.step, seconds, latest, state.totals, evaluated)
+        new = rows(
+            self.config, driver.step, seconds, learned, target_entropy, state.totals, evaluated
+        )
         for index, row in enumerate(new):
             writer.write(index, row)
         nothing = Totals.none(self.config.population)
@@ -246,17 +299,20 @@ class _Training:
             train_returns=_latest("train_return", new, state.train_returns),
             eval_returns=_latest("eval_return", new, state.eval_returns),
         )
-        self.observer.progress(
+        stop = self.observer.progress(
             Progress(
                 driver.step,
                 seconds,
                 evaluated is not None,
                 state.train_returns,
                 state.eval_returns,
-                int(latest.skipped.sum()),
+                int(learned.mean.skipped.sum()),
                 int(state.totals.discarded.sum()),
+                [own | row for own, row in zip(self.config.members, new, strict=True)],
             )
         )
+        if stop is True:
+            self.stop.requested = True
 
     def _show(self) -> None:
         now = time.monotonic()
@@ -269,7 +325,17 @@ class _Training:
         self._record_failures()
         run = self.state._replace(seconds=start - self.start_time, metrics_rows=writer.rows())
         members = self.config.member_names
-        snapshot.save(self.directory.checkpoints, members, self.driver, self.axis, run)
+        keep_replay = self.config.keep_replay or self.driver.step < self.config.steps
+        snapshot.save(
+            self.directory.checkpoints, members, self.driver, self.axis, run, keep_replay
+        )
+        if not keep_replay:
+            plan = memory.plan(self.axis, self.structs)
+            held = int(self.axis.take(np.asarray(self.driver.learning.buffer.size)).sum())
+            self.observer.message(
+                f"the last checkpoint is without replay: {held:,} transitions, "
+                f"{held * plan.transition_bytes:,} bytes. The run cannot be given more steps."
+            )
         self.saved = self.driver.step
         self.saving_seconds += time.monotonic() - start
 

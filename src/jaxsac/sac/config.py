@@ -119,8 +119,9 @@ class Config:
     """Custom network: observation -> (mean, log_std), each (B, A). A Linen module which bounds
     log_std itself: the sizes, activation, initializer and log_std_* above are those of the default
     one. It may have collections besides its parameters, such as batch statistics, and draw numbers
-    by the key "dropout"; an argument `train` of its `__call__` says whether it is in training. For
-    `init`; the trainer has no flag for it."""
+    by the key "dropout"; an argument `train` of its `__call__` says whether it is in training. A
+    field `action_size` that is None is given the number of actions. The trainer takes it by name,
+    as `--actor module:Class`."""
     critic: nn.Module | None = None
     """Custom network: (observation, action) -> q, (E, B), likewise."""
 

@@ -117,11 +117,18 @@ def make_networks(config: Config, action_spec: Spec) -> Networks:
     head = Scalar()
     critic = Critic(config.critic_settings, config.num_critics, head.shape, dtype)
     return Networks(
-        actor=config.actor or Actor(config, size, dtype),
-        critic=config.critic or critic,
+        actor=_sized(config.actor, size) or Actor(config, size, dtype),
+        critic=_sized(config.critic, size) or critic,
         head=head,
         forward=FORWARDS[config.forward],
         target_pessimism=PESSIMISMS[config.target_pessimism],
         actor_pessimism=PESSIMISMS[config.actor_pessimism],
         log_prob_epsilon=config.log_prob_epsilon,
     )
+
+
+def _sized(network: Any, action_size: int) -> Any:
+    """A custom network that is told the number of actions, if it has a field for it."""
+    if network is not None and getattr(network, "action_size", 0) is None:
+        return network.clone(action_size=action_size)
+    return network

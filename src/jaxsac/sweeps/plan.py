@@ -167,6 +167,11 @@ def _value(base: RunConfig, name: str, text: str) -> Any:
         return text.lower() == "true"
     if name.endswith("hidden_sizes"):  # 256x256
         return tuple(int(size) for size in text.split("x"))
+    if isinstance(default, int):
+        number = float(text)  # also 1e6
+        if not number.is_integer():
+            raise ValueError(f"{text!r} is no whole number")
+        return int(number)
     return text if default is None else type(default)(text)
 
 

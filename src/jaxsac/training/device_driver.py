@@ -40,12 +40,16 @@ class DeviceDriver:
         self._carry: Any = None
         self.observation, self.action = env.observation, env.action
         self.action_map = ActionMap.unit(env.action)
-        self.step, self.whole = 0, False
+        self.step, self.whole, self.remarks = 0, False, []
 
     @property
     def learning(self) -> Any:
-        """The learners, a `loop.Carry`."""
+        """The learners, a `learner.Carry`."""
         return self._carry.learning
+
+    @learning.setter
+    def learning(self, learning: learner.Carry) -> None:
+        self._carry = self._carry._replace(learning=learning)
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""

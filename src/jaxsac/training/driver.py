@@ -15,8 +15,8 @@ from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
 
-class Driver(Protocol):
-    """The environments of a group of seeds, and the learners that act in them."""
+class Evaluator(Protocol):
+    """What evaluates the policies of a group of seeds."""
 
     observation: PyTree
     """Structs of one observation."""
@@ -24,10 +24,34 @@ class Driver(Protocol):
     """Struct of one action."""
     action_map: ActionMap
     """From [-1, 1] to the units of the environment."""
+
+    def evaluate(
+        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
+    ) -> Evaluation:
+        """Runs episodes of each seed's policy on environments and keys of their own.
+
+        Args:
+          policy: of all seeds, with the rows of a `SeedAxis`.
+          step: names the start states, so that they can be repeated.
+          episodes: per seed.
+          sampled: draw the actions instead of taking the mode.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends the environments."""
+        ...
+
+
+class Driver(Evaluator, Protocol):
+    """The environments of a group of seeds, and the learners that act in them."""
+
     step: int
     """Transitions per seed so far."""
     learning: Any
     """The learners, a `loop.Carry` with the rows of a `SeedAxis`."""
+    remarks: list[str]
+    """What there is to say about the environments at the start."""
     whole: bool
     """Whether learners, environments and `step` belong together, as between two advances."""
 
@@ -40,19 +64,6 @@ class Driver(Protocol):
 
         Returns:
           What that came to.
-        """
-        ...
-
-    def evaluate(
-        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
-    ) -> Evaluation:
-        """Runs episodes of each seed's policy on environments and keys of their own.
-
-        Args:
-          policy: of all seeds, with the rows of a `SeedAxis`.
-          step: names the start states, so that they can be repeated.
-          episodes: per seed.
-          sampled: draw the actions instead of taking the mode.
         """
         ...
 
@@ -76,10 +87,6 @@ class Driver(Protocol):
         Returns:
           The number of environments that could not be brought there; they start a new episode.
         """
-        ...
-
-    def close(self) -> None:
-        """Ends the environments."""
         ...
 
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
-from jaxsac.envs.registry import make
 from jaxsac.training import learner
+from jaxsac.training.copies import make_envs, make_evaluation_envs
 from jaxsac.training.driver import init_learning
-from jaxsac.training.evaluate import Policies, environment_seeds, evaluate
+from jaxsac.training.evaluate import HostEvaluator, environment_seeds
 from jaxsac.training.population import TRAINING_STREAM, Population
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.seed_axis import SeedAxis
@@ -34,8 +34,11 @@ class HostDriver:
         self._population, self._axis = population, axis
         self._members: list[int] = np.asarray(population.seeds).tolist()
         self._envs = make_envs(population, population.num_envs)
-        self._eval_envs: host.HostEnvs | None = None
-        self._policies = Policies(axis)
+        try:
+            self._make_evaluator()
+        except BaseException:
+            self._envs.close()
+            raise
         learn_step = functools.partial(
             learner.learn_step, batch_size=population.batch_size, over_seeds=axis.over_members
         )
@@ -43,7 +46,17 @@ class HostDriver:
         self.observation = self._envs.observation_example
         self.action_map = self._envs.action_map
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
-        self.step, self.learning, self.whole = 0, None, False
+        self.step, self.whole = 0, False
+        self.learning: Any = None
+
+    def _make_evaluator(self) -> None:
+        """Before the first step, so that an environment that cannot be evaluated costs nothing."""
+        population, self.remarks = self._population, []
+        self._eval_envs: host.HostEnvs | None = None
+        if population.eval_episodes:
+            self._eval_envs, remark = make_evaluation_envs(population, population.eval_episodes)
+            self.remarks = [remark] if remark else []
+        self._evaluator = HostEvaluator(population, self._axis, self._eval_envs or self._envs)
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
@@ -72,12 +85,20 @@ class HostDriver:
     def evaluate(
         self, policy: learner.Policy, step: int, episodes: int, sampled: bool
     ) -> Evaluation:
-        """Runs episodes of each seed's policy, all seeds and episodes as one batch."""
-        if self._eval_envs is None or self._eval_envs.num_envs != episodes:
-            self._eval_envs = make_envs(self._population, episodes, "evaluation of ")
-        policies, members = self._policies, self._members
-        act = policies.sampled(policy, members) if sampled else policies.mode(policy)
-        return evaluate(self._eval_envs, act, members, step)
+        """Runs episodes of each seed's policy, all seeds and copies as one batch."""
+        evaluate = functools.partial(self._evaluator.evaluate, policy, step, episodes, sampled)
+        if self._eval_envs is not None:
+            return evaluate()
+        snapshot, learning = self._envs.snapshot(), self.learning
+        observation = self._axis.take(jax.device_get(learning.observation))
+        try:
+            evaluation = evaluate()
+        finally:
+            self._envs.take_for(snapshot)
+        observation, restarted = self._envs.restore(snapshot, observation)
+        if restarted:
+            self.learning = learning._replace(observation=self._axis.place(observation))
+        return evaluation
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode: how they came there."""
@@ -123,21 +144,6 @@ class HostDriver:
             for envs in (self._eval_envs, self._envs):
                 if envs is not None:
                     closing.callback(envs.close)
-
-
-def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.HostEnvs:
-    """Copies of the population's environment, `per_seed` of them for each seed.
-
-    Raises:
-      ValueError, ModuleNotFoundError: it cannot be made or learned on.
-    """
-    copies = make(
-        population.env,
-        population.size * per_seed,
-        lambda index: f"{purpose}seed {population.labels[index // per_seed]}",
-        population.env_timeout,
-    )
-    return host.HostEnvs(copies, population.size)
 
 
 def _lengths(facts: dict[str, Any]) -> list[int]:

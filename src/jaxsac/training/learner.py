@@ -13,8 +13,9 @@ from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
 from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
-from jaxsac.sac.state import Hyperparameters, Metrics, State
-from jaxsac.training import flight_recorder
+from jaxsac.sac.state import Hyperparameters, State
+from jaxsac.training import flight_recorder, interval
+from jaxsac.training.interval import Interval
 from jaxsac.training.population import Population
 from jaxsac.training.schedule import Work
 from jaxsac.types import PyTree, Spec, Transition, transition_of
@@ -35,8 +36,8 @@ class Carry(NamedTuple):
     """() where observations are used as they are."""
     buffer: Buffer
     key: jax.Array
-    metrics: Metrics
-    """Of the latest update; zeros before the first."""
+    metrics: Interval
+    """Of the updates since the latest row of a run's metrics."""
     failure: Buffer
     """What the flight recorder holds."""
     observation: PyTree
@@ -68,8 +69,8 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
         buffer = replay.init(population.replay_capacity, transition)
         batch = Spec.of(transition).zeros(population.batch_size)
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
-        metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-        return agent, normalizer, buffer, key, metrics, flight_recorder.init(agent, batch, key)
+        failure = flight_recorder.init(agent, batch, key)
+        return agent, normalizer, buffer, key, interval.init(metrics), failure
 
     own = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, population.hyperparameters)
     agent, normalizer, buffer, key, metrics, failure = jax.vmap(init_member, in_axes=(0, own))(
@@ -112,12 +113,13 @@ def learn_step(
     normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
 
     def one_update(_: Any, learner: Any) -> Any:
-        agent, key, _metrics, failure = learner
+        agent, key, metrics, failure = learner
         skipped = agent.skipped
         key, sample_key, update_key = _split(key, 3)
         batch = jax.vmap(_sample, (0, 0, 0, None))(buffer, normalizer, sample_key, batch_size)
-        agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
+        agent, latest = over_seeds(sac.update)(agent, batch, update_key)
         failed = agent.skipped > skipped
+        metrics = jax.vmap(interval.add)(metrics, latest, ~failed)
         failure = flight_recorder.record(failure, failed, agent, batch, update_key)
         return agent, key, metrics, failure
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flax import struct
 
+from jaxsac.envs.options import EnvOptions
 from jaxsac.sac.state import Config, Hyperparameters
 from jaxsac.training.schedule import Schedule
 
@@ -24,6 +25,13 @@ class Population(struct.PyTreeNode):
     """What each member is called for a person."""
     env: str = struct.field(pytree_node=False)
     """Id of the environment."""
+    env_options: EnvOptions = struct.field(pytree_node=False)
+    """How it is made, beside its id."""
+    eval_episodes: int = struct.field(pytree_node=False)
+    """Episodes of one evaluation, for each member; 0: there is none."""
+    eval_envs: int | None = struct.field(pytree_node=False)
+    """Copies of an environment on the host to evaluate each member in; 0: those that train; None:
+    one for each episode, as far as they can be made."""
     env_timeout: float = struct.field(pytree_node=False)
     """Seconds that one reset or step of one environment may take; 0: no limit."""
     num_envs: int = struct.field(pytree_node=False)
