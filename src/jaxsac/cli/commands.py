@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,8 @@ from jaxsac.sweeps.launch import LaunchError
 from jaxsac.sweeps.placement import Placement
 from jaxsac.sweeps.plan import Group
 
+STOPPED = 130
+"""Exit status of what was stopped before its end."""
 REFUSALS = (
     ValueError,
     ModuleNotFoundError,
@@ -55,9 +60,14 @@ class Train:
     only_seed: int | None = None
     """Train this seed of the group alone, beside the group: in <run-dir>-seed-NNNN."""
 
+    @property
+    def directory(self) -> Path:
+        """Where the run, or the group of it, is written."""
+        return self.run_dir or default_directory(self.config.env)
+
     def run(self) -> int:
         """Trains with a display and draws the learning curve, also of a run that was stopped."""
-        directory = self.run_dir or default_directory(self.config.env)
+        directory = self.directory
         config = self.config
         if self.only_seed is not None:
             config = config.only(self.only_seed)
@@ -65,14 +75,8 @@ class Train:
         with Display(config) as display:
             complete = train(config, directory, display)
         plot = report.learning_curve(RunDirectory(directory))
-        if not complete:
-            print(
-                f"jaxsac: stopped; policies and metrics so far are in {directory}.",
-                file=sys.stderr,
-            )
-            return 130
         print(f"run: {directory}" + (f"\nlearning curve: {plot}" if plot else ""))
-        return 0
+        return 0 if complete else STOPPED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,14 +96,19 @@ class Sweep:
     """Directory to write; runs/sweep-<env> by default. Each part of the sweep is a run within."""
     placement: Placement = Placement()
 
+    @property
+    def directory(self) -> Path:
+        """Where the sweep is written."""
+        return self.run_dir or default_directory(f"sweep-{self.config.env}")
+
     def run(self) -> int:
         """Trains all members and leaves sweep.csv and sweep.png."""
         groups = plan.groups(self.config, self.set, self.samples)
-        directory = self.run_dir or default_directory(f"sweep-{self.config.env}")
+        directory = self.directory
         trained = self.placement.train(groups, directory, Console())
         if not trained.complete:
-            print(f"jaxsac: stopped; the same command resumes in {directory}.", file=sys.stderr)
-            return 130
+            print(f"sweep: {directory}")
+            return STOPPED
         if trained.leader:
             self._report(groups, trained.parts, directory)
         return 0
@@ -185,15 +194,52 @@ class Doctor:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and turns a refusal into a message and an exit status."""
+    command = None
     try:
         command = parse(arguments)
         keep_compiled_programs()
-        return command.run()
+        status = command.run()
+        if status == STOPPED:
+            say_what_resumes(command, arguments)
+        return status
+    except KeyboardInterrupt:
+        print("jaxsac: ended at once; nothing more was saved.", file=sys.stderr)
+        say_what_resumes(command, arguments)
+        return STOPPED
     except REFUSALS as error:
         if is_fault(error):  # its traceback is for whoever wrote the environment
             raise
         print(f"jaxsac: {error}", file=sys.stderr)
         return 1
+
+
+def say_what_resumes(command: Any, arguments: list[str]) -> None:
+    """Prints the command line that goes on where this one was stopped, to be pasted as it is."""
+    if not isinstance(command, Train | Sweep):
+        return
+    given = [] if command.run_dir else ["--run-dir", str(command.directory)]
+    words = [*program(), *arguments, *given]
+    # Lines end before options alone: never within quotes, where a backslash would not continue them.
+    text = "".join(
+        (" " if word.startswith("--") else "\0") + shlex.quote(word).replace(" ", "\0")
+        for word in words
+    )
+    lines = textwrap.wrap(
+        text.lstrip("\0"),
+        width=Console(stderr=True).width - len(" \\"),
+        initial_indent="  ", subsequent_indent="    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    resumes = " \\\n".join(lines).replace("\0", " ")
+    print(f"to resume:\n{resumes}", file=sys.stderr)
+
+
+def program() -> list[str]:
+    """How this program was called: by its name where that is found, by its path otherwise."""
+    path = Path(sys.argv[0])
+    if path.stem != "jaxsac":
+        return [sys.executable, "-m", "jaxsac"]
+    return ["jaxsac"] if shutil.which("jaxsac") == str(path) else [str(path)]
 
 
 def parse(arguments: list[str]) -> Train | Sweep | Eval | ReplayFailure | Doctor:

@@ -43,6 +43,16 @@ class Driver(Protocol):
         """
         ...
 
+    def prepare_evaluation(self, episodes: int) -> None:
+        """Makes what `evaluate` needs for the mode of a policy: its compiled program above all.
+
+        Otherwise the first evaluation does, and takes longer than the others.
+
+        Args:
+          episodes: per seed.
+        """
+        ...
+
     def evaluate(
         self, policy: learner.Policy, step: int, episodes: int, sampled: bool
     ) -> Evaluation:

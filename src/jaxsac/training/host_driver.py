@@ -43,7 +43,8 @@ class HostDriver:
         self.observation = self._envs.observation_example
         self.action_map = self._envs.action_map
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
-        self.step, self.learning, self.whole = 0, None, False
+        self.step, self.whole = 0, False
+        self.learning: Any = None
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
@@ -69,15 +70,26 @@ class HostDriver:
         self.whole = True
         return Totals.of(end, result.valid)
 
+    def prepare_evaluation(self, episodes: int) -> None:
+        """Makes the copies of the environment, and compiles the policy for as many observations."""
+        leading = (self._population.size, self._evaluation_envs(episodes).num_envs)
+        observation = jax.tree.map(
+            lambda struct: np.zeros((*leading, *struct.shape), struct.dtype), self.observation
+        )
+        self._policies.mode(self.learning.policy)(observation)
+
     def evaluate(
         self, policy: learner.Policy, step: int, episodes: int, sampled: bool
     ) -> Evaluation:
         """Runs episodes of each seed's policy, all seeds and episodes as one batch."""
-        if self._eval_envs is None or self._eval_envs.num_envs != episodes:
-            self._eval_envs = make_envs(self._population, episodes, "evaluation of ")
         policies, members = self._policies, self._members
         act = policies.sampled(policy, members) if sampled else policies.mode(policy)
-        return evaluate(self._eval_envs, act, members, step)
+        return evaluate(self._evaluation_envs(episodes), act, members, step)
+
+    def _evaluation_envs(self, episodes: int) -> host.HostEnvs:
+        if self._eval_envs is None or self._eval_envs.num_envs != episodes:
+            self._eval_envs = make_envs(self._population, episodes, "evaluation of ")
+        return self._eval_envs
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode: how they came there."""
