@@ -219,7 +219,7 @@ def say_what_resumes(command: Any, arguments: list[str]) -> None:
         return
     given = [] if command.run_dir else ["--run-dir", str(command.directory)]
     words = [*program(), *arguments, *given]
-    # Lines end before options alone: never within quotes, where a backslash would not continue them.
+    # Lines end before options alone, never within quotes, where a backslash continues nothing.
     text = "".join(
         (" " if word.startswith("--") else "\0") + shlex.quote(word).replace(" ", "\0")
         for word in words

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from jaxsac.runs.config import RunConfig
-from jaxsac.runs.labels import duration, spread
+from jaxsac.runs.labels import duration, shorten, spread
 from jaxsac.runs.notebook import Cell
 from jaxsac.runs.observer import Progress
 from jaxsac.runs.phases import Phase
@@ -33,14 +33,15 @@ class Display:
         self._console = console or Console()
         self._status = Status(config)
         self._phase, self._faults = "", ""
+        self._screen = Screen(self._status)
         self._live = self._make_live()
 
     def _make_live(self) -> Live | Cell | None:
-        screen = Screen(self._status)
         if self._console.is_jupyter:
-            return Cell(screen)
+            return Cell(self._screen)
         if self._console.is_terminal and not self._console.is_dumb_terminal:
-            return Live(screen, console=self._console, refresh_per_second=2)
+            # Of a run that is refused nothing stays but the reason.
+            return Live(self._screen, console=self._console, refresh_per_second=2, transient=True)
         return None
 
     def __enter__(self) -> Display:
@@ -70,23 +71,28 @@ class Display:
         if self._live is not None:
             self._live.refresh()
         elif phase not in PASSING and phase != self._phase:
-            compiled = self._phase == "compiling"
-            self._phase = phase
-            self._line(
-                IN_WORDS.get(phase, phase),
-                f"(compiling took {self._status.clock.seconds('compiling'):.0f} s)" * compiled,
-                self._end() * (phase in ("complete", "stopped")),
-            )
+            self._announce(phase)
+
+    def _announce(self, phase: Phase) -> None:
+        before, self._phase = self._phase, phase
+        if phase in ("complete", "stopped"):
+            self._line(phase, self._end())
+            if self._status.latest is not None:
+                self._console.print(self._screen.table(self._console.width, self._console.height))
+            return
+        compiling = self._status.clock.seconds("compiling")
+        took = f"(compiling took {compiling:.0f} s)" if before == "compiling" else ""
+        self._line(IN_WORDS.get(phase, phase), took)
 
     def started(self, step: int, seconds: float) -> None:
         """Is told where training starts, so that what was done before does not count as speed."""
         self._status.started(step, seconds)
+        if isinstance(self._live, Live):
+            self._live.transient = False
 
     def stepped(self, step: int) -> None:
         """Moves the bar."""
         self._status.stepped(step)
-        if isinstance(self._live, Cell):
-            self._live.refresh()
 
     def progress(self, progress: Progress) -> None:
         """Shows the latest returns."""
@@ -99,13 +105,13 @@ class Display:
         status = self._status
         entry = status.best if status.is_sweep else status.mean
         returns = spread(entry.evaluation if self._config.eval_every else entry.train)
-        self._line(
-            f"step {status.step:,}",
-            f"return {returns}",
-            f"({entry.label})" * status.is_sweep,
-            f"left {duration(status.left)}",
-            *status.describe_speed().split(", "),
-        )
+        parts = [f"step {status.step:,}", f"return {returns}"]
+        if status.is_sweep:
+            room = self._console.width - len(" ".join(["00:00:00", *parts, "()"]))
+            parts.append(f"({shorten(entry.label, room)})")
+        parts += [f"left {duration(status.left)}"] if status.left is not None else []
+        parts += [part for part in status.describe_speed().split(", ") if part != "-"]
+        self._line(*parts)
         if status.faults != self._faults:
             self._faults = status.faults
             self._line(status.faults)

@@ -51,3 +51,8 @@ def setting(value: Any) -> str:
 def settings(point: Mapping[str, Any]) -> str:
     """The settings of a point of a sweep: "actor_lr=1e-4 gamma=0.9"."""
     return " ".join(f"{name}={setting(value)}" for name, value in point.items())
+
+
+def shorten(text: str, length: int) -> str:
+    """The text, or its beginning where it is longer than so many letters."""
+    return text if len(text) <= length else f"{text[: max(length - 1, 0)]}…"

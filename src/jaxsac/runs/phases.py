@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Literal
 
@@ -24,17 +24,23 @@ class PhaseClock:
         self.phase: Phase = phase
         self._now, self._since = now, now()
         self._spent: dict[Phase, float] = defaultdict(float)
+        self._times: Counter[Phase] = Counter([phase])
 
     def enter(self, phase: Phase) -> None:
         """Begins a phase, and ends the one before."""
         now = self._now()
         self._spent[self.phase] += now - self._since
         self.phase, self._since = phase, now
+        self._times[phase] += 1
 
     def seconds(self, *phases: Phase) -> float:
         """Spent in these phases together."""
         lasting = self.lasting if self.phase in phases else 0.0
         return sum(self._spent[phase] for phase in phases) + lasting
+
+    def mean(self, phase: Phase) -> float:
+        """Seconds that the phase has taken each time."""
+        return self.seconds(phase) / max(self._times[phase], 1)
 
     @property
     def lasting(self) -> float:

@@ -7,12 +7,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from jaxsac.runs.labels import spread
+from jaxsac.runs.labels import shorten, spread
 from jaxsac.runs.phases import STEPPING
 from jaxsac.runs.status import Status
 
 OTHER_LINES = 9
 """Of a terminal: all lines but those of the members, and one to spare."""
+MARGIN = 4
+"""Columns for what a terminal shows of Ctrl-C, pressed twice; it must not begin another line."""
 WIDEST = 100
 """Columns; farther apart, labels and numbers are no longer read together."""
 
@@ -25,10 +27,10 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         status = self._status
-        options = options.update(width=min(options.max_width, WIDEST))
+        options = options.update(width=min(options.max_width - MARGIN, WIDEST))
         parts: list[Table | Text] = [self._title(), self._bar(), self._facts()]
         if status.latest is not None:
-            parts.append(self._table(options.max_height))
+            parts.append(self.table(options.max_width, options.max_height))
         if status.faults:
             parts.append(Text(status.faults, "red", no_wrap=True, overflow="ellipsis"))
         yield from console.render(Group(*parts), options)
@@ -62,15 +64,19 @@ class Screen:
         grid.add_row("time", status.describe_time())
         return grid
 
-    def _table(self, height: int) -> Table:
+    def table(self, width: int, height: int) -> Table:
+        """The latest returns, in a table for so many columns and lines of a terminal."""
         status = self._status
         entries = status.entries(max(height - OTHER_LINES, 3))
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("", no_wrap=True, overflow="ellipsis")
-        table.add_column("training return", justify="right", no_wrap=True)
+        columns = {"training": [spread(entry.train) for entry in entries]}
         if status.config.eval_every:
-            table.add_column("evaluation return", justify="right", no_wrap=True)
-        for entry in entries:
-            cells = (entry.label, spread(entry.train), spread(entry.evaluation))
-            table.add_row(*cells[: len(table.columns)])
+            columns["evaluation"] = [spread(entry.evaluation) for entry in entries]
+        # Where there is too little room for all, labels are cut, and numbers are not.
+        room = width - sum(max(map(len, (name, *cells))) + 2 for name, cells in columns.items())
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("return in", no_wrap=True)
+        for name in columns:
+            table.add_column(name, justify="right", no_wrap=True)
+        for entry, *cells in zip(entries, *columns.values(), strict=True):
+            table.add_row(shorten(entry.label, room), *cells)
         return table

@@ -29,15 +29,6 @@ class Entry(NamedTuple):
     evaluation: Returns
     """Of its members: mean of the latest evaluation (deterministic policy)."""
 
-    @property
-    def score(self) -> float | None:
-        """The mean of its evaluations, of its training returns before there are any."""
-        for values in (self.evaluation, self.train):
-            known = [value for value in values if value is not None]
-            if known:
-                return statistics.fmean(known)
-        return None
-
 
 class Status:
     """A run as those who watch it know it: what `Observer` is told, and what follows."""
@@ -49,7 +40,6 @@ class Status:
         self.latest: Progress | None = None
         self._seconds_before = 0.0
         self._speeds: deque[tuple[float, int]] = deque()
-        self._origin: tuple[float, int] | None = None
 
     @property
     def is_sweep(self) -> bool:
@@ -65,10 +55,8 @@ class Status:
         """Another phase; how fast the warm-up is says nothing of learning, which begins after it."""
         if phase == "training" and self.clock.phase == "warm-up":
             self._speeds.clear()
-            self._origin = None
         self.clock.enter(phase)
-        if phase in STEPPING:
-            self.stepped(self.step)
+        self.stepped(self.step)
 
     def started(self, step: int, seconds: float) -> None:
         """Where training starts, with so many seconds of it done."""
@@ -77,7 +65,8 @@ class Status:
     def stepped(self, step: int) -> None:
         """Transitions per seed so far."""
         self.step = step
-        self._origin = self._origin or (self.seconds, step)
+        if self.clock.phase not in STEPPING:
+            return
         now = self.clock.seconds(*STEPPING)
         self._speeds.append((now, step))
         while self._speeds[0][0] < now - WINDOW:
@@ -111,14 +100,13 @@ class Status:
 
         None where it is not known yet: in the warm-up, which is faster than what comes after it.
         """
-        config = self.config
-        warm = self.clock.phase == "warm-up" and config.steps > config.learning_starts
-        if self._origin is None or warm:
+        config, clock = self.config, self.clock
+        if clock.phase == "warm-up" and config.steps > config.learning_starts or not self.speed:
             return None
-        start, first = self._origin
-        if self.step == first:
-            return None
-        return (config.steps - self.step) * (self.seconds - start) / (self.step - first)
+        each = 1 / self.speed
+        each += clock.mean("evaluating") / config.eval_every if config.eval_every else 0
+        each += clock.mean("saving") / config.checkpoint_every if config.checkpoint_every else 0
+        return (config.steps - self.step) * each
 
     def describe_time(self) -> str:
         """Seconds of training so far and until the end, and those of the compiler beside them."""
@@ -182,12 +170,21 @@ class Status:
 
 
 def best_median_worst(entries: list[Entry]) -> list[Entry]:
-    """Three of the entries by their scores; one whose score is not a number is the worst."""
+    """Three of the entries by the means of their evaluations, or of training before there are any.
+
+    One without a mean, or with one that is not a number, is worse than the others.
+    """
+    evaluated = any(_known(entry.evaluation) for entry in entries)
 
     def rank(entry: Entry) -> float:
-        score = entry.score
-        return -math.inf if score is None or math.isnan(score) else score
+        known = _known(entry.evaluation if evaluated else entry.train)
+        mean = statistics.fmean(known) if known else math.nan
+        return -math.inf if math.isnan(mean) else mean
 
     ranked = sorted(entries, key=rank, reverse=True)
     three = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
     return [entry._replace(label=f"{name}: {entry.label}") for name, entry in three.items()]
+
+
+def _known(returns: Returns) -> list[float]:
+    return [value for value in returns if value is not None]

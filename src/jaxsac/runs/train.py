@@ -185,7 +185,6 @@ class _Training:
             finally:
                 self._close()
         complete = driver.step >= config.steps
-        self.observer.stepped(driver.step)
         self._enter("complete" if complete else "stopped")
         if (saving := self.clock.seconds("saving")) > SLOW_SAVING:
             share = saving / self.clock.seconds(*WALL_TIME)
@@ -202,6 +201,7 @@ class _Training:
 
     def _enter(self, phase: Phase) -> None:
         if phase != self.clock.phase:
+            self.observer.stepped(self.driver.step)
             self.clock.enter(phase)
             self.observer.phase(phase)
 

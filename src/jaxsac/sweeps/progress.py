@@ -40,6 +40,9 @@ class SweepProgress:
         traceback: TracebackType | None,
     ) -> None:
         self._status.stop()
+        line = describe(self._parts, self._directory)
+        if self._console.is_terminal or line != self._line:
+            self.message(line)
 
     def message(self, text: str) -> None:
         """Prints a line above the live one."""
