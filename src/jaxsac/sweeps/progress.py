@@ -42,7 +42,7 @@ class SweepProgress:
         self._status.stop()
         line = describe(self._parts, self._directory)
         if self._console.is_terminal or line != self._line:
-            self.message(line)
+            self._say(line)
 
     def message(self, text: str) -> None:
         """Prints a line above the live one."""
@@ -55,15 +55,21 @@ class SweepProgress:
             "waited for."
         )
 
+    def _say(self, line: str) -> None:
+        """Prints as much as fits, with the time of day."""
+        line = f"{time.strftime('%H:%M:%S')} {line}"
+        self.message(labels.shorten(line, self._console.width))
+
     def show(self) -> None:
         """Looks and shows, if the last look was long enough ago."""
         if time.monotonic() - self._last < self._interval:
             return
-        before, self._line = self._line, describe(self._parts, self._directory)
+        line = describe(self._parts, self._directory)
         if self._console.is_terminal:
-            self._status.update(Text(self._line, no_wrap=True, overflow="ellipsis"))
-        elif self._line != before:
-            self.message(f"{time.strftime('%H:%M:%S')} {self._line}")
+            self._status.update(Text(line, no_wrap=True, overflow="ellipsis"))
+        elif line != self._line:
+            self._say(line)
+        self._line = line
         self._last = time.monotonic()
 
 
@@ -84,9 +90,9 @@ def describe(parts: list[Group], directory: Path) -> str:
             entry = points.setdefault(part.first_point + number, entry)
             entry.evaluation.append(_latest(rows, column))
     best = best_median_worst(list(points.values()))[0]
-    latest = labels.spread(best.evaluation)
-    latest = f"{best.label} returns {latest}" if len(points) > 1 else f"return {latest}"
-    return f"{done} of {len(parts)} parts, {steps:,} of {whole:,} steps in all, {latest}"
+    label = f" ({best.label})" if len(points) > 1 else ""
+    latest = f"return {labels.spread(best.evaluation)}{label}"
+    return f"{done} of {len(parts)} parts, {steps / whole:.0%} of all steps, {latest}"
 
 
 def _rows(file: Path) -> list[dict[str, float | None]]:
