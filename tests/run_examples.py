@@ -42,10 +42,13 @@ class Listener:
     """An observer that keeps what it was told."""
 
     def __init__(self):
-        self.messages, self.rows = [], []
+        self.messages, self.rows, self.phases = [], [], []
 
     def message(self, text):
         self.messages.append(text)
+
+    def phase(self, phase):
+        self.phases.append(phase)
 
     def started(self, step, seconds):
         self.messages.append(f"from step {step}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxsac.data import replay
 from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, update
+from jaxsac.sac.batch_check import check_batch
 from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.gradients import GradientTerms
 from jaxsac.sac.presets import Preset, preset
@@ -30,6 +31,7 @@ __all__ = [
     "State",
     "Transition",
     "act",
+    "check_batch",
     "gradient_terms",
     "init",
     "load_policy",

@@ -2,6 +2,8 @@ import dataclasses
 import json
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -317,7 +319,7 @@ def test_train_leaves_a_run_and_a_plot_and_says_where(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert f"run: {directory}\nlearning curve: {directory}/report/learning_curve.png" in printed
     assert "memory: 2 × " in printed
-    assert printed.count("step 30/60") == 1
+    assert printed.count("step 30 return") == 1
     assert json.loads((directory / "manifest.json").read_text())["finished"]
     assert (directory / "report" / "learning_curve.png").stat().st_size > 1000
 
@@ -353,24 +355,59 @@ def test_the_default_directory_is_used(tmp_path, monkeypatch):
     assert (made / "manifest.json").exists()
 
 
-def test_a_stopped_run_exits_with_130_and_keeps_what_it_has(tmp_path, capsys):
-    directory = tmp_path / "run"
+def test_a_stopped_run_exits_with_130_and_says_what_resumes_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["/a folder/jaxsac"])
     command = ["train", *SMALL, "--env", "probe_environments:Interrupted-v0", "--seeds", "1"]
-    assert commands.run([*command, "--run-dir", str(directory)]) == 130
-    assert f"policies and metrics so far are in {directory}" in capsys.readouterr().err
+    assert commands.run(command) == 130
+    printed = capsys.readouterr()
+    directory = Path("runs/probe_environments-Interrupted-v0")
+    assert f"run: {directory}\nlearning curve: {directory}/report/lear" in printed.out
     assert (directory / "checkpoints" / "30" / "agent.safetensors").exists()
-    assert (directory / "report" / "learning_curve.png").exists()
+    said, *lines = printed.err.splitlines()
+    assert said == "to resume:"
+    assert max(map(len, lines)) <= 80
+    # What a shell makes of it.
+    words = shlex.split("\n".join(lines).replace("\\\n", ""))
+    assert words == ["/a folder/jaxsac", *command, "--run-dir", str(directory)]
+    assert commands.run(words[1:]) == 0
 
 
-def test_compiled_programs_are_kept_for_the_next_run(tmp_path):
+def test_what_is_ended_at_once_says_so_and_what_resumes_it(tmp_path, monkeypatch, capsys):
+    def end(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "train", end)
+    command = ["train", *SMALL, "--run-dir", str(tmp_path / "two words")]
+    assert commands.run(command) == 130
+    error = capsys.readouterr().err
+    assert error.startswith("jaxsac: ended at once; nothing more was saved.\nto resume:\n")
+    assert shlex.split(error.split(":\n")[-1].replace("\\\n", ""))[-len(command) :] == command
+
+
+def test_ctrl_c_is_heard_while_a_program_is_compiled_and_it_is_kept_for_the_next_run(tmp_path):
     run = ["train", *SMALL, "--run-dir", str(tmp_path / "run")]
     environment = os.environ | {
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "PYTHONPATH": os.path.dirname(probe_environments.__file__),
+        "PYTHONPATH": os.pathsep.join(
+            [os.path.dirname(probe_environments.__file__), os.environ.get("PYTHONPATH", "")]
+        ),
     }
     del environment["JAX_COMPILATION_CACHE_DIR"]
-    subprocess.run([sys.executable, "-m", "jaxsac.cli.main", *run], env=environment, check=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jaxsac.cli.main", *run], env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while "compiling" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    said = process.stdout.readline()
+    assert said.startswith("Ctrl-C: stops after the compiler is done, with everything saved.")
+    output, error = process.communicate()
+    assert process.returncode == 130
+    assert "stopped at step" in output
+    assert "to resume:\n" in error
     assert list((tmp_path / "cache" / "jaxsac").glob("jit_compiled-*-cache"))
 
 

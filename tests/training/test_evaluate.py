@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -7,6 +8,7 @@ from jaxsac.runs import checkpoint, evaluation, metrics, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectoryError
 from jaxsac.training import evaluate, seed_axis
+from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import EVALUATION_STREAM
 from probe_environments import Drift, Faulty
 from run_examples import Group, Listener, agent_of, assert_identical, make_envs, small_run
@@ -34,6 +36,17 @@ def test_returns_and_lengths_are_those_of_the_episodes():
         env.reset(seed=number)
         expected = sum(env.step(np.zeros(2, np.float32))[1] for _ in range(10))
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("env", ["probe_environments:Drift-v0", "jaxsac:Pendulum-v1"])
+def test_an_evaluation_that_is_prepared_compiles_nothing_more(env, caplog):
+    config = small_run(env=env, seeds=1)
+    driver = make_driver(config.to_population(), seed_axis.axis(1))
+    driver.start()
+    driver.prepare_evaluation(2)
+    with jax.log_compiles():
+        driver.evaluate(driver.learning.policy, 0, 2, sampled=False)
+    assert not [line for line in caplog.messages if "Compiling jit(compiled)" in line]
 
 
 def of_length(length, *arguments, **options):

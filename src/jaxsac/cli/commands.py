@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import shlex
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +41,8 @@ def _help(annotation: Any, text: str) -> Any:
     return Annotated[annotation, tyro.conf.arg(help=text)]
 
 
+STOPPED = 130
+"""Exit status of what was stopped before its end."""
 REFUSALS = (
     ValueError,
     ModuleNotFoundError,
@@ -53,24 +58,24 @@ REFUSALS = (
 class _Train:
     """What `jaxsac train` does with its options."""
 
+    only_seed: int | None
+    run_dir: Path | None
+
+    @property
+    def directory(self) -> Path:
+        """Where the run, or the group of it, is written."""
+        return self.run_dir or default_directory(run_config(self))
+
     def run(self) -> int:
         """Trains with a display and draws the learning curve, also of a run that was stopped."""
-        options: Any = self
-        config = run_config(options)
-        directory = options.run_dir or default_directory(config)
-        if options.only_seed is not None:
-            config = config.only(options.only_seed)
+        config, directory = run_config(self), self.directory
+        if self.only_seed is not None:
+            config = config.only(self.only_seed)
             directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
         complete = train_group(config, directory, Display)
         plot = report.learning_curve(RunDirectory(directory))
-        if not complete:
-            print(
-                f"jaxsac: stopped; policies and metrics so far are in {directory}.",
-                file=sys.stderr,
-            )
-            return 130
         print(f"run: {directory}" + (f"\nlearning curve: {plot}" if plot else ""))
-        return 0
+        return 0 if complete else STOPPED
 
 
 Preset = _help(
@@ -103,16 +108,24 @@ Train = settings_class(
 class _Sweep:
     """What `jaxsac sweep` does with its options."""
 
+    set: tuple[str, ...]
+    samples: int | None
+    run_dir: Path | None
+    placement: Placement
+
+    @property
+    def directory(self) -> Path:
+        """Where the sweep is written."""
+        return self.run_dir or Path("runs") / f"sweep-{file_name(run_config(self).env)}"
+
     def run(self) -> int:
         """Trains all members and leaves sweep.csv and sweep.png."""
-        options: Any = self
-        config = run_config(options)
-        groups = plan.groups(config, options.set, options.samples)
-        directory = options.run_dir or Path("runs") / f"sweep-{file_name(config.env)}"
-        trained = options.placement.train(groups, directory, Console())
+        config, directory = run_config(self), self.directory
+        groups = plan.groups(config, self.set, self.samples)
+        trained = self.placement.train(groups, directory, Console())
         if not trained.complete:
-            print(f"jaxsac: stopped; the same command resumes in {directory}.", file=sys.stderr)
-            return 130
+            print(f"sweep: {directory}")
+            return STOPPED
         if trained.leader:
             self._report(config, groups, trained.parts, directory)
         return 0
@@ -255,15 +268,52 @@ class Doctor:
 
 def run(arguments: list[str]) -> int:
     """Runs one command and turns a refusal into a message and an exit status."""
+    command = None
     try:
         command = parse(arguments)
         keep_compiled_programs()
-        return command.run()
+        status = command.run()
+        if status == STOPPED:
+            say_what_resumes(command, arguments)
+        return status
+    except KeyboardInterrupt:
+        print("jaxsac: ended at once; nothing more was saved.", file=sys.stderr)
+        say_what_resumes(command, arguments)
+        return STOPPED
     except REFUSALS as error:
         if is_fault(error):  # its traceback is for whoever wrote the environment
             raise
         print(f"jaxsac: {error}", file=sys.stderr)
         return 1
+
+
+def say_what_resumes(command: Any, arguments: list[str]) -> None:
+    """Prints the command line that goes on where this one was stopped, to be pasted as it is."""
+    if not isinstance(command, _Train | _Sweep):
+        return
+    given = [] if command.run_dir else ["--run-dir", str(command.directory)]
+    words = [*program(), *arguments, *given]
+    # Lines end before options alone, never within quotes, where a backslash continues nothing.
+    text = "".join(
+        (" " if word.startswith("--") else "\0") + shlex.quote(word).replace(" ", "\0")
+        for word in words
+    )
+    lines = textwrap.wrap(
+        text.lstrip("\0"),
+        width=Console(stderr=True).width - len(" \\"),
+        initial_indent="  ", subsequent_indent="    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    resumes = " \\\n".join(lines).replace("\0", " ")
+    print(f"to resume:\n{resumes}", file=sys.stderr)
+
+
+def program() -> list[str]:
+    """How this program was called: by its name where that is found, by its path otherwise."""
+    path = Path(sys.argv[0])
+    if path.stem != "jaxsac":
+        return [sys.executable, "-m", "jaxsac"]
+    return ["jaxsac"] if shutil.which("jaxsac") == str(path) else [str(path)]
 
 
 def parse(arguments: list[str]) -> Any:

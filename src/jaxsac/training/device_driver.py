@@ -76,6 +76,11 @@ class DeviceDriver:
         self._adapt(count, time.monotonic() - start)
         return totals
 
+    def prepare_evaluation(self, episodes: int) -> None:
+        """Compiles the program that runs the episodes."""
+        evaluator = self._evaluator(episodes, sampled=False)
+        evaluator.lower(self.learning.policy, self._evaluation_keys(self.step)).compile()
+
     def evaluate(
         self, policy: learner.Policy, step: int, episodes: int, sampled: bool
     ) -> Evaluation:

@@ -67,6 +67,16 @@ class Driver(Evaluator, Protocol):
         """
         ...
 
+    def prepare_evaluation(self, episodes: int) -> None:
+        """Makes what `evaluate` needs for the mode of a policy: its compiled program above all.
+
+        Otherwise the first evaluation does, and takes longer than the others.
+
+        Args:
+          episodes: per seed.
+        """
+        ...
+
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode: arrays, and JSON values beside them."""
         ...

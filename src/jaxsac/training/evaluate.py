@@ -33,6 +33,14 @@ class HostEvaluator:
         act = policies.sampled(policy, members) if sampled else policies.mode(policy)
         return evaluate(self._envs, act, members, step, episodes)
 
+    def prepare(self, policy: learner.Policy) -> None:
+        """Compiles the mode of the policies for as many observations as there are copies."""
+        leading = (self._envs.num_seeds, self._envs.num_envs)
+        observation = jax.tree.map(
+            lambda struct: np.zeros((*leading, *struct.shape), struct.dtype), self.observation
+        )
+        self._policies.mode(policy)(observation)
+
     def close(self) -> None:
         """Closes the copies."""
         self._envs.close()

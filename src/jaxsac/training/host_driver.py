@@ -82,6 +82,10 @@ class HostDriver:
         self.whole = True
         return Totals.of(end, result.valid)
 
+    def prepare_evaluation(self, episodes: int) -> None:
+        """Compiles the policy for as many observations as there are copies."""
+        self._evaluator.prepare(self.learning.policy)
+
     def evaluate(
         self, policy: learner.Policy, step: int, episodes: int, sampled: bool
     ) -> Evaluation:
