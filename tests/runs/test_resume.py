@@ -11,12 +11,14 @@ import subprocess
 import sys
 import time
 
+import jax
+import numpy as np
 import pytest
 
 import jaxsac
 import probe_environments
 from jaxsac.envs.checked import is_fault
-from jaxsac.runs import checkpoint, metrics, train
+from jaxsac.runs import bundle, checkpoint, metrics, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from run_examples import Listener, small_run
@@ -122,6 +124,26 @@ def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tm
     config = small_run(env="probe_environments:OftenFaulty-v0", seeds=1, log_every=7)
     messages = train_in_parts(config, tmp_path / "run", 35)
     assert any("1 of 1 environments do not depend on their seed" in text for text in messages)
+
+
+def test_returns_do_not_go_on_from_an_episode_into_the_one_that_starts_in_its_place(tmp_path):
+    # An episode observes its number and its step, pays the step's number, and is cut by the third.
+    config = small_run(
+        env="probe_environments:OftenFaulty-v0", seeds=1, steps=53, log_every=7, n_step=3
+    )
+    train_in_parts(config, tmp_path, 35)
+    held = checkpoint.verify(tmp_path / "checkpoints", 53)["replay_sizes"][0]
+    assert held == 53 - 35 // 3 - 18 // 3, "all but the third of each episode"
+    (rows,) = bundle.load(
+        tmp_path / "checkpoints" / "53", "replay-seed-0000",
+        {"float32": jax.ShapeDtypeStruct((held, 7), np.float32)},
+    ).values()  # fmt: skip
+    (episode, step), (reward, discount), (same, end) = rows[:, :2].T, rows[:, 3:5].T, rows[:, 5:].T
+    np.testing.assert_array_equal(same, episode)
+    np.testing.assert_array_equal(end, 2)
+    gamma = config.hyperparameters.gamma
+    np.testing.assert_allclose(reward, np.where(step == 0, 1 + 2 * gamma, 2), rtol=1e-6)
+    np.testing.assert_allclose(discount, np.where(step == 0, gamma, 1), rtol=1e-6)
 
 
 def test_episodes_that_ended_before_a_stop_are_in_the_next_row(tmp_path):

@@ -39,7 +39,7 @@ def make_result():
     """Steps that are told apart by their reward, all valid."""
     reward = np.broadcast_to(np.arange(COUNT, dtype=np.float32), (2, COUNT))
     valid = np.ones((2, COUNT), bool)
-    return StepResult(reward, np.ones_like(reward), VECTORS[2], valid, VECTORS[2])
+    return StepResult(reward, np.ones_like(reward), VECTORS[2], valid, VECTORS[2], ~valid)
 
 
 # The schedule.

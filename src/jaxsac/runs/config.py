@@ -21,7 +21,8 @@ from jaxsac.sac.state import Config, Hyperparameters
 
 SMALLEST_UTD = 1e-6
 POSITIVE = (
-    "seeds", "steps", "num_envs", "update_every", "batch_size", "replay_capacity", "log_every",
+    "seeds", "steps", "num_envs", "update_every", "n_step", "batch_size", "replay_capacity",
+    "log_every",
 )  # fmt: skip
 WITHOUT_EFFECT = ("checkpoint_every", "env_timeout", "eval_every", "eval_episodes")
 """Fields that change nothing in what is learned: a run may be resumed with other values."""
@@ -52,6 +53,9 @@ class RunConfig:
     normalize_observations: bool = False
     """Standardize observations by their running mean and standard deviation, clipped to ±10;
     integers, such as pixels, are left as they are."""
+    n_step: int = 1
+    """Steps of the returns that critics learn from, fewer where an episode ends. From 2 on their
+    rewards are those of the actions taken then, whatever the policy would do by now."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000
@@ -102,11 +106,12 @@ class RunConfig:
             raise ValueError(
                 f"utd must be a positive number from {SMALLEST_UTD} on, got {self.utd}."
             )
-        held = min(self.learning_starts, self.replay_capacity)
+        held = min(self.learning_starts - self.waiting, self.replay_capacity)
         if self.batch_size > held:
+            wait = f" - (n_step {self.n_step} - 1) · num_envs {self.num_envs}" * (self.n_step > 1)
             raise ValueError(
                 f"batch_size {self.batch_size} is more than replay holds at the first update "
-                f"({held} = the smaller of learning_starts {self.learning_starts} and "
+                f"({held} = the smaller of learning_starts {self.learning_starts}{wait} and "
                 f"replay_capacity {self.replay_capacity}): raise those or lower batch_size."
             )
         lengths = {len(values) for values in self._leaves().values() if _is_swept(values)}
@@ -121,6 +126,11 @@ class RunConfig:
         """When the run explores and when it updates."""
         utd = Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
         return Schedule(self.learning_starts, utd, self.update_every)
+
+    @property
+    def waiting(self) -> int:
+        """Transitions of one seed that wait for the later steps of their return, at the most."""
+        return (self.n_step - 1) * self.num_envs
 
     @property
     def points(self) -> list[dict[str, float]]:
@@ -182,6 +192,7 @@ class RunConfig:
             batch_size=self.batch_size,
             replay_capacity=self.replay_capacity,
             normalize_observations=self.normalize_observations,
+            n_step=self.n_step,
         )
 
     def only(self, seed: int) -> RunConfig:

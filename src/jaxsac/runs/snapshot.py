@@ -148,6 +148,7 @@ def load(
         restored = learner.Carry(
             agent=policy.agent,
             normalizer=policy.normalizer,
+            window=learning["window"],
             buffer=buffer,
             key=learning["key"],
             metrics=learning["metrics"],
@@ -207,6 +208,7 @@ def _learning(carry: learner.Carry) -> dict[str, Any]:
         "size": carry.buffer.size,
         "observation": carry.observation,
         "action": carry.action,
+        "window": carry.window,
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsac.data import normalize, replay
+from jaxsac.data import n_step, normalize, replay
+from jaxsac.data.n_step import Window
 from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
 from jaxsac.envs.step_result import StepResult
@@ -33,6 +34,8 @@ class Carry(NamedTuple):
     agent: State
     normalizer: Normalizer
     """() where observations are used as they are."""
+    window: Window | tuple[()]
+    """What waits for the later steps of its return; () for returns of one step."""
     buffer: Buffer
     key: jax.Array
     metrics: Metrics
@@ -59,24 +62,27 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
       action: struct of one action, (A,).
     """
     example = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), observation)
+    num_envs = jax.tree.leaves(observation)[0].shape[1]
     transition = transition_of(example, action)
 
     def init_member(seed: jax.Array, hyperparameters: Hyperparameters) -> tuple[Any, ...]:
         init_key, key = jax.random.split(jax.random.key(seed))
         agent = sac.init(init_key, example, action, population.agent, hyperparameters)
         normalizer = normalize.init(example) if population.normalize_observations else ()
+        window = n_step.init(population.n_step, num_envs, transition)
         buffer = replay.init(population.replay_capacity, transition)
         batch = Spec.of(transition).zeros(population.batch_size)
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
         metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-        return agent, normalizer, buffer, key, metrics, flight_recorder.init(agent, batch, key)
+        failure = flight_recorder.init(agent, batch, key)
+        return agent, normalizer, window, buffer, key, metrics, failure
 
     own = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, population.hyperparameters)
-    agent, normalizer, buffer, key, metrics, failure = jax.vmap(init_member, in_axes=(0, own))(
-        population.seeds, population.hyperparameters
-    )
+    agent, normalizer, window, buffer, key, metrics, failure = jax.vmap(
+        init_member, in_axes=(0, own)
+    )(population.seeds, population.hyperparameters)
     key, first = _next_action(key, Policy(agent, normalizer), observation, uniform=True)
-    return Carry(agent, normalizer, buffer, key, metrics, failure, observation, first)
+    return Carry(agent, normalizer, window, buffer, key, metrics, failure, observation, first)
 
 
 def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
@@ -94,9 +100,10 @@ def learn_step(
 ) -> Carry:
     """Inserts what the environments returned, updates, and chooses the next action.
 
-    The action comes from the parameters after the last update: nothing is delayed. Each update
-    draws its own batch. Replay holds observations as they came; a batch is normalized when it is
-    drawn, so that what it held before is always on the latest scale.
+    What is inserted are the returns that this step completes. The action comes from the parameters
+    after the last update: nothing is delayed. Each update draws its own batch. Replay holds
+    observations as they came; a batch is normalized when it is drawn, so that what it held before
+    is always on the latest scale.
 
     Args:
       carry: leading axis S.
@@ -105,10 +112,14 @@ def learn_step(
       batch_size: transitions per update.
       over_seeds: how a function of one seed runs over the seed axis (`training.seed_axis` decides).
     """
-    transition = Transition(
+    step = Transition(
         carry.observation, carry.action, result.reward, result.discount, result.next_observation
     )
-    buffer = jax.vmap(replay.add)(carry.buffer, transition, result.valid)
+    gamma = carry.agent.hyperparameters.gamma
+    window, rows, complete = jax.vmap(n_step.push)(
+        carry.window, step, result.valid, result.over, gamma
+    )
+    buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
     normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
 
     def one_update(_: Any, learner: Any) -> Any:
@@ -125,7 +136,24 @@ def learn_step(
     agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
     policy = Policy(agent, normalizer)
     key, action = _next_action(key, policy, result.observation, work.uniform)
-    return Carry(agent, normalizer, buffer, key, metrics, failure, result.observation, action)
+    return Carry(
+        agent, normalizer, window, buffer, key, metrics, failure, result.observation, action
+    )
+
+
+def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
+    """Goes on elsewhere where episodes were given up, with what waited of them in replay.
+
+    Args:
+      carry: leading axis S.
+      observation: from where all environments go on, (S, E, ...).
+      over: bool (S, E), those that are in another episode there.
+    """
+    if carry.window:
+        window, rows, complete = jax.vmap(n_step.cut)(carry.window, over)
+        buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
+        carry = carry._replace(window=window, buffer=buffer)
+    return carry._replace(observation=observation)
 
 
 def _next_action(

@@ -36,6 +36,8 @@ class Population(struct.PyTreeNode):
     """Transitions that the replay of each member holds."""
     normalize_observations: bool = struct.field(pytree_node=False)
     """Show the agents observations on the scale of those so far."""
+    n_step: int = struct.field(pytree_node=False)
+    """Steps of a return."""
 
     @property
     def size(self) -> int:
