@@ -129,13 +129,15 @@ def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tm
 def test_returns_do_not_go_on_from_an_episode_into_the_one_that_starts_in_its_place(tmp_path):
     # An episode observes its number and its step, pays the step's number, and is cut by the third.
     config = small_run(
-        env="probe_environments:OftenFaulty-v0", seeds=1, steps=53, log_every=7, n_step=3
+        env="probe_environments:OftenFaulty-v0", seeds=1, steps=53, log_every=7, n_step=3,
+        reward_scale="return_std",
     )
     train_in_parts(config, tmp_path, 35)
-    held = checkpoint.verify(tmp_path / "checkpoints", 53)["replay_sizes"][0]
+    folder = tmp_path / "checkpoints" / "53"
+    (held,) = bundle.verify(folder)["replay_sizes"]
     assert held == 53 - 35 // 3 - 18 // 3, "all but the third of each episode"
     (rows,) = bundle.load(
-        tmp_path / "checkpoints" / "53", "replay-seed-0000",
+        folder, "replay-seed-0000",
         {"float32": jax.ShapeDtypeStruct((held, 7), np.float32)},
     ).values()  # fmt: skip
     (episode, step), (reward, discount), (same, end) = rows[:, :2].T, rows[:, 3:5].T, rows[:, 5:].T
@@ -144,6 +146,9 @@ def test_returns_do_not_go_on_from_an_episode_into_the_one_that_starts_in_its_pl
     gamma = config.hyperparameters.gamma
     np.testing.assert_allclose(reward, np.where(step == 0, 1 + 2 * gamma, 2), rtol=1e-6)
     np.testing.assert_allclose(discount, np.where(step == 0, gamma, 1), rtol=1e-6)
+    mean = {"returns": {"moments": {"mean": jax.ShapeDtypeStruct((1,), np.float32)}}}
+    (mean,) = jax.tree.leaves(bundle.load(folder, "learning", mean, partial=True))
+    np.testing.assert_allclose(mean, (1 + (2 + gamma)) / 2, rtol=1e-5)
 
 
 def test_episodes_that_ended_before_a_stop_are_in_the_next_row(tmp_path):

@@ -76,7 +76,7 @@ def merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
     count = old.count + added
     mean = jnp.sum(x, axis=0) / jnp.maximum(added, 1)
     squares = jnp.sum(jnp.where(counted, x - mean, 0) ** 2, axis=0)
-    share = (added / jnp.maximum(count, 1)).astype(x.dtype)
+    share = added.astype(x.dtype) / jnp.maximum(count, 1)
     delta = mean - old.mean
     return Moments(
         count,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.runs import upgrade
 from jaxsac.training.population import Population
 from jaxsac.training.schedule import Schedule
@@ -53,6 +54,12 @@ class RunConfig:
     normalize_observations: bool = False
     """Standardize observations by their running mean and standard deviation, clipped to ±10;
     integers, such as pixels, are left as they are."""
+    reward_scale: RewardScaleName = "none"
+    """What rewards are divided by when they are learned from: nothing; the standard deviation of
+    the discounted sums of rewards G so far (return_std, as XQC has it); or the larger of that and
+    of max|G| / reward_scale_bound (return_bound, as FlashSAC has it)."""
+    reward_scale_bound: float = 5.0
+    """Largest |G| after return_bound, such as the bound of a categorical critic's atoms."""
     n_step: int = 1
     """Steps of the returns that critics learn from, fewer where an episode ends. From 2 on their
     rewards are those of the actions taken then, whatever the policy would do by now."""
@@ -106,7 +113,8 @@ class RunConfig:
             raise ValueError(
                 f"utd must be a positive number from {SMALLEST_UTD} on, got {self.utd}."
             )
-        held = min(self.learning_starts - self.waiting, self.replay_capacity)
+        waiting = (self.n_step - 1) * self.num_envs
+        held = min(self.learning_starts - waiting, self.replay_capacity)
         if self.batch_size > held:
             wait = f" - (n_step {self.n_step} - 1) · num_envs {self.num_envs}" * (self.n_step > 1)
             raise ValueError(
@@ -119,6 +127,12 @@ class RunConfig:
             raise ValueError(f"swept hyperparameters need equally many values, got {lengths}.")
         if self.seed_layout not in ("auto", "vmap", "map"):
             raise ValueError(f"seed_layout must be auto, vmap or map, got {self.seed_layout!r}.")
+        if self.reward_scale not in (scales := get_args(RewardScaleName)):
+            raise ValueError(f"reward_scale must be one of {scales}, got {self.reward_scale!r}.")
+        if not 0 < self.reward_scale_bound < math.inf:
+            raise ValueError(
+                f"reward_scale_bound must be a positive number, got {self.reward_scale_bound}."
+            )
         check_hyperparameters(self.hyperparameters)
 
     @property
@@ -126,11 +140,6 @@ class RunConfig:
         """When the run explores and when it updates."""
         utd = Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
         return Schedule(self.learning_starts, utd, self.update_every)
-
-    @property
-    def waiting(self) -> int:
-        """Transitions of one seed that wait for the later steps of their return, at the most."""
-        return (self.n_step - 1) * self.num_envs
 
     @property
     def points(self) -> list[dict[str, float]]:
@@ -193,6 +202,8 @@ class RunConfig:
             replay_capacity=self.replay_capacity,
             normalize_observations=self.normalize_observations,
             n_step=self.n_step,
+            reward_scale=self.reward_scale,
+            reward_scale_bound=self.reward_scale_bound,
         )
 
     def only(self, seed: int) -> RunConfig:

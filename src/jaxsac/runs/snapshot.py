@@ -149,6 +149,7 @@ def load(
             agent=policy.agent,
             normalizer=policy.normalizer,
             window=learning["window"],
+            returns=learning["returns"],
             buffer=buffer,
             key=learning["key"],
             metrics=learning["metrics"],
@@ -209,6 +210,7 @@ def _learning(carry: learner.Carry) -> dict[str, Any]:
         "observation": carry.observation,
         "action": carry.action,
         "window": carry.window,
+        "returns": carry.returns,
     }
 
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsac.data import n_step, normalize, replay
+from jaxsac.data import n_step, normalize, replay, return_scale
 from jaxsac.data.n_step import Window
 from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
+from jaxsac.data.return_scale import ReturnScale
 from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Hyperparameters, Metrics, State
@@ -36,6 +37,8 @@ class Carry(NamedTuple):
     """() where observations are used as they are."""
     window: Window | tuple[()]
     """What waits for the later steps of its return; () for returns of one step."""
+    returns: ReturnScale | tuple[()]
+    """What rewards are scaled by; () where they are used as they are."""
     buffer: Buffer
     key: jax.Array
     metrics: Metrics
@@ -65,24 +68,33 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
     num_envs = jax.tree.leaves(observation)[0].shape[1]
     transition = transition_of(example, action)
 
-    def init_member(seed: jax.Array, hyperparameters: Hyperparameters) -> tuple[Any, ...]:
+    def init_member(
+        seed: jax.Array, hyperparameters: Hyperparameters, observation: PyTree
+    ) -> Carry:
         init_key, key = jax.random.split(jax.random.key(seed))
         agent = sac.init(init_key, example, action, population.agent, hyperparameters)
         normalizer = normalize.init(example) if population.normalize_observations else ()
         window = n_step.init(population.n_step, num_envs, transition)
+        returns = return_scale.init(
+            population.reward_scale, population.reward_scale_bound, num_envs, action.dtype
+        )
         buffer = replay.init(population.replay_capacity, transition)
         batch = Spec.of(transition).zeros(population.batch_size)
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
         metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
+        metrics = _with_divisor(metrics, returns)
         failure = flight_recorder.init(agent, batch, key)
-        return agent, normalizer, window, buffer, key, metrics, failure
+        action_yet_to_come = jnp.zeros((num_envs, *action.shape), action.dtype)
+        return Carry(
+            agent, normalizer, window, returns, buffer, key, metrics, failure, observation,
+            action_yet_to_come,
+        )  # fmt: skip
 
     own = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, population.hyperparameters)
-    agent, normalizer, window, buffer, key, metrics, failure = jax.vmap(
-        init_member, in_axes=(0, own)
-    )(population.seeds, population.hyperparameters)
-    key, first = _next_action(key, Policy(agent, normalizer), observation, uniform=True)
-    return Carry(agent, normalizer, window, buffer, key, metrics, failure, observation, first)
+    carry = jax.vmap(init_member, in_axes=(0, own, 0))(
+        population.seeds, population.hyperparameters, observation
+    )
+    return _next_action(carry, uniform=True)
 
 
 def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
@@ -102,8 +114,8 @@ def learn_step(
 
     What is inserted are the returns that this step completes. The action comes from the parameters
     after the last update: nothing is delayed. Each update draws its own batch. Replay holds
-    observations as they came; a batch is normalized when it is drawn, so that what it held before
-    is always on the latest scale.
+    observations and rewards as they came; a batch is scaled when it is drawn, so that what replay
+    held before is always on the latest scale.
 
     Args:
       carry: leading axis S.
@@ -121,24 +133,30 @@ def learn_step(
     )
     buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
     normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
+    returns = jax.vmap(return_scale.update)(
+        carry.returns, result.reward, result.valid, result.over, gamma
+    )
 
     def one_update(_: Any, learner: Any) -> Any:
         agent, key, _metrics, failure = learner
         skipped = agent.skipped
         key, sample_key, update_key = _split(key, 3)
-        batch = jax.vmap(_sample, (0, 0, 0, None))(buffer, normalizer, sample_key, batch_size)
+        batch = jax.vmap(_sample, (0, 0, 0, 0, None))(
+            buffer, normalizer, returns, sample_key, batch_size
+        )
         agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
+        metrics = jax.vmap(_with_divisor)(metrics, returns)
         failed = agent.skipped > skipped
         failure = flight_recorder.record(failure, failed, agent, batch, update_key)
         return agent, key, metrics, failure
 
     learner = (carry.agent, carry.key, carry.metrics, carry.failure)
     agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
-    policy = Policy(agent, normalizer)
-    key, action = _next_action(key, policy, result.observation, work.uniform)
-    return Carry(
-        agent, normalizer, window, buffer, key, metrics, failure, result.observation, action
-    )
+    carry = Carry(
+        agent, normalizer, window, returns, buffer, key, metrics, failure, result.observation,
+        carry.action,
+    )  # fmt: skip
+    return _next_action(carry, work.uniform)
 
 
 def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
@@ -149,36 +167,43 @@ def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
       observation: from where all environments go on, (S, E, ...).
       over: bool (S, E), those that are in another episode there.
     """
+    returns = jax.vmap(return_scale.restart)(carry.returns, over)
     if carry.window:
         window, rows, complete = jax.vmap(n_step.cut)(carry.window, over)
         buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
         carry = carry._replace(window=window, buffer=buffer)
-    return carry._replace(observation=observation)
+    return carry._replace(returns=returns, observation=observation)
 
 
-def _next_action(
-    keys: jax.Array, policy: Policy, observation: PyTree, uniform: Any
-) -> tuple[jax.Array, jax.Array]:
-    """Draws the action (S, E, A) for each observation: by the policy, or uniformly.
-
-    Returns:
-      The keys (S,) of what comes next, and the action.
-    """
-    keys, action_keys = _split(keys, 2)
-    policy_action = jax.vmap(act)(policy, observation, action_keys)
+def _next_action(carry: Carry, uniform: Any) -> Carry:
+    """The carry with an action for each of its observations: by the policy, or uniform."""
+    key, action_keys = _split(carry.key, 2)
+    policy_action = jax.vmap(act)(carry.policy, carry.observation, action_keys)
     uniform_action = jax.vmap(
         lambda key: jax.random.uniform(key, policy_action.shape[1:], policy_action.dtype, -1, 1)
     )(action_keys)
-    return keys, jnp.where(uniform, uniform_action, policy_action)
+    return carry._replace(key=key, action=jnp.where(uniform, uniform_action, policy_action))
 
 
-def _sample(buffer: Buffer, normalizer: Normalizer, key: jax.Array, batch_size: int) -> Transition:
+def _sample(
+    buffer: Buffer,
+    normalizer: Normalizer,
+    returns: ReturnScale | tuple[()],
+    key: jax.Array,
+    batch_size: int,
+) -> Transition:
     """A batch of one seed as its agent sees it."""
     batch = replay.sample(buffer, key, batch_size)
     return batch._replace(
         observation=normalize.apply(normalizer, batch.observation),
+        reward=return_scale.apply(returns, batch.reward),
         next_observation=normalize.apply(normalizer, batch.next_observation),
     )
+
+
+def _with_divisor(metrics: Metrics, returns: ReturnScale | tuple[()]) -> Metrics:
+    """The metrics of an update, and what the rewards of its batch were divided by."""
+    return Metrics(metrics, reward_divisor=return_scale.divisor(returns)) if returns else metrics
 
 
 def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flax import struct
 
+from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.sac.state import Config, Hyperparameters
 from jaxsac.training.schedule import Schedule
 
@@ -38,6 +39,10 @@ class Population(struct.PyTreeNode):
     """Show the agents observations on the scale of those so far."""
     n_step: int = struct.field(pytree_node=False)
     """Steps of a return."""
+    reward_scale: RewardScaleName = struct.field(pytree_node=False)
+    """Show the agents rewards on the scale of the returns so far."""
+    reward_scale_bound: float = struct.field(pytree_node=False)
+    """What a return comes to at most by the scale `return_bound`."""
 
     @property
     def size(self) -> int:
