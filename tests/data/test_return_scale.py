@@ -80,5 +80,5 @@ def test_before_any_reward_and_without_a_scale_rewards_are_as_they_are():
 def test_episodes_that_are_given_up_leave_nothing_behind():
     scale = scale_after("return_std", steps=30)
     after = return_scale.restart(scale, np.array([False, True, False]))
-    assert scale.returns[1] != 0
-    np.testing.assert_array_equal(after.returns, [scale.returns[0], 0, scale.returns[2]])
+    assert scale.sums[1] != 0
+    np.testing.assert_array_equal(after.sums, [scale.sums[0], 0, scale.sums[2]])

@@ -146,7 +146,7 @@ def test_returns_do_not_go_on_from_an_episode_into_the_one_that_starts_in_its_pl
     gamma = config.hyperparameters.gamma
     np.testing.assert_allclose(reward, np.where(step == 0, 1 + 2 * gamma, 2), rtol=1e-6)
     np.testing.assert_allclose(discount, np.where(step == 0, gamma, 1), rtol=1e-6)
-    mean = {"returns": {"moments": {"mean": jax.ShapeDtypeStruct((1,), np.float32)}}}
+    mean = {"return_scale": {"moments": {"mean": jax.ShapeDtypeStruct((1,), np.float32)}}}
     (mean,) = jax.tree.leaves(bundle.load(folder, "learning", mean, partial=True))
     np.testing.assert_allclose(mean, (1 + (2 + gamma)) / 2, rtol=1e-5)
 

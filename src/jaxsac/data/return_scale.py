@@ -19,7 +19,7 @@ RewardScaleName = Literal["none", "return_std", "return_bound"]
 class ReturnScale(struct.PyTreeNode):
     """Statistics of the discounted sum G of rewards in E environments."""
 
-    returns: jax.Array
+    sums: jax.Array
     """G of each, (E,)."""
     moments: Moments
     """Of all values that G has had."""
@@ -62,22 +62,22 @@ def update(
     """
     if not scale:
         return scale
-    returns = jnp.where(valid, gamma * (1 - over) * scale.returns + reward, 0)
+    sums = jnp.where(valid, gamma * (1 - over) * scale.sums + reward, 0)
     return scale.replace(
-        returns=returns,
-        moments=normalize.merge(scale.moments, returns, valid),
-        largest=jnp.maximum(scale.largest, jnp.max(jnp.abs(returns))),
+        sums=sums,
+        moments=normalize.merge(scale.moments, sums, valid),
+        largest=jnp.maximum(scale.largest, jnp.max(jnp.abs(sums))),
     )
 
 
 def restart(scale: ReturnScale | tuple[()], over: jax.Array) -> ReturnScale | tuple[()]:
     """Begins again with G = 0 where episodes were given up."""
-    return scale.replace(returns=jnp.where(over, 0, scale.returns)) if scale else scale
+    return scale.replace(sums=jnp.where(over, 0, scale.sums)) if scale else scale
 
 
 def apply(scale: ReturnScale | tuple[()], reward: jax.Array) -> jax.Array:
     """Rewards, or sums of them, on the scale of the returns so far."""
-    return reward / divisor(scale) if scale else reward
+    return (reward / divisor(scale)).astype(reward.dtype) if scale else reward
 
 
 def divisor(scale: ReturnScale) -> jax.Array:

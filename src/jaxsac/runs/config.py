@@ -22,8 +22,8 @@ from jaxsac.sac.state import Config, Hyperparameters
 
 SMALLEST_UTD = 1e-6
 POSITIVE = (
-    "seeds", "steps", "num_envs", "update_every", "n_step", "batch_size", "replay_capacity",
-    "log_every",
+    "seeds", "steps", "num_envs", "update_every", "n_step", "noise_hold", "batch_size",
+    "replay_capacity", "log_every",
 )  # fmt: skip
 WITHOUT_EFFECT = ("checkpoint_every", "env_timeout", "eval_every", "eval_episodes")
 """Fields that change nothing in what is learned: a run may be resumed with other values."""
@@ -63,6 +63,9 @@ class RunConfig:
     n_step: int = 1
     """Steps of the returns that critics learn from, fewer where an episode ends. From 2 on their
     rewards are those of the actions taken then, whatever the policy would do by now."""
+    noise_hold: int = 1
+    """Actions for which exploration keeps its noise, at the most: the number is drawn each time,
+    k with probability ∝ 1/k². 1: noise of its own for each action. FlashSAC has 16."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000
@@ -202,6 +205,7 @@ class RunConfig:
             replay_capacity=self.replay_capacity,
             normalize_observations=self.normalize_observations,
             n_step=self.n_step,
+            noise_hold=self.noise_hold,
             reward_scale=self.reward_scale,
             reward_scale_bound=self.reward_scale_bound,
         )

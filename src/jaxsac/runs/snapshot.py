@@ -149,7 +149,8 @@ def load(
             agent=policy.agent,
             normalizer=policy.normalizer,
             window=learning["window"],
-            returns=learning["returns"],
+            return_scale=learning["return_scale"],
+            noise=learning["noise"],
             buffer=buffer,
             key=learning["key"],
             metrics=learning["metrics"],
@@ -210,7 +211,8 @@ def _learning(carry: learner.Carry) -> dict[str, Any]:
         "observation": carry.observation,
         "action": carry.action,
         "window": carry.window,
-        "returns": carry.returns,
+        "return_scale": carry.return_scale,
+        "noise": carry.noise,
     }
 
 

@@ -16,7 +16,8 @@ from jaxsac.data.return_scale import ReturnScale
 from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Hyperparameters, Metrics, State
-from jaxsac.training import flight_recorder
+from jaxsac.training import flight_recorder, held_noise
+from jaxsac.training.held_noise import HeldNoise
 from jaxsac.training.population import Population
 from jaxsac.training.schedule import Work
 from jaxsac.types import PyTree, Spec, Transition, transition_of
@@ -37,8 +38,10 @@ class Carry(NamedTuple):
     """() where observations are used as they are."""
     window: Window | tuple[()]
     """What waits for the later steps of its return; () for returns of one step."""
-    returns: ReturnScale | tuple[()]
+    return_scale: ReturnScale | tuple[()]
     """What rewards are scaled by; () where they are used as they are."""
+    noise: HeldNoise | tuple[()]
+    """Of the latest action; () where each has noise of its own."""
     buffer: Buffer
     key: jax.Array
     metrics: Metrics
@@ -75,18 +78,19 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
         agent = sac.init(init_key, example, action, population.agent, hyperparameters)
         normalizer = normalize.init(example) if population.normalize_observations else ()
         window = n_step.init(population.n_step, num_envs, transition)
-        returns = return_scale.init(
+        scale = return_scale.init(
             population.reward_scale, population.reward_scale_bound, num_envs, action.dtype
         )
+        noise = held_noise.init(population.noise_hold, num_envs, key)
         buffer = replay.init(population.replay_capacity, transition)
         batch = Spec.of(transition).zeros(population.batch_size)
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
         metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-        metrics = _with_divisor(metrics, returns)
+        metrics = _with_divisor(metrics, scale)
         failure = flight_recorder.init(agent, batch, key)
         action_yet_to_come = jnp.zeros((num_envs, *action.shape), action.dtype)
         return Carry(
-            agent, normalizer, window, returns, buffer, key, metrics, failure, observation,
+            agent, normalizer, window, scale, noise, buffer, key, metrics, failure, observation,
             action_yet_to_come,
         )  # fmt: skip
 
@@ -133,8 +137,8 @@ def learn_step(
     )
     buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
     normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
-    returns = jax.vmap(return_scale.update)(
-        carry.returns, result.reward, result.valid, result.over, gamma
+    scale = jax.vmap(return_scale.update)(
+        carry.return_scale, result.reward, result.valid, result.over, gamma
     )
 
     def one_update(_: Any, learner: Any) -> Any:
@@ -142,10 +146,10 @@ def learn_step(
         skipped = agent.skipped
         key, sample_key, update_key = _split(key, 3)
         batch = jax.vmap(_sample, (0, 0, 0, 0, None))(
-            buffer, normalizer, returns, sample_key, batch_size
+            buffer, normalizer, scale, sample_key, batch_size
         )
         agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
-        metrics = jax.vmap(_with_divisor)(metrics, returns)
+        metrics = jax.vmap(_with_divisor)(metrics, scale)
         failed = agent.skipped > skipped
         failure = flight_recorder.record(failure, failed, agent, batch, update_key)
         return agent, key, metrics, failure
@@ -153,8 +157,8 @@ def learn_step(
     learner = (carry.agent, carry.key, carry.metrics, carry.failure)
     agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
     carry = Carry(
-        agent, normalizer, window, returns, buffer, key, metrics, failure, result.observation,
-        carry.action,
+        agent, normalizer, window, scale, carry.noise, buffer, key, metrics, failure,
+        result.observation, carry.action,
     )  # fmt: skip
     return _next_action(carry, work.uniform)
 
@@ -167,28 +171,36 @@ def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
       observation: from where all environments go on, (S, E, ...).
       over: bool (S, E), those that are in another episode there.
     """
-    returns = jax.vmap(return_scale.restart)(carry.returns, over)
+    scale = jax.vmap(return_scale.restart)(carry.return_scale, over)
     if carry.window:
         window, rows, complete = jax.vmap(n_step.cut)(carry.window, over)
         buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
         carry = carry._replace(window=window, buffer=buffer)
-    return carry._replace(returns=returns, observation=observation)
+    return carry._replace(return_scale=scale, observation=observation)
 
 
 def _next_action(carry: Carry, uniform: Any) -> Carry:
     """The carry with an action for each of its observations: by the policy, or uniform."""
     key, action_keys = _split(carry.key, 2)
-    policy_action = jax.vmap(act)(carry.policy, carry.observation, action_keys)
+    if carry.noise:
+        action_keys, noise_keys = _split(action_keys, 2)
+        noise = jax.vmap(held_noise.advance)(carry.noise, noise_keys)
+        act_in_each = jax.vmap(act, in_axes=(None, 0, 0))
+        policy_action = jax.vmap(act_in_each)(carry.policy, carry.observation, noise.key)
+    else:
+        noise = carry.noise
+        policy_action = jax.vmap(act)(carry.policy, carry.observation, action_keys)
     uniform_action = jax.vmap(
         lambda key: jax.random.uniform(key, policy_action.shape[1:], policy_action.dtype, -1, 1)
     )(action_keys)
-    return carry._replace(key=key, action=jnp.where(uniform, uniform_action, policy_action))
+    action = jnp.where(uniform, uniform_action, policy_action)
+    return carry._replace(noise=noise, key=key, action=action)
 
 
 def _sample(
     buffer: Buffer,
     normalizer: Normalizer,
-    returns: ReturnScale | tuple[()],
+    scale: ReturnScale | tuple[()],
     key: jax.Array,
     batch_size: int,
 ) -> Transition:
@@ -196,14 +208,14 @@ def _sample(
     batch = replay.sample(buffer, key, batch_size)
     return batch._replace(
         observation=normalize.apply(normalizer, batch.observation),
-        reward=return_scale.apply(returns, batch.reward),
+        reward=return_scale.apply(scale, batch.reward),
         next_observation=normalize.apply(normalizer, batch.next_observation),
     )
 
 
-def _with_divisor(metrics: Metrics, returns: ReturnScale | tuple[()]) -> Metrics:
+def _with_divisor(metrics: Metrics, scale: ReturnScale | tuple[()]) -> Metrics:
     """The metrics of an update, and what the rewards of its batch were divided by."""
-    return Metrics(metrics, reward_divisor=return_scale.divisor(returns)) if returns else metrics
+    return Metrics(metrics, reward_divisor=return_scale.divisor(scale)) if scale else metrics
 
 
 def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:

@@ -43,6 +43,8 @@ class Population(struct.PyTreeNode):
     """Show the agents rewards on the scale of the returns so far."""
     reward_scale_bound: float = struct.field(pytree_node=False)
     """What a return comes to at most by the scale `return_bound`."""
+    noise_hold: int = struct.field(pytree_node=False)
+    """Actions that one noise of exploration is for at most."""
 
     @property
     def size(self) -> int:
