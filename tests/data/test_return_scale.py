@@ -24,6 +24,7 @@ def scale_after(name, bound=5.0, steps=STEPS):
     scale = return_scale.init(name, bound, ENVS, np.float64)
     for step in zip(REWARD[:steps], VALID, OVER, strict=False):
         scale = update(scale, *step, GAMMA)
+    assert isinstance(scale, return_scale.ReturnScale)
     return scale
 
 
@@ -80,5 +81,6 @@ def test_before_any_reward_and_without_a_scale_rewards_are_as_they_are():
 def test_episodes_that_are_given_up_leave_nothing_behind():
     scale = scale_after("return_std", steps=30)
     after = return_scale.restart(scale, np.array([False, True, False]))
+    assert isinstance(after, return_scale.ReturnScale)
     assert scale.sums[1] != 0
     np.testing.assert_array_equal(after.sums, [scale.sums[0], 0, scale.sums[2]])

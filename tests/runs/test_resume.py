@@ -21,7 +21,7 @@ from jaxsac.envs.checked import is_fault
 from jaxsac.runs import bundle, checkpoint, metrics, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
-from run_examples import Listener, small_run
+from run_examples import LOOP, Listener, small_run
 
 
 class StopAt(Listener):
@@ -84,6 +84,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
     "changes",
     [
         {"env": "probe_environments:Scripted-v0"},
+        {"env": "probe_environments:Scripted-v0", "num_envs": 2, "log_every": 14, **LOOP},
         {"num_envs": 3, "steps": 90, "log_every": 9},
         {"utd": 0.4, "replay_capacity": 30},
         {"update_every": 10, "normalize_observations": True},

@@ -11,6 +11,7 @@ import jaxsac
 from jaxsac.data import replay
 from jaxsac.envs.step_result import StepResult
 from jaxsac.training import learner
+from jaxsac.training.population import RESET_STREAM, stream_key
 from jaxsac.training.schedule import Schedule, Work
 from run_examples import FAST, NET, Group, assert_identical, is_identical, member, small_run
 
@@ -254,6 +255,29 @@ def test_what_is_drawn_in_a_step_has_a_key_of_its_own():
         expected = jaxsac.act(agent, VECTORS[2][k], action_key)
         np.testing.assert_allclose(after.action[k], expected, rtol=1e-4, atol=1e-5)
         assert_identical(*map(jax.random.key_data, (after.key[k], key)))
+
+
+def test_agents_start_anew_before_the_update_after_every_so_many_and_replay_is_kept():
+    carry = make_carry(seeds=(5, 9), reset_every=3)
+    three = learn_step(carry, make_result(), Work(3, False))
+    plain = learn_step(make_carry(seeds=(5, 9)), make_result(), Work(3, False))
+    assert_identical(three.agent, plain.agent)
+    four = learn_step(three, make_result(), Work(1, False))
+    assert four.agent.step.tolist() == [4, 4]
+    assert four.buffer.size.tolist() == [2 * COUNT] * 2
+    for k, seed in enumerate((5, 9)):
+        key = jax.random.fold_in(stream_key(seed, RESET_STREAM), 3)
+        fresh = jaxsac.init(key, VECTORS[0, 0, 0], VECTOR, NET, FAST)
+        _, batch_key, noise_key = jax.random.split(three.key[k], 3)
+        batch = replay.sample(member(four.buffer, k), batch_key, 4)
+        expected, _ = jaxsac.update(fresh.replace(step=jnp.int32(3)), batch, noise_key)
+        for a, b in zip(*map(jax.tree.leaves, (member(four.agent, k), expected)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    five = learn_step(four, make_result(), Work(1, False))
+    before, after = (each.agent.actor.params for each in (four, five))
+    # Adam's steps are as long as its rate: a start anew would be further away.
+    for a, b in zip(*map(jax.tree.leaves, (before, after)), strict=True):
+        assert np.abs(a - b).max() < 1.5 * FAST.actor_lr
 
 
 def test_the_first_action_is_uniform_and_taken_where_the_environments_start():

@@ -42,7 +42,7 @@ def push(
     step: Transition,
     valid: jax.Array,
     over: jax.Array,
-    gamma: jax.Array,
+    gamma: float | jax.Array,
 ) -> tuple[Window | tuple[()], Transition, jax.Array]:
     """Takes one step of each environment, and gives out the returns that it completes.
 

@@ -46,7 +46,7 @@ def update(
     reward: jax.Array,
     valid: jax.Array,
     over: jax.Array,
-    gamma: jax.Array,
+    gamma: float | jax.Array,
 ) -> ReturnScale | tuple[()]:
     """G ← γ (1 - over) G + r, counted in each environment.
 

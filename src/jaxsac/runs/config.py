@@ -66,6 +66,9 @@ class RunConfig:
     noise_hold: int = 1
     """Actions for which exploration keeps its noise, at the most: the number is drawn each time,
     k with probability ∝ 1/k². 1: noise of its own for each action. FlashSAC has 16."""
+    reset_every: int = 0
+    """Updates after which networks, optimizers, targets and temperature start anew, while replay is
+    kept; 0: never."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000
@@ -98,7 +101,8 @@ class RunConfig:
         for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("seed", "learning_starts", "eval_every", "checkpoint_every"):
+        not_negative = ("seed", "learning_starts", "reset_every", "eval_every", "checkpoint_every")
+        for name in not_negative:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.eval_every and self.eval_episodes < 1:
@@ -206,6 +210,7 @@ class RunConfig:
             normalize_observations=self.normalize_observations,
             n_step=self.n_step,
             noise_hold=self.noise_hold,
+            reset_every=self.reset_every,
             reward_scale=self.reward_scale,
             reward_scale_bound=self.reward_scale_bound,
         )

@@ -151,6 +151,7 @@ def load(
             window=learning["window"],
             return_scale=learning["return_scale"],
             noise=learning["noise"],
+            resets=learning["resets"],
             buffer=buffer,
             key=learning["key"],
             metrics=learning["metrics"],
@@ -213,6 +214,7 @@ def _learning(carry: learner.Carry) -> dict[str, Any]:
         "window": carry.window,
         "return_scale": carry.return_scale,
         "noise": carry.noise,
+        "resets": carry.resets,
     }
 
 

@@ -24,7 +24,8 @@ HYPERPARAMETERS = tuple(f.name for f in dataclasses.fields(Hyperparameters))
 NETWORK = tuple(f.name for f in dataclasses.fields(Config) if f.name not in ("actor", "critic"))
 RUN = (
     "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "n_step",
-    "reward_scale", "reward_scale_bound", "noise_hold", "batch_size", "replay_capacity",
+    "reward_scale", "reward_scale_bound", "noise_hold", "reset_every", "batch_size",
+    "replay_capacity",
 )  # fmt: skip
 
 Point = dict[str, Any]

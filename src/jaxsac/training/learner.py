@@ -16,9 +16,10 @@ from jaxsac.data.return_scale import ReturnScale
 from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Hyperparameters, Metrics, State
-from jaxsac.training import flight_recorder, held_noise
+from jaxsac.training import flight_recorder, held_noise, resets
 from jaxsac.training.held_noise import HeldNoise
-from jaxsac.training.population import Population
+from jaxsac.training.population import RESET_STREAM, Population, stream_key
+from jaxsac.training.resets import Resets
 from jaxsac.training.schedule import Work
 from jaxsac.types import PyTree, Spec, Transition, transition_of
 
@@ -42,6 +43,8 @@ class Carry(NamedTuple):
     """What rewards are scaled by; () where they are used as they are."""
     noise: HeldNoise | tuple[()]
     """Of the latest action; () where each has noise of its own."""
+    resets: Resets | tuple[()]
+    """When agents start anew; () for never."""
     buffer: Buffer
     key: jax.Array
     metrics: Metrics
@@ -76,23 +79,26 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
     ) -> Carry:
         init_key, key = jax.random.split(jax.random.key(seed))
         agent = sac.init(init_key, example, action, population.agent, hyperparameters)
-        normalizer = normalize.init(example) if population.normalize_observations else ()
-        window = n_step.init(population.n_step, num_envs, transition)
         scale = return_scale.init(
             population.reward_scale, population.reward_scale_bound, num_envs, action.dtype
         )
-        noise = held_noise.init(population.noise_hold, num_envs, key)
-        buffer = replay.init(population.replay_capacity, transition)
         batch = Spec.of(transition).zeros(population.batch_size)
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
         metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-        metrics = _with_divisor(metrics, scale)
-        failure = flight_recorder.init(agent, batch, key)
-        action_yet_to_come = jnp.zeros((num_envs, *action.shape), action.dtype)
         return Carry(
-            agent, normalizer, window, scale, noise, buffer, key, metrics, failure, observation,
-            action_yet_to_come,
-        )  # fmt: skip
+            agent=agent,
+            normalizer=normalize.init(example) if population.normalize_observations else (),
+            window=n_step.init(population.n_step, num_envs, transition),
+            return_scale=scale,
+            noise=held_noise.init(population.noise_hold, num_envs, key),
+            resets=resets.init(population.reset_every, stream_key(seed, RESET_STREAM)),
+            buffer=replay.init(population.replay_capacity, transition),
+            key=key,
+            metrics=_with_divisor(metrics, scale),
+            failure=flight_recorder.init(agent, batch, key),
+            observation=observation,
+            action=jnp.zeros((num_envs, *action.shape), action.dtype),
+        )
 
     own = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, population.hyperparameters)
     carry = jax.vmap(init_member, in_axes=(0, own, 0))(
@@ -143,6 +149,7 @@ def learn_step(
 
     def one_update(_: Any, learner: Any) -> Any:
         agent, key, _metrics, failure = learner
+        agent = resets.before_update(carry.resets, agent, over_seeds)
         skipped = agent.skipped
         key, sample_key, update_key = _split(key, 3)
         batch = jax.vmap(_sample, (0, 0, 0, 0, None))(
@@ -156,10 +163,17 @@ def learn_step(
 
     learner = (carry.agent, carry.key, carry.metrics, carry.failure)
     agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
-    carry = Carry(
-        agent, normalizer, window, scale, carry.noise, buffer, key, metrics, failure,
-        result.observation, carry.action,
-    )  # fmt: skip
+    carry = carry._replace(
+        agent=agent,
+        normalizer=normalizer,
+        window=window,
+        return_scale=scale,
+        buffer=buffer,
+        key=key,
+        metrics=metrics,
+        failure=failure,
+        observation=result.observation,
+    )
     return _next_action(carry, work.uniform)
 
 

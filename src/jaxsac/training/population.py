@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 from flax import struct
 
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.sac.state import Config, Hyperparameters
 from jaxsac.training.schedule import Schedule
 
-# First words of the seeds from which a member's environments draw their start states.
-TRAINING_STREAM, EVALUATION_STREAM = 0, 1
+# First words of the seeds from which a member's environments draw their start states, and the word
+# for the agents that start anew.
+TRAINING_STREAM, EVALUATION_STREAM, RESET_STREAM = 0, 1, 2
+
+
+def stream_key(seed: jax.Array, stream: int) -> jax.Array:
+    """A key of a member, apart from that of its learner."""
+    return jax.random.fold_in(jax.random.key(seed), 1 + stream)
 
 
 class Population(struct.PyTreeNode):
@@ -45,6 +52,8 @@ class Population(struct.PyTreeNode):
     """What a return comes to at most by the scale `return_bound`."""
     noise_hold: int = struct.field(pytree_node=False)
     """Actions that one noise of exploration is for at most."""
+    reset_every: int = struct.field(pytree_node=False)
+    """Updates after which the agents start anew; 0: never."""
 
     @property
     def size(self) -> int:
