@@ -143,6 +143,22 @@ def test_invalid_rows_stay_out_of_replay():
     assert set(np.asarray(rewards).tolist()) <= {0.0, 2.0, 5.0}
 
 
+def test_returns_of_several_steps_are_inserted_when_they_are_complete_by_each_members_discount():
+    gamma = np.array([0.5, 0.75], np.float32)
+    carry = make_carry(hyperparameters=FAST.replace(gamma=gamma), n_step=2)
+    result = make_result()
+    result.over[:, 0] = True
+    after = learn_step(carry, result, Work(0, False))
+    assert after.buffer.size.tolist() == [1, 1], "the rest waits"
+    after = learn_step(after, result, Work(0, False))
+    assert after.buffer.size.tolist() == [1 + COUNT] * 2
+    # In the order of the environments; the first one's episodes have one step each.
+    rewards = after.buffer.rows["float32"][:, : 1 + COUNT, 4]
+    reward = result.reward[0]
+    expected = [np.concatenate([[0, 0], (reward * (1 + g))[1:]]) for g in gamma]
+    np.testing.assert_allclose(rewards, expected, rtol=1e-6)
+
+
 def test_every_update_of_every_seed_draws_a_batch_of_its_own():
     # With no discounting and no learning the target's mean is the batch's mean reward.
     frozen = FAST.replace(actor_lr=0.0, critic_lr=0.0, alpha_lr=0.0, tau=0.0, gamma=0.0)
