@@ -233,19 +233,16 @@ def test_observations_are_counted_where_the_agent_acted_if_the_row_is_valid():
 def test_rewards_are_scaled_when_they_are_drawn_by_the_returns_so_far():
     frozen = FAST.replace(actor_lr=0.0, critic_lr=0.0, alpha_lr=0.0, tau=0.0, gamma=0.0)
     carry = make_carry(hyperparameters=frozen, reward_scale="return_std")
-    for number in (1, 3):
+    for number, updates in ((1, 0), (3, 1)):
         reward = np.full((2, COUNT), 2.0, np.float32)
         reward[1, 0] = number
-        carry = learn_step(carry, make_result()._replace(reward=reward), Work(0, False))
-    after = learn_step(
-        carry, make_result()._replace(valid=np.zeros((2, COUNT), bool)), Work(1, False)
-    )
-    assert set(np.unique(member(after.buffer, 1).rows["float32"][:32, 4])) == {1, 2, 3}, "raw"
+        carry = learn_step(carry, make_result()._replace(reward=reward), Work(updates, False))
+    assert set(np.unique(member(carry.buffer, 1).rows["float32"][:32, 4])) == {1, 2, 3}, "raw"
     # By γ = 0 the sums are the rewards: of the second member two of 32 differ from 2 by 1.
     deviation = np.sqrt(2 / 32)
-    np.testing.assert_allclose(after.metrics.reward_divisor[1], deviation, rtol=1e-5)
+    np.testing.assert_allclose(carry.metrics.reward_divisor[1], deviation, rtol=1e-5)
     # Means of four of 1, 2 and 3.
-    mean = 4 * float(after.metrics.target_mean[1]) * deviation
+    mean = 4 * float(carry.metrics.target_mean[1]) * deviation
     np.testing.assert_allclose(mean, round(mean), rtol=1e-5)
     assert 4 < mean < 12
 
