@@ -1,6 +1,7 @@
 """Small runs, alike in many tests so that compiled programs are shared."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,11 @@ NET = jaxsac.Config(hidden_sizes=(8,))
 FAST = jaxsac.Hyperparameters(
     actor_lr=0.01, critic_lr=0.02, alpha_lr=0.03, gamma=0.9, tau=0.1, initial_alpha=0.5
 )
+
+# Everything that the loop carries on demand.
+LOOP: dict[str, Any] = {
+    "n_step": 3, "reward_scale": "return_bound", "noise_hold": 4, "reset_every": 15,
+}  # fmt: skip
 
 
 def small_run(**changes):

@@ -30,7 +30,7 @@ def fresh():
     reward = np.zeros((3, 40), np.float32)
     reward[1, ::5] = 1e30
     valid = np.ones((3, 40), bool)
-    result = StepResult(reward, np.ones_like(reward), vectors[2], valid, vectors[2])
+    result = StepResult(reward, np.ones_like(reward), vectors[2], valid, vectors[2], ~valid)
     return learn_step(carry, result, Work(0, False)), result._replace(valid=~valid)
 
 

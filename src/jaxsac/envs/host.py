@@ -109,7 +109,7 @@ class HostEnvs:
             logs[i].actions.append(action[i])
         self._returns, self._lengths = np.where(over, 0, returns), np.where(over, 0, lengths)
         discount = 1 - np.asarray(terminated, np.float32)
-        result = StepResult(reward, discount, next_observation, valid, observation)
+        result = StepResult(reward, discount, next_observation, valid, observation, over)
         return self._by_seed((result, EpisodeEnd(done & valid, returns, lengths)))
 
     def snapshot(self) -> Snapshot:

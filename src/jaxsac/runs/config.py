@@ -11,10 +11,11 @@ import json
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import own_networks, upgrade
 from jaxsac.training.population import Population
@@ -24,7 +25,8 @@ from jaxsac.sac.state import Config, Hyperparameters
 
 SMALLEST_UTD = 1e-6
 POSITIVE = (
-    "seeds", "steps", "num_envs", "update_every", "batch_size", "replay_capacity", "log_every",
+    "seeds", "steps", "num_envs", "update_every", "n_step", "noise_hold", "batch_size",
+    "replay_capacity", "log_every",
 )  # fmt: skip
 WITHOUT_EFFECT = (
     "checkpoint_every", "env_timeout", "eval_every", "eval_episodes", "eval_envs", "lock",
@@ -64,6 +66,21 @@ class RunConfig:
     normalize_observations: bool = False
     """Standardize observations by their running mean and standard deviation, clipped to ±10;
     integers, such as pixels, are left as they are."""
+    reward_scale: RewardScaleName = "none"
+    """What rewards are divided by when they are learned from: nothing; the standard deviation of
+    the discounted sums of rewards G so far (return_std, as XQC has it); or the larger of that and
+    of max|G| / reward_scale_bound (return_bound, as FlashSAC has it)."""
+    reward_scale_bound: float = 5.0
+    """Largest |G| after return_bound, such as the bound of a categorical critic's atoms."""
+    n_step: int = 1
+    """Steps of the returns that critics learn from, fewer where an episode ends. From 2 on their
+    rewards are those of the actions taken then, whatever the policy would do by now."""
+    noise_hold: int = 1
+    """Actions for which exploration keeps its noise, at the most: the number is drawn each time,
+    k with probability ∝ 1/k². 1: noise of its own for each action. FlashSAC has 16."""
+    reset_every: int = 0
+    """Updates after which networks, optimizers, targets and temperature start anew, while replay is
+    kept; 0: never."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000
@@ -125,7 +142,11 @@ class RunConfig:
         for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("seed", "learning_starts", "eval_every", "checkpoint_every", "eval_envs"):
+        not_negative = (
+            "seed", "learning_starts", "reset_every", "eval_every", "eval_envs",
+            "checkpoint_every",
+        )  # fmt: skip
+        for name in not_negative:
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.eval_every and self.eval_episodes < 1:
@@ -143,11 +164,13 @@ class RunConfig:
             raise ValueError(
                 f"utd must be a positive number from {SMALLEST_UTD} on, got {self.utd}."
             )
-        held = min(self.learning_starts, self.replay_capacity)
+        waiting = (self.n_step - 1) * self.num_envs
+        held = min(self.learning_starts - waiting, self.replay_capacity)
         if self.batch_size > held:
+            wait = f" - (n_step {self.n_step} - 1) · num_envs {self.num_envs}" * (self.n_step > 1)
             raise ValueError(
                 f"batch_size {self.batch_size} is more than replay holds at the first update "
-                f"({held} = the smaller of learning_starts {self.learning_starts} and "
+                f"({held} = the smaller of learning_starts {self.learning_starts}{wait} and "
                 f"replay_capacity {self.replay_capacity}): raise those or lower batch_size."
             )
         lengths = {len(values) for values in self._leaves().values() if _is_swept(values)}
@@ -155,6 +178,12 @@ class RunConfig:
             raise ValueError(f"swept hyperparameters need equally many values, got {lengths}.")
         if self.seed_layout not in ("auto", "vmap", "map"):
             raise ValueError(f"seed_layout must be auto, vmap or map, got {self.seed_layout!r}.")
+        if self.reward_scale not in (scales := get_args(RewardScaleName)):
+            raise ValueError(f"reward_scale must be one of {scales}, got {self.reward_scale!r}.")
+        if not 0 < self.reward_scale_bound < math.inf:
+            raise ValueError(
+                f"reward_scale_bound must be a positive number, got {self.reward_scale_bound}."
+            )
         check_hyperparameters(self.hyperparameters)
 
     @property
@@ -251,6 +280,11 @@ class RunConfig:
             batch_size=self.batch_size,
             replay_capacity=self.replay_capacity,
             normalize_observations=self.normalize_observations,
+            n_step=self.n_step,
+            noise_hold=self.noise_hold,
+            reset_every=self.reset_every,
+            reward_scale=self.reward_scale,
+            reward_scale_bound=self.reward_scale_bound,
         )
 
     def only(self, seed: int) -> RunConfig:

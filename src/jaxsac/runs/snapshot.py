@@ -161,6 +161,10 @@ def load(
         restored = learner.Carry(
             agent=policy.agent,
             normalizer=policy.normalizer,
+            window=learning["window"],
+            return_scale=learning["return_scale"],
+            noise=learning["noise"],
+            resets=learning["resets"],
             buffer=buffer,
             key=learning["key"],
             metrics=learning["metrics"],
@@ -250,6 +254,10 @@ def _learning(carry: learner.Carry) -> dict[str, Any]:
         "size": carry.buffer.size,
         "observation": carry.observation,
         "action": carry.action,
+        "window": carry.window,
+        "return_scale": carry.return_scale,
+        "noise": carry.noise,
+        "resets": carry.resets,
     }
 
 

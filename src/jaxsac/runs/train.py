@@ -283,7 +283,8 @@ class _Training:
     def _check_warm_up(self) -> None:
         """Refuses to learn from a replay that holds less than one batch."""
         step, discarded = self.driver.step, int(self.state.totals.discarded.max())
-        if step - discarded < self.config.batch_size:
+        held = self.axis.take(np.asarray(self.driver.learning.buffer.size))
+        if held.min() < self.config.batch_size:
             self.driver.whole = False  # nothing here is worth a checkpoint
             raise FloatingPointError(
                 f"of its first {step} transitions a seed had {discarded} with a NaN or an infinity "

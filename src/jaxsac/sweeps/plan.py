@@ -23,7 +23,8 @@ from jaxsac.sac.state import Config, Hyperparameters
 HYPERPARAMETERS = tuple(f.name for f in dataclasses.fields(Hyperparameters))
 NETWORK = tuple(f.name for f in dataclasses.fields(Config) if f.name not in ("actor", "critic"))
 RUN = (
-    "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "batch_size",
+    "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "n_step",
+    "reward_scale", "reward_scale_bound", "noise_hold", "reset_every", "batch_size",
     "replay_capacity",
 )  # fmt: skip
 

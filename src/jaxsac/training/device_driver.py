@@ -12,7 +12,7 @@ import numpy as np
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.device import Environment
 from jaxsac.training import device_loop, learner
-from jaxsac.training.population import EVALUATION_STREAM, Population
+from jaxsac.training.population import EVALUATION_STREAM, Population, stream_key
 from jaxsac.training.returns import LONGEST_EPISODE, Evaluation, Totals, endless
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
@@ -134,7 +134,7 @@ class DeviceDriver:
 
     def _evaluation_keys(self, step: int) -> jax.Array:
         def key_of(member: jax.Array) -> jax.Array:
-            return jax.random.fold_in(device_loop.stream_key(member, EVALUATION_STREAM), step)
+            return jax.random.fold_in(stream_key(member, EVALUATION_STREAM), step)
 
         return jax.vmap(key_of)(self._axis.pad(self._population.seeds))
 

@@ -138,7 +138,10 @@ class HostDriver:
         saved = self._axis.take(jax.device_get(learning.observation))
         observation, restarted = self._envs.restore(snapshot, saved)
         if restarted:
-            learning = learning._replace(observation=self._axis.place(observation))
+            over = np.zeros((self._population.size, self._population.num_envs), bool)
+            over.flat[restarted] = True
+            restart = self._axis.compile(learner.restart, donate=(0,))
+            learning = restart(learning, self._axis.pad(observation), self._axis.pad(over))
         self.step, self.learning, self.whole = step, learning, True
         return len(restarted)
 
