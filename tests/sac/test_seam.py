@@ -1,16 +1,14 @@
 """The axes along which SAC varies: each choice by itself, and all off is plain SAC."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from examples import (
     ACTION_SIZE,
-    CONFIG,
     assert_close,
     assert_identical,
+    config_with,
     constant_batch,
     is_identical,
     make_agent,
@@ -20,7 +18,7 @@ from examples import (
 from flax import linen as nn
 
 import jaxsac
-from jaxsac.sac import forward, layers, pessimism
+from jaxsac.sac import bodies, forward, pessimism
 from jaxsac.sac.apply import apply, apply_in_training
 from jaxsac.sac.critics import TargetedCritics
 from jaxsac.sac.heads import Scalar
@@ -28,10 +26,6 @@ from jaxsac.sac.projection import unit_norm
 from jaxsac.sac.value_network import CriticsWithValue
 
 KEY = jax.random.key(5)
-
-
-def config_with(**choices):
-    return dataclasses.replace(CONFIG, **choices)
 
 
 def update(state, key=KEY, **options):
@@ -163,7 +157,7 @@ def test_actor_and_critics_have_settings_of_their_own():
 @pytest.mark.usefixtures("x64")
 def test_a_residual_body_agrees_with_numpy():
     settings = config_with(hidden_sizes=(6, 6), body="residual").actor_settings
-    body = layers.Residual(settings, 2, jnp.float64)
+    body = bodies.Residual(settings, 2, jnp.float64)
     x = jax.random.normal(KEY, (4, 3))
     params = jax.tree.map(
         lambda leaf: leaf + 0.1 * jax.random.normal(KEY, leaf.shape), body.init(KEY, x)["params"]
@@ -214,8 +208,11 @@ def test_choices_that_cannot_be_are_refused(fields, message):
 
 def test_pessimisms_of_an_ensemble():
     outputs = jnp.array([[1.0, 5.0], [3.0, 1.0], [2.0, 0.0]])
-    choices = {name: f(Scalar(), outputs, KEY).tolist() for name, f in pessimism.PESSIMISMS.items()}
-    assert choices == {"minimum": [1.0, 0.0], "mean": [2.0, 2.0]}
+    settings = pessimism.PessimismSettings()
+    lowest, mean = (
+        f(Scalar(), outputs, KEY, settings) for f in (pessimism.minimum, pessimism.mean)
+    )
+    assert (lowest.tolist(), mean.tolist()) == ([1.0, 0.0], [2.0, 2.0])
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ class Train:
 
     config: RunConfig
     preset: presets.Name | None = None
-    """Defaults of another library instead of jaxsac's; explicit options override it."""
+    """Defaults of another library or an algorithm of the family; explicit options override it."""
     run_dir: Path | None = None
     """Run directory to write; runs/<env> by default."""
     only_seed: int | None = None
@@ -85,7 +85,7 @@ class Sweep:
     hidden_sizes=64x64,256x256; or name=low:high to draw from. Hyperparameters train together in one
     program, values of anything else one after the other. None: the seeds alone."""
     preset: presets.Name | None = None
-    """Defaults of another library instead of jaxsac's; explicit options override it."""
+    """Defaults of another library or an algorithm of the family; explicit options override it."""
     samples: int | None = None
     """Points to draw at random; the whole grid by default."""
     run_dir: Path | None = None
@@ -245,9 +245,16 @@ def _preset_options(arguments: list[str]) -> list[str]:
     for before, after in records:
         for field, value in after.items():
             if field not in ("config", "hyperparameters") and value != before[field]:
-                values = value if isinstance(value, tuple) else (value,)
-                options += [f"--{field.replace('_', '-')}", *map(str, values)]
+                options += _option(field.replace("_", "-"), value)
     return options
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """A setting on the command line."""
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    values = value if isinstance(value, tuple) else (value,)
+    return [f"--{name}", *map(str, values)]
 
 
 def _scalar(info: tyro.constructors.PrimitiveTypeInfo) -> Any:

@@ -114,7 +114,7 @@ class RunConfig:
             raise ValueError(f"swept hyperparameters need equally many values, got {lengths}.")
         if self.seed_layout not in ("auto", "vmap", "map"):
             raise ValueError(f"seed_layout must be auto, vmap or map, got {self.seed_layout!r}.")
-        check_hyperparameters(self.hyperparameters)
+        check_hyperparameters(self.hyperparameters, config=self.agent)
 
     @property
     def schedule(self) -> Schedule:
