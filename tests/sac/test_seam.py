@@ -196,11 +196,47 @@ def test_an_agent_with_residual_bodies_learns():
         ({"target_pessimism": None}, "target_pessimism must be one of"),
         ({"actor_every": 0}, "actor_every must be at least 1"),
         ({"value_network": True, "forward": "joint"}, "with a value network"),
+        ({"value_network": True, "head": "quantile"}, "a value network gives the critics one"),
+        ({"target_pessimism": "truncated"}, "choose head 'quantile', not 'scalar'"),
+        (
+            {"actor_pessimism": "truncated", "head": "quantile", "dropped_quantiles": 25},
+            "dropped_quantiles 25 must be below num_quantiles 25",
+        ),
+        ({"target_pessimism": "random_subset", "subset_size": 3}, "subset_size 3 must be at most"),
+        ({"normalize_inputs": True}, "no effect without a normalization"),
+        ({"body": "inverted_residual", "hidden_sizes": (4, 5)}, "must be alike"),
+        ({"num_atoms": 1}, "num_atoms must be at least 2"),
+        ({"critic_dropout_rate": 1.0}, r"critic_dropout_rate must be in \[0, 1\)"),
+        ({"value_bound": -1.0}, "value_bound must be in"),
+        ({"log_prob_epsilon": 1.5}, "log_prob_epsilon must be in"),
     ],
 )
 def test_choices_that_cannot_be_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         jaxsac.Config(**fields)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"weight_decay": 0.1}, "weight_decay 0.1 has no effect with optimizer adam"),
+        ({"adam_b1": 0.5}, "adam_b1 0.5 has no effect with optimizer adam"),
+        ({"max_gradient_norm": 2.0}, "no effect with clip_gradients False"),
+        ({"schedule_updates": np.array([5.0, 6.0])}, "no effect with lr_schedule constant"),
+        ({"adam_b2": 1.0}, "adam_b2 must be between 0 and 1"),
+        ({"weight_decay": -0.1}, "weight_decay must be between"),
+        ({"schedule_updates": 0.0}, "schedule_updates must be between 1"),
+    ],
+)
+def test_numbers_that_cannot_be_or_have_no_effect_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        make_agent(**values)
+
+
+def test_a_custom_critic_that_has_no_distribution_is_refused_with_such_a_head():
+    config = jaxsac.Config(critic=DroppingCritic(), head="quantile")
+    with pytest.raises(ValueError, match=r"\(ensemble, batch, outputs\), \(\.\.\., 1, 25\)"):
+        make_agent(config=config)
 
 
 # Head, pessimism, forward
