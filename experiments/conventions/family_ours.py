@@ -19,7 +19,7 @@ import jaxsac
 SBX_CHOICES: dict[str, dict[str, Any]] = {
     "tqc": {"num_critics": 2},
     "crossq": {},
-    "droq": {"actor_pessimism": "minimum"},
+    "droq": {"actor_pessimism": "minimum", "actor_every": 1},
     "simba": {"log_std_map": "clip", "log_std_min": -20.0, "target_entropy_scale": 1.0},
 }
 """What SBX has otherwise than the presets, which follow the papers."""
