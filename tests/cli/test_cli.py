@@ -115,12 +115,19 @@ def test_every_value_arrives():
         "actor_normalization": "none", "critic_normalization": "layer",
         "target_pessimism": "mean", "actor_pessimism": "mean", "forward": "apart",
         "order": "actor_first", "actor_every": 3, "projection": "unit_norm",
-        "value_network": True,
+        "value_network": True, "head": "scalar", "num_quantiles": 7, "num_atoms": 9,
+        "value_bound": 2.5, "subset_size": 1, "dropped_quantiles": 3, "actor_forward": "joint",
+        "normalization_position": "after", "normalize_inputs": True, "hidden_biases": False,
+        "batch_norm_momentum": 0.5, "batch_norm_epsilon": 0.01, "renorm_warmup": 12,
+        "critic_dropout_rate": 0.125, "optimizer": "adamw", "clip_gradients": True,
+        "lr_schedule": "cosine",
         "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,
         "log_std_map": "tanh", "log_prob_epsilon": 1e-5, "alpha_loss": "alpha",
         "target_entropy_scale": 0.25, "initializer": "torch",
         "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
-        "target_entropy": -0.5, "initial_alpha": 0.125,
+        "target_entropy": -0.5, "initial_alpha": 0.125, "adam_b1": 0.5, "adam_b2": 0.75,
+        "adam_eps": 1e-5, "weight_decay": 0.01, "max_gradient_norm": 2.0, "final_lr_scale": 0.25,
+        "schedule_updates": 300.0,
     }  # fmt: skip
     assert {"env", *values} == {field.name for field in FIELDS}
     arguments = []
@@ -138,7 +145,8 @@ def test_every_value_arrives():
     parsed = parse_train(*arguments).to_json()
     listed = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
     assert parsed == {"env": "Pendulum-v1", **listed}
-    assert parse_train("--forward", "joint").agent.forward == "joint"  # not with a value network
+    others = parse_train("--forward", "joint", "--head", "quantile")  # not with a value network
+    assert (others.agent.forward, others.agent.head) == ("joint", "quantile")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -146,7 +154,7 @@ def test_a_preset_gives_the_defaults_and_options_beside_it_count(name):
     preset = jaxsac.preset(name)
     config = parse_train("--preset", name)
     assert (config.agent, config.hyperparameters) == (preset.config, preset.hyperparameters)
-    for field in ("batch_size", "learning_starts", "replay_capacity"):
+    for field in preset._fields[2:]:
         assert getattr(config, field) == getattr(preset, field)
     small = parse_train(f"--preset={name}", "--learning-starts", "256", "--batch-size", "32")
     assert (small.batch_size, small.agent) == (32, preset.config)

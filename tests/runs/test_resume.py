@@ -90,6 +90,15 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
         {"update_every": 10, "normalize_observations": True},
         {"env": "Hopper-v5", "seeds": 1},
         {"agent": jaxsac.Config(hidden_sizes=(8,), value_network=True)},
+        # Statistics, their count, dropout, a schedule's count and drawn critics.
+        {
+            "agent": jaxsac.Config(
+                hidden_sizes=(8,), body="inverted_residual", normalization="batch_renorm",
+                critic_dropout_rate=0.1, head="categorical", num_atoms=11,
+                forward="joint_with_targets", target_pessimism="random_subset", subset_size=1,
+                optimizer="adamw", lr_schedule="cosine", actor_every=2, projection="unit_norm",
+            ),
+        },
     ],
 )
 def test_it_holds_for_every_kind_of_run(config, tmp_path, changes):

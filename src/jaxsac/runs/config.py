@@ -184,7 +184,7 @@ class RunConfig:
             raise ValueError(
                 f"reward_scale_bound must be a positive number, got {self.reward_scale_bound}."
             )
-        check_hyperparameters(self.hyperparameters)
+        check_hyperparameters(self.hyperparameters, config=self.agent)
 
     @property
     def schedule(self) -> Schedule:
