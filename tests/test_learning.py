@@ -5,23 +5,13 @@ import pytest
 
 from jaxsac.runs import evaluation, train
 from jaxsac.runs.config import RunConfig
+from run_examples import Listener
 
 pytestmark = pytest.mark.slow
 
 
-class Silent:
-    def message(self, text):
-        pass
-
-    def stepped(self, step):
-        pass
-
-    def progress(self, progress):
-        pass
-
-
 def final_returns(config, directory):
-    assert train.train(config, directory, Silent())
+    assert train.train(config, directory, Listener())
     _, _, deterministic, _ = evaluation.evaluate_run(directory, None, episodes=50)
     return deterministic.returns.mean(axis=1)
 

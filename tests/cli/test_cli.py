@@ -387,9 +387,13 @@ def test_what_is_ended_at_once_says_so_and_what_resumes_it(tmp_path, monkeypatch
     def end(*arguments):
         raise KeyboardInterrupt
 
+    ends = []
     monkeypatch.setattr(commands, "train", end)
+    monkeypatch.setattr(os, "_exit", ends.append)
     command = ["train", *SMALL, "--run-dir", str(tmp_path / "two words")]
-    assert commands.run(command) == 130
+    monkeypatch.setattr(sys, "argv", ["jaxsac", *command])
+    main.main()
+    assert ends == [130]
     error = capsys.readouterr().err
     assert error.startswith("jaxsac: ended at once; nothing more was saved.\nto resume:\n")
     assert shlex.split(error.split(":\n")[-1].replace("\\\n", ""))[-len(command) :] == command

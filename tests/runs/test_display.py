@@ -181,20 +181,21 @@ def test_of_a_run_that_is_refused_nothing_stays_on_the_screen():
 
 
 def test_speed_is_of_stepping_and_of_one_seed_beside_that_of_all(watched, clock):
+    watched.started(100, 0.0)
     watched.enter("compiling")
     clock.now = 50
     watched.enter("training")
     clock.now = 52
-    watched.stepped(20)
+    watched.stepped(120)
     watched.enter("evaluating")
     clock.now = 60
     watched.enter("training")
     assert watched.speed == 10
     assert watched.describe_speed() == "10 steps/s per seed, 30 in all"
     assert watched.seconds == 10
-    # 98 steps at 10 a second, and 0.98 evaluations of 8 seconds for each hundred of them.
-    assert watched.left == pytest.approx(980 / 10 + 980 / 100 * 8)
-    assert watched.describe_time() == "0:00:10 so far, 0:02:56 left, 0:00:50 to compile"
+    # 880 steps at 10 a second, and an evaluation of 8 seconds for each hundred of them.
+    assert watched.left == pytest.approx(880 / 10 + 880 / 100 * 8)
+    assert watched.describe_time() == "0:00:10 so far, 0:02:38 left, 0:00:50 to compile"
 
 
 def test_the_speed_is_that_of_the_last_minute(watched, clock):
@@ -208,9 +209,12 @@ def test_the_speed_is_that_of_the_last_minute(watched, clock):
 def test_the_warm_up_says_nothing_of_the_time_that_learning_takes(watched, clock):
     watched.enter("warm-up")
     clock.now = 1
-    watched.stepped(100)
-    assert watched.speed == 100
+    watched.stepped(90)
+    assert watched.speed == 90
+    watched.enter("evaluating")
     assert "left known after the warm-up" in watched.describe_time()
+    watched.enter("warm-up")
+    watched.stepped(100)
     watched.enter("training")
     assert watched.describe_speed() == "-"
     clock.now = 3

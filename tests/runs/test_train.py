@@ -133,19 +133,21 @@ def test_wall_time_is_that_of_training_and_not_of_the_compiler(tmp_path, monkeyp
     def takes(seconds, function):
         def take(*arguments, **options):
             nonlocal now
-            now += seconds() if callable(seconds) else seconds
+            now += seconds()
             return function(*arguments, **options)
 
         return take
 
     advances = iter([1000.0] + [1.0] * 59)  # the first one compiles
     for name, seconds in {
-        "start": 1000.0, "prepare_evaluation": 1000.0, "evaluate": 50.0,
+        "start": lambda: 1000.0,
+        "prepare_evaluation": lambda: 1000.0,
+        "evaluate": lambda: 50.0,
         "advance": lambda: next(advances),
-    }.items():  # fmt: skip
+    }.items():
         method = getattr(host_driver.HostDriver, name)
         monkeypatch.setattr(host_driver.HostDriver, name, takes(seconds, method))
-    monkeypatch.setattr(train.snapshot, "save", takes(7.0, train.snapshot.save))
+    monkeypatch.setattr(train.snapshot, "save", takes(lambda: 7.0, train.snapshot.save))
     clock = functools.partial(train.PhaseClock, now=lambda: now)
     monkeypatch.setattr(train, "PhaseClock", clock)
     listener = Listener()

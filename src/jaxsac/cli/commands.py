@@ -267,7 +267,11 @@ class Doctor:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs one command and turns a refusal into a message and an exit status."""
+    """Runs one command and turns a refusal into a message and an exit status.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C where nothing can be saved, or twice; with a message too.
+    """
     command = None
     try:
         command = parse(arguments)
@@ -279,7 +283,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("jaxsac: ended at once; nothing more was saved.", file=sys.stderr)
         say_what_resumes(command, arguments)
-        return STOPPED
+        raise
     except REFUSALS as error:
         if is_fault(error):  # its traceback is for whoever wrote the environment
             raise

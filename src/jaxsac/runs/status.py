@@ -101,16 +101,21 @@ class Status:
         None where it is not known yet: in the warm-up, which is faster than what comes after it.
         """
         config, clock = self.config, self.clock
-        if clock.phase == "warm-up" and config.steps > config.learning_starts or not self.speed:
+        if self._is_warm_up or not self.speed:
             return None
         each = 1 / self.speed
         each += clock.mean("evaluating") / config.eval_every if config.eval_every else 0
         each += clock.mean("saving") / config.checkpoint_every if config.checkpoint_every else 0
         return (config.steps - self.step) * each
 
+    @property
+    def _is_warm_up(self) -> bool:
+        """Whether what is to come is another thing than what was."""
+        return self.step < self.config.learning_starts < self.config.steps
+
     def describe_time(self) -> str:
         """Seconds of training so far and until the end, and those of the compiler beside them."""
-        left = "left known after the warm-up" if self.clock.phase == "warm-up" else "- left"
+        left = "left known after the warm-up" if self._is_warm_up else "- left"
         left = left if self.left is None else f"{duration(self.left)} left"
         compiling = self.clock.seconds("compiling")
         parts = [f"{duration(self.seconds)} so far"]
