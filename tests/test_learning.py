@@ -12,8 +12,7 @@ pytestmark = pytest.mark.slow
 
 def final_returns(config, directory):
     assert train.train(config, directory, Listener())
-    _, _, deterministic, _ = evaluation.evaluate_run(directory, None, episodes=50)
-    return deterministic.returns.mean(axis=1)
+    return evaluation.evaluate_run(directory, episodes=50).deterministic.mean(axis=1)
 
 
 def test_every_seed_solves_pendulum(tmp_path):

@@ -114,7 +114,7 @@ def test_what_a_terminal_shows_of_ctrl_c_does_not_wrap_its_last_line():
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_settings_that_are_too_long_are_cut(terminal):
-    swept = {name: (1e-4, 3e-4) for name in ("actor_lr", "critic_lr", "alpha_lr", "tau")}
+    swept = dict.fromkeys(("actor_lr", "critic_lr", "alpha_lr", "tau"), (0.0001, 0.0003))
     config = small_run(seeds=1, hyperparameters=FAST.replace(**swept), **LARGE)
     text = shown(config, large(2)[1], terminal=terminal, width=60)
     assert max(map(len, text.splitlines())) <= 60

@@ -11,9 +11,9 @@ import pytest
 import jaxsac
 from jaxsac.envs.step_result import StepResult
 from jaxsac.runs import bundle, checkpoint, failures, train
-from jaxsac.training import flight_recorder, learner
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.evaluation import explain_failure
+from jaxsac.training import flight_recorder, learner
 from jaxsac.training.schedule import Work
 from run_examples import Listener, assert_identical, member, small_run
 

@@ -93,10 +93,19 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
         # Statistics, their count, dropout, a schedule's count and drawn critics.
         {
             "agent": jaxsac.Config(
-                hidden_sizes=(8,), body="inverted_residual", normalization="batch_renorm",
-                critic_dropout_rate=0.1, head="categorical", num_atoms=11,
-                forward="joint_with_targets", target_pessimism="random_subset", subset_size=1,
-                optimizer="adamw", lr_schedule="cosine", actor_every=2, projection="unit_norm",
+                hidden_sizes=(8,),
+                body="inverted_residual",
+                normalization="batch_renorm",
+                critic_dropout_rate=0.1,
+                head="categorical",
+                num_atoms=11,
+                forward="joint_with_targets",
+                target_pessimism="random_subset",
+                subset_size=1,
+                optimizer="adamw",
+                lr_schedule="cosine",
+                actor_every=2,
+                projection="unit_norm",
             ),
         },
     ],
@@ -139,7 +148,11 @@ def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tm
 def test_returns_do_not_go_on_from_an_episode_into_the_one_that_starts_in_its_place(tmp_path):
     # An episode observes its number and its step, pays the step's number, and is cut by the third.
     config = small_run(
-        env="probe_environments:OftenFaulty-v0", seeds=1, steps=53, log_every=7, n_step=3,
+        env="probe_environments:OftenFaulty-v0",
+        seeds=1,
+        steps=53,
+        log_every=7,
+        n_step=3,
         reward_scale="return_std",
     )
     train_in_parts(config, tmp_path, 35)

@@ -145,9 +145,7 @@ def test_seeds_added_later_are_one_population_with_those_before(run, tmp_path):
     )
     # Again the same: nothing to do; and more steps are for all.
     assert jaxsac.train(drift, directory=tmp_path / "run", seeds=2, **options).complete
-    longer = jaxsac.train(
-        drift, directory=tmp_path / "run", seeds=2, **{**options, "steps": 80}
-    )
+    longer = jaxsac.train(drift, directory=tmp_path / "run", seeds=2, **{**options, "steps": 80})
     assert longer.metrics["step"].tolist() == [20, 30, 40, 60, 80] * 2
 
 
@@ -159,9 +157,7 @@ def test_a_run_is_stopped_by_what_on_row_returns_and_resumed_by_the_same_call(tm
     resumed = jaxsac.train(drift, **call)
     assert resumed.complete
     straight = jaxsac.train(drift, directory=tmp_path / "straight", **SMALL)
-    np.testing.assert_array_equal(
-        resumed.metrics["critic_loss"], straight.metrics["critic_loss"]
-    )
+    np.testing.assert_array_equal(resumed.metrics["critic_loss"], straight.metrics["critic_loss"])
 
     def other():
         return drift()

@@ -21,7 +21,8 @@ from run_examples import (
 
 COLUMNS = (
     *metrics.RUN_COLUMNS, "alpha", "target_mean", "q_mean", "critic_loss", "critic_gradient_norm",
-    "entropy", "target_entropy", "actor_loss", "actor_gradient_norm", "alpha_loss", "alpha_gradient_norm", "skipped",
+    "entropy", "target_entropy", "actor_loss", "actor_gradient_norm", "alpha_loss",
+    "alpha_gradient_norm", "skipped",
 )  # fmt: skip
 
 

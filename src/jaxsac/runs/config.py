@@ -18,10 +18,10 @@ import numpy as np
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import own_networks, upgrade
-from jaxsac.training.population import Population
-from jaxsac.training.schedule import Schedule
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.sac.state import Config, Hyperparameters
+from jaxsac.training.population import Population
+from jaxsac.training.schedule import Schedule
 
 SMALLEST_UTD = 1e-6
 POSITIVE = (
@@ -233,7 +233,9 @@ class RunConfig:
     def members(self) -> list[dict[str, Any]]:
         """The seed of each member, and its values of what is swept over."""
         each = [point for point in self.points for _ in range(self.seeds)]
-        return [{"seed": seed, **point} for seed, point in zip(self.member_seeds, each, strict=True)]
+        return [
+            {"seed": seed, **point} for seed, point in zip(self.member_seeds, each, strict=True)
+        ]
 
     @property
     def member_hyperparameters(self) -> Hyperparameters:
@@ -377,5 +379,6 @@ def _json_object(name: str, value: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         pass
     raise ValueError(
-        f"{name} must be a dict of what JSON can hold (texts, numbers, lists, dicts), got {value!r}."
+        f"{name} must be a dict of what JSON can hold (texts, numbers, lists, dicts), got "
+        f"{value!r}."
     )

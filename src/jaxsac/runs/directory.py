@@ -71,7 +71,9 @@ class RunDirectory:
         parts, last = [], config.seed + config.seeds
         for run in self.groups():
             there = run.config()
-            parts.append((dataclasses.replace(config, seed=there.seed, seeds=there.seeds), run.path))
+            parts.append(
+                (dataclasses.replace(config, seed=there.seed, seeds=there.seeds), run.path)
+            )
         begun, after = parts[0][0], parts[-1][0].seed + parts[-1][0].seeds
         if begun.seed != config.seed or last <= begun.seed + begun.seeds:
             return [(config, self.path)]

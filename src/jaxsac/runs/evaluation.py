@@ -43,6 +43,16 @@ class RunEvaluation(NamedTuple):
     env: str
     members: list[MemberEvaluation]
 
+    @property
+    def deterministic(self) -> np.ndarray:
+        """Returns of the mode, (S, episodes)."""
+        return np.stack([member.deterministic for member in self.members])
+
+    @property
+    def sampled(self) -> np.ndarray:
+        """Returns of the sampled policy, (S, episodes)."""
+        return np.stack([member.sampled for member in self.members])
+
 
 def evaluate_run(
     directory: Path,

@@ -77,9 +77,8 @@ class Source:
             if self._with_replay else learning.buffer,
         )  # fmt: skip
         held = np.asarray(driver.learning.buffer.size)
-        return (
-            f"begins with the agents of {self._run.path} at step {self.step:,}"
-            + (f" and {held.min():,} transitions of replay." if self._with_replay else ".")
+        return f"begins with the agents of {self._run.path} at step {self.step:,}" + (
+            f" and {held.min():,} transitions of replay." if self._with_replay else "."
         )
 
     def _take(self, part: str, structs: PyTree, population: int) -> PyTree:

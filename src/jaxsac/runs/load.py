@@ -11,10 +11,10 @@ import jax
 import numpy as np
 
 from jaxsac.runs import acting
-from jaxsac.training import learner
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.spaces import Spaces
+from jaxsac.training import learner
 from jaxsac.types import PyTree, Spec
 
 _act = jax.jit(learner.act)

@@ -8,10 +8,9 @@ import numpy as np
 
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.metrics import RUN_COLUMNS
-from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.sac.state import Metrics
 from jaxsac.training.interval import Interval
-
+from jaxsac.training.returns import Evaluation, Totals
 
 TARGET_ENTROPY = "target_entropy"
 """Column beside the entropy of the metrics of updates."""

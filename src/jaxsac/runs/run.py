@@ -137,7 +137,8 @@ class Run:
     def __repr__(self) -> str:
         config = self.config
         state = "complete" if self.complete else "not complete"
-        return f"<{config.env}, seeds {self._seeds()}, {config.steps:,} steps, {state}: {self.directory}>"
+        what = f"{config.env}, seeds {self._seeds()}, {config.steps:,} steps, {state}"
+        return f"<{what}: {self.directory}>"
 
     def _seeds(self) -> str:
         config = self._run.groups()[-1].config()

@@ -1,4 +1,4 @@
-"""The settings of a run by name: as a call from Python, a preset and a run's default name have them."""
+"""The settings of a run by name, as a call from Python, a preset and a default directory do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jaxsac.sac import presets
 from jaxsac.sac.config import Config, Hyperparameters
 
 NOT_IN_NAME = (*WITHOUT_EFFECT, "env", "seeds", "steps")
-"""Settings that a run's default name does not depend on: a run can be given more of the last two."""
+"""Settings that a default directory does not depend on: a run is given more of the last two."""
 
 
 def of_keywords(
@@ -90,7 +90,7 @@ def default_directory(config: RunConfig) -> Path:
     The same settings find their run again, also with more seeds or steps; others are another run.
     """
     settings, default = config.to_json(), RunConfig(config.env).to_json()
-    # Only what differs from the defaults, so that a new option leaves the names of runs as they are.
+    # Only what differs from the defaults, so that a new option leaves the names as they are.
     changed = {
         name: value
         for name, value in settings.items()

@@ -12,11 +12,11 @@ import numpy as np
 
 from jaxsac.envs.checked import is_fault
 from jaxsac.runs import checkpoint, upgrade
-from jaxsac.training import learner
 from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.directory import versions
+from jaxsac.training import learner
 from jaxsac.training.driver import Driver
 from jaxsac.training.returns import Totals
-from jaxsac.runs.directory import versions
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 

@@ -7,8 +7,8 @@ import statistics
 from collections import deque
 from typing import NamedTuple
 
-from jaxsac.runs.labels import duration, settings
 from jaxsac.runs.config import RunConfig
+from jaxsac.runs.labels import duration, settings
 from jaxsac.runs.observer import Progress
 from jaxsac.runs.phases import STEPPING, WALL_TIME, Phase, PhaseClock
 
@@ -52,7 +52,7 @@ class Status:
         return "member" if self.is_sweep else "seed"
 
     def enter(self, phase: Phase) -> None:
-        """Another phase; how fast the warm-up is says nothing of learning, which begins after it."""
+        """Another phase; the speed of the warm-up says nothing of learning, which begins after."""
         if phase == "training" and self.clock.phase == "warm-up":
             self._speeds.clear()
         self.clock.enter(phase)

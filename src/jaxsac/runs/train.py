@@ -12,23 +12,23 @@ import jax
 import numpy as np
 
 from jaxsac.runs import best, checkpoint, failures, init_from, metrics, releases, snapshot
-from jaxsac.training import interval, memory, seed_axis
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
-from jaxsac.training.driver import Driver, learning_structs
-from jaxsac.training.drivers import make_driver
-from jaxsac.training.learner import Carry
+from jaxsac.runs.directory import RunDirectory, versions
 from jaxsac.runs.due import due_after
 from jaxsac.runs.interrupt import Interrupt
+from jaxsac.runs.metric_rows import columns, rows
 from jaxsac.runs.metrics import MetricsWriter
 from jaxsac.runs.observer import Observer, Progress
 from jaxsac.runs.phases import WALL_TIME, Phase, PhaseClock
-from jaxsac.training.returns import Evaluation, Totals
-from jaxsac.runs.metric_rows import columns, rows
-from jaxsac.runs.directory import RunDirectory, versions
 from jaxsac.runs.snapshot import Snapshot
 from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
+from jaxsac.training import interval, memory, seed_axis
+from jaxsac.training.driver import Driver, learning_structs
+from jaxsac.training.drivers import make_driver
+from jaxsac.training.learner import Carry
+from jaxsac.training.returns import Evaluation, Totals
 
 STOP_AFTER: dict[Phase, str] = {
     "compiling": "the compiler is done",
@@ -45,8 +45,8 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
 
     A run that is stopped, by a signal or by a kill, and resumed ends as it would have ended
     without, bit for bit on a CPU; so does one that is asked for more steps than it was begun with.
-    SIGINT (Ctrl-C), SIGTERM and SIGUSR1 end the run after the current step, with everything saved; a second
-    one ends it at once.
+    SIGINT (Ctrl-C), SIGTERM and SIGUSR1 end the run after the current step, with everything saved;
+    a second one ends it at once.
 
     Args:
       config: the run.
