@@ -114,15 +114,6 @@ def test_evaluations_of_members_and_of_steps_have_keys_of_their_own(config):
     assert together == [keys_of(step, seed=k, seeds=1)[0] for step in (30, 57) for k in (0, 1)]
 
 
-def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(
-    config, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(device_driver, "LONGEST_EPISODE", 8)
-    with pytest.raises(ValueError, match=r"no end after .*max_episode_steps"):
-        train.train(config, tmp_path / "run", Listener())
-    assert checkpoint.latest(tmp_path / "run" / "checkpoints") == 30
-
-
 def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, tmp_path):
     step, _, deterministic, sampled = evaluation.evaluate_run(tmp_path / "straight", None, 2)
     assert step == 84

@@ -14,6 +14,13 @@ from gymnasium import spaces
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.types import PyTree
 
+RESCALED = (
+    "subtract an offset and rescale: `gymnasium.wrappers.TransformObservation(env, lambda "
+    "observation: (observation - OFFSET) / SCALE, gymnasium.spaces.Box(-numpy.inf, numpy.inf, "
+    "env.observation_space.shape, numpy.float64))`"
+)
+"""What to do with numbers that do not survive the conversion to what is learned on."""
+
 
 def action_map(space: spaces.Space[Any]) -> ActionMap:
     """The map from [-1, 1]^A to a bounded, floating `Box`.
@@ -38,8 +45,9 @@ def action_map(space: spaces.Space[Any]) -> ActionMap:
     if unbounded.size:
         raise ValueError(
             f"action space {space} is unbounded in dimension(s) {unbounded.tolist()}: the policy "
-            "lives in a box, so give finite bounds, for example with "
-            "gymnasium.wrappers.TransformAction or RescaleAction."
+            "lives in a box, so give finite bounds, where the environment is made, with "
+            "`gymnasium.wrappers.TransformAction(env, lambda action: action, "
+            "gymnasium.spaces.Box(-1, 1, env.action_space.shape))`, say."
         )
     empty = np.flatnonzero(low >= high)
     if empty.size:
@@ -57,15 +65,25 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
     JAX has 64 bits enabled; every other dtype is kept.
 
     Raises:
-      ValueError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, or a dtype that JAX
-        does not have.
+      ValueError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, one without a single
+        number, a dtype that JAX does not have, or bounds of integers beyond the one that it has.
     """
-    if isinstance(space, spaces.Dict | spaces.Tuple) and not space.spaces:
-        raise ValueError(f"observation space {space} is empty: there is nothing to observe.")
+    example = _example(space)
+    if not any(leaf.size for leaf in jax.tree.leaves(example)):
+        raise ValueError(
+            f"observation space {space} is empty: there is nothing to observe. If one state is all "
+            "there is, observe a constant: "
+            "`gymnasium.wrappers.TransformObservation(env, lambda observation: numpy.zeros(1), "
+            "gymnasium.spaces.Box(0, 1, (1,), numpy.float64))`."
+        )
+    return example
+
+
+def _example(space: spaces.Space[Any]) -> PyTree:
     if isinstance(space, spaces.Dict):
-        return {name: observation_example(part) for name, part in space.spaces.items()}
+        return {name: _example(part) for name, part in space.spaces.items()}
     if isinstance(space, spaces.Tuple):
-        return tuple(observation_example(part) for part in space.spaces)
+        return tuple(_example(part) for part in space.spaces)
     if not isinstance(space, spaces.Box | spaces.MultiBinary):
         raise ValueError(
             f"observation space {space} is not a Box, MultiBinary, Dict or Tuple: wrap the "
@@ -74,4 +92,18 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
     dtype = np.dtype(space.dtype)
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise ValueError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
-    return jax.ShapeDtypeStruct(space.shape, jax.dtypes.canonicalize_dtype(space.dtype))
+    learned_on = jax.dtypes.canonicalize_dtype(dtype)
+    if isinstance(space, spaces.Box) and dtype.kind in "iu" and learned_on != dtype:
+        _check_range(space, learned_on)
+    return jax.ShapeDtypeStruct(space.shape, learned_on)
+
+
+def _check_range(space: Any, learned_on: Any) -> None:
+    """Refuses bounds beyond a narrower dtype; those of the space's own dtype bound nothing."""
+    own, narrow = np.iinfo(space.dtype), np.iinfo(learned_on)
+    low, high = int(space.low.min()), int(space.high.max())
+    if own.min < low < narrow.min or narrow.max < high < own.max:
+        raise ValueError(
+            f"observation space {space} has bounds beyond {learned_on}, in which it is learned on: "
+            f"{RESCALED}."
+        )

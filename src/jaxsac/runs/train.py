@@ -71,6 +71,8 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     releases.warn(observer.message)
     observer.message(axis.describe())
     observer.message(memory.plan(axis, structs).describe())
+    for found in driver.examine(evaluates=config.eval_every > 0):
+        observer.message(found)
     spaces = Spaces(driver.observation, driver.action, driver.action_map)
     new = run.create(config, spaces)
     training = _Training(config, run, driver, axis, structs, observer)

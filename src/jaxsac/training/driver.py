@@ -31,6 +31,20 @@ class Driver(Protocol):
     whole: bool
     """Whether learners, environments and `step` belong together, as between two advances."""
 
+    def examine(self, evaluates: bool) -> list[str]:
+        """Looks for what would spoil a run, before it begins.
+
+        Args:
+          evaluates: whether the run evaluates its policies.
+
+        Returns:
+          Sentences on what a run can do without.
+
+        Raises:
+          ValueError: what it cannot do without.
+        """
+        ...
+
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
         ...

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
+from jaxsac.envs.examine import examine
 from jaxsac.envs.registry import make
 from jaxsac.training import learner
 from jaxsac.training.driver import init_learning
@@ -44,6 +45,17 @@ class HostDriver:
         self.action_map = self._envs.action_map
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
         self.step, self.learning, self.whole = 0, None, False
+
+    def examine(self, evaluates: bool) -> list[str]:
+        """Looks for what would spoil a run, in copies of the environment that do not train."""
+        seeds, labels = self._population.seeds[:1], self._population.labels[:1]
+        one = self._population.replace(seeds=seeds, labels=labels)
+        return examine(
+            self._population.env,
+            self._envs.first,
+            lambda: make_envs(one, 1, "a first look at ").first,
+            evaluates,
+        )
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""

@@ -1,0 +1,187 @@
+"""What a run is told of its environment before it begins."""
+
+import random
+import re
+
+import gymnasium
+import numpy
+import numpy as np
+import pytest
+
+import broken_environments
+from jaxsac.cli import commands
+from jaxsac.envs import determinism, examine, host, time_limit
+from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.registry import make
+
+# A program that other tests have compiled.
+TRAIN = [
+    "train", "--seeds", "2", "--steps", "30", "--learning-starts", "20", "--batch-size", "8",
+    "--replay-capacity", "200", "--hidden-sizes", "8", "--eval-every", "0",
+]  # fmt: skip
+
+
+def look(name, evaluates=False):
+    env_id = f"broken_environments:{name}-v0"
+    env = make(env_id, 1)[0]
+    try:
+        return examine.examine(env_id, env, lambda: make(env_id, 1)[0], evaluates)
+    finally:
+        env.close()
+
+
+def test_of_a_sound_environment_nothing_is_said():
+    assert look("Sound", evaluates=True) == []
+    assert look("Frozen") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Clock", "cannot be resumed exactly: two copies with the same seed.*observation"),
+        ("OwnGenerator", "cannot be resumed exactly: what it draws after its first reset"),
+        ("PythonsGenerator", "cannot be resumed exactly: it draws from Python's `random`"),
+        ("NumpysGenerator", "cannot be resumed exactly: it draws from NumPy's `np.random`"),
+        ("Curriculum", "cannot be resumed exactly: it keeps state through a reset"),
+        ("Centered", "cannot be resumed exactly: its wrapper Centered keeps state through"),
+        ("OnlyByClock", "cannot be resumed exactly: a second reset with the same seed"),
+        ("Dated", r"observation\['t'\] is about 1700000000 and changes by 1\.\d .*rounds away"),
+        ("Today", r"observation\['t'\] lies between .* 675 numbers"),
+        ("HugeReward", r"the reward is as large as 1e\+40"),
+        ("NoEnd", "no time limit, and no episode ended in 10,000 random steps: there may be no"),
+    ],
+)
+def test_what_a_run_can_do_without_is_said(name, said):
+    (sentence,) = look(name)
+    assert re.search(said, sentence)
+    assert sentence.startswith(f"broken_environments:{name}-v0")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Normalized", "NormalizeObservation keeps running statistics.*--normalize-observations"),
+        ("NormalizedReward", "NormalizeReward keeps running statistics.*--reward-scale"),
+        ("Counting", "the number 3000000000, which does not fit int32"),
+        ("NoEnd", "ended in 10,000 random steps: an evaluation would not end"),
+    ],
+)
+def test_what_a_run_cannot_do_without_is_refused(name, said):
+    with pytest.raises(ValueError, match=said) as refusal:
+        look(name, evaluates=True)
+    assert not hasattr(refusal.value, "__notes__"), "one line for a person"
+
+
+def test_looking_leaves_global_generators_and_the_copies_that_train_alone(monkeypatch):
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    look("PythonsGenerator")
+    look("NumpysGenerator")
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+    (env,), stepped = make("broken_environments:Sound-v0", 1), []
+    monkeypatch.setattr(env.unwrapped, "step", stepped.append)
+    monkeypatch.setattr(env.unwrapped, "reset", stepped.append)
+    copies = []
+
+    def another():
+        copies.extend(make("broken_environments:Sound-v0", 1))
+        return copies[-1]
+
+    assert examine.examine("Sound", env, another, evaluates=True) == []
+    assert stepped == []
+    assert len(copies) == 2
+
+
+def test_where_one_can_live_the_copy_that_trains_is_reset_and_not_stepped(monkeypatch):
+    steps = []
+    monkeypatch.setattr(broken_environments.Only, "step", steps.append)
+    assert look("Only") == []
+    assert steps == []
+    assert broken_environments.Only.alive == 0
+
+
+def test_what_a_copy_raises_is_left_to_training(monkeypatch):
+    def fail(self, action):
+        raise ValueError("the simulator broke")
+
+    monkeypatch.setattr(broken_environments.Sound, "step", fail)
+    assert look("Sound") == []
+
+
+def test_slow_simulators_are_not_waited_for(monkeypatch):
+    made, steps = [], []
+    step = broken_environments.Sound.step
+    monkeypatch.setattr(broken_environments.Sound, "step", lambda *x: steps.append(0) or step(*x))
+    for module in (examine, determinism, time_limit):
+        monkeypatch.setattr(module, "SLOW" if module is examine else "SECONDS", 0.0)
+    env_id = "broken_environments:NoEnd-v0"
+
+    def another():
+        made.extend(make(env_id, 1))
+        return made[-1]
+
+    (sentence,) = examine.examine("E", make(env_id, 1)[0], another, evaluates=True)
+    assert "if none does in 10,000, an evaluation gives up" in sentence
+    assert (len(made), len(steps)) == (1, 0)
+
+
+# Remedies do what they are said to do.
+
+
+def code_in(error):
+    """What a message advises: code in backticks, to be run where `env` is the environment."""
+    return re.findall(r"`(gymnasium\.wrappers\..*?)`", str(error))
+
+
+@pytest.mark.parametrize("name", ["Unbounded", "Blind", "Counted", "Counting"])
+def test_what_is_advised_makes_spaces_usable(name):
+    with pytest.raises(ValueError, match="gymnasium") as refusal:
+        look(name)
+    (code,) = code_in(refusal.value)
+    code = code.replace("OFFSET", "2e9").replace("SCALE", "1e9")
+
+    env = getattr(broken_environments, name)()
+    advised = eval(code, {"gymnasium": gymnasium, "numpy": numpy, "env": env})
+    envs = host.HostEnvs([CheckedEnv(advised, name)], 1)
+    envs.reset([0])
+    result, _ = envs.step(np.ones((1, 1, 2), np.float32))
+    assert result.valid.all()
+    size = {"Unbounded": 2}.get(name, 1)
+    assert result.next_observation.shape == (1, 1, size)
+    assert np.abs(result.next_observation).max() < 10
+
+
+def test_what_is_advised_against_rounding_keeps_the_digits():
+    (sentence,) = look("HugeReward")
+    (code,) = code_in(sentence)
+    env = broken_environments.HugeReward()
+    scaled = eval(code.replace("OFFSET", "1e40").replace("SCALE", "1e40"), globals() | {"env": env})
+    scaled.reset(seed=0)
+    assert scaled.step(np.zeros(2))[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("refused", "advised", "remedy"),
+    [
+        ("Normalized", "Sound", ["--normalize-observations"]),
+        ("NoEnd", "Sound", ["--eval-every", "10", "--eval-episodes", "1"]),  # has a time limit
+        ("NoEnd", "NoEnd", ["--eval-every", "0"]),
+    ],
+)
+def test_what_is_advised_instead_leads_to_training(refused, advised, remedy, tmp_path, capsys):
+    def train(name, *options):
+        env = ["--env", f"broken_environments:{name}-v0", "--run-dir", str(tmp_path / "run")]
+        return commands.run([*TRAIN, *env, *options])
+
+    assert train(refused, "--eval-every", "10") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert remedy[0] in error or "max_episode_steps" in error
+    assert not (tmp_path / "run").exists()
+    assert train(advised, *remedy) == 0
+
+
+def test_what_is_found_is_said_at_the_start_of_a_run(tmp_path, capsys):
+    env = ["--env", "broken_environments:Clock-v0", "--run-dir", str(tmp_path / "run")]
+    assert commands.run([*TRAIN, *env]) == 0
+    said = capsys.readouterr().out
+    assert said.count("broken_environments:Clock-v0 cannot be resumed exactly") == 1
