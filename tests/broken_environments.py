@@ -232,15 +232,15 @@ class NoInfo(Sound):
 class Only(Sound):
     """One can live at a time."""
 
-    alive = 0
+    alive = False
 
     def __init__(self):
         if Only.alive:
             raise OSError(98, "Address already in use")
-        Only.alive += 1
+        Only.alive = True
 
     def close(self):
-        Only.alive -= 1
+        Only.alive = False
 
 
 class OnlyByClock(Only, Clock):

@@ -10,7 +10,7 @@ import pytest
 
 import broken_environments
 from jaxsac.cli import commands
-from jaxsac.envs import determinism, examine, host, time_limit
+from jaxsac.envs import determinism, examine, host, time_limit, walk
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.registry import make
 
@@ -96,7 +96,7 @@ def test_where_one_can_live_the_copy_that_trains_is_reset_and_not_stepped(monkey
     monkeypatch.setattr(broken_environments.Only, "step", steps.append)
     assert look("Only") == []
     assert steps == []
-    assert broken_environments.Only.alive == 0
+    assert not broken_environments.Only.alive
 
 
 def test_what_a_copy_raises_is_left_to_training(monkeypatch):
@@ -111,8 +111,9 @@ def test_slow_simulators_are_not_waited_for(monkeypatch):
     made, steps = [], []
     step = broken_environments.Sound.step
     monkeypatch.setattr(broken_environments.Sound, "step", lambda *x: steps.append(0) or step(*x))
-    for module in (examine, determinism, time_limit):
-        monkeypatch.setattr(module, "SLOW" if module is examine else "SECONDS", 0.0)
+    monkeypatch.setattr(walk, "SLOW", 0.0)
+    monkeypatch.setattr(determinism, "SECONDS", 0.0)
+    monkeypatch.setattr(time_limit, "SECONDS", 0.0)
     env_id = "broken_environments:NoEnd-v0"
 
     def another():
@@ -159,29 +160,29 @@ def test_what_is_advised_against_rounding_keeps_the_digits():
     assert scaled.step(np.zeros(2))[1] == 0
 
 
-@pytest.mark.parametrize(
-    ("refused", "advised", "remedy"),
-    [
-        ("Normalized", "Sound", ["--normalize-observations"]),
-        ("NoEnd", "Sound", ["--eval-every", "10", "--eval-episodes", "1"]),  # has a time limit
-        ("NoEnd", "NoEnd", ["--eval-every", "0"]),
-    ],
-)
-def test_what_is_advised_instead_leads_to_training(refused, advised, remedy, tmp_path, capsys):
-    def train(name, *options):
-        env = ["--env", f"broken_environments:{name}-v0", "--run-dir", str(tmp_path / "run")]
-        return commands.run([*TRAIN, *env, *options])
-
-    assert train(refused, "--eval-every", "10") == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert remedy[0] in error or "max_episode_steps" in error
-    assert not (tmp_path / "run").exists()
-    assert train(advised, *remedy) == 0
+def train(env, directory, *options):
+    env = f"broken_environments:{env}-v0"
+    return commands.run([*TRAIN, "--env", env, "--run-dir", str(directory), *options])
 
 
-def test_what_is_found_is_said_at_the_start_of_a_run(tmp_path, capsys):
-    env = ["--env", "broken_environments:Clock-v0", "--run-dir", str(tmp_path / "run")]
-    assert commands.run([*TRAIN, *env]) == 0
-    said = capsys.readouterr().out
-    assert said.count("broken_environments:Clock-v0 cannot be resumed exactly") == 1
+@pytest.mark.parametrize("name", ["Normalized", "NoEnd", "Counting", "Blind"])
+def test_a_run_is_refused_at_its_start_in_one_line_and_leaves_nothing(name, tmp_path, capsys):
+    assert train(name, tmp_path / "run", "--eval-every", "10") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_found_is_said_at_the_start_and_without_evaluation_no_end_is_needed(
+    tmp_path, capsys
+):
+    assert train("NoEnd", tmp_path / "run", "--eval-every", "0") == 0
+    assert capsys.readouterr().out.count("NoEnd-v0 declares no time limit") == 1
+
+
+def test_the_option_that_is_advised_in_place_of_a_wrapper_is_one():
+    with pytest.raises(ValueError, match="running statistics") as refusal:
+        look("Normalized")
+    (option,) = re.findall(r"--[a-z-]+", str(refusal.value))
+    command = commands.parse([*TRAIN, "--env", "broken_environments:Sound-v0", option])
+    assert isinstance(command, commands.Train)
+    assert command.config.normalize_observations

@@ -84,7 +84,7 @@ def test_rows_come_where_they_are_asked_for(config, straight, tmp_path):
 
 
 def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
-    agent = sac.init(jax.random.key(0), Short.observation, Short.action, NET)
+    agent = sac.init(jax.random.key(0), Short().observation, Short().action, NET)
     policy = learner.Policy(agent, normalizer=())
     env, key = Short(), jax.random.key(5)
     evaluate = functools.partial(device_loop.evaluate, env=env, episodes=4, sampled=False)

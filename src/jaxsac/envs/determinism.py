@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import wrappers
 
 from jaxsac.envs.action_log import follow
-from jaxsac.envs.walk import Walk, global_generators, lead, random_actions
+from jaxsac.envs.walk import Walk, actions_of_layer, global_generators, lead, random_actions
 from jaxsac.types import same_bits
 
 STEPS, STARTS = 13, (5, 9)
@@ -144,10 +144,7 @@ def _departure(one: Walk, other: Walk) -> str | None:
 def _keeper(env: gymnasium.Env) -> str:
     """The innermost layer that keeps state through a reset with a seed."""
     for layer in reversed(list(layers(env))):
-        try:
-            actions = random_actions(layer, STEPS)
-        except ValueError:  # a space that a wrapper has made usable
-            actions = random_actions(env, STEPS)
+        actions = actions_of_layer(layer, env, STEPS)
         one, other = (lead([layer], actions, STARTS)[0] for _ in range(2))
         if _departure(one, other):
             is_wrapper = isinstance(layer, gymnasium.Wrapper)

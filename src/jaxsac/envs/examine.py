@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import gymnasium
 
 from jaxsac.envs import determinism, precision, time_limit
 from jaxsac.envs.checked import MisfitError, is_fault
-from jaxsac.envs.walk import global_generators
-
-SLOW = 2.0
-"""Seconds that a copy may take to be made, if there is to be a second one."""
+from jaxsac.envs.walk import close_quietly, global_generators, spare_copies
 
 
 def examine(
@@ -40,7 +35,7 @@ def examine(
     """
     if (problem := determinism.running_statistics(env)) is not None:
         raise ValueError(f"{name}: {problem}")
-    copies = _copies(make)
+    copies = spare_copies(make)
     found = []
     with global_generators():
         try:
@@ -51,7 +46,7 @@ def examine(
             if not is_fault(error):
                 raise
         finally:
-            _close(copies)
+            close_quietly(copies)
     return found
 
 
@@ -86,19 +81,3 @@ def _endless(name: str, copies: list[gymnasium.Env], evaluates: bool) -> Iterato
         raise ValueError(f"{so_far}: an evaluation would not end. Either {time_limit.REMEDY}.")
     else:
         yield f"{so_far}: there may be no returns of episodes to report, and but one start state."
-
-
-def _copies(make: Callable[[], gymnasium.Env]) -> list[gymnasium.Env]:
-    """Two; one where that takes its time already; none where only those that train can live."""
-    copies, start = [], time.monotonic()
-    with contextlib.suppress(Exception):
-        copies.append(make())
-        if time.monotonic() - start < SLOW:
-            copies.append(make())
-    return copies
-
-
-def _close(envs: Sequence[gymnasium.Env]) -> None:
-    for env in envs:
-        with contextlib.suppress(Exception):  # whoever trains is told at the end
-            env.close()

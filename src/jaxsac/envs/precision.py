@@ -95,7 +95,7 @@ def _coarse(leaf: Leaf) -> str | None:
         return None
     first = coarse[0]
     return (
-        f"{_element(leaf.name, space.shape, first)} lies between {low[first]:.10g} and "
+        f"{element(leaf.name, space.shape, first)} lies between {low[first]:.10g} and "
         f"{high[first]:.10g}, where float32, in which it is learned on, has {int(levels[first]):,} "
         f"numbers: {RESCALED}."
     )
@@ -111,7 +111,7 @@ def _lost(name: str, values: np.ndarray, remedy: str) -> str | None:
     beyond = np.flatnonzero(largest > LARGEST)
     if beyond.size:
         return (
-            f"{_element(name, values.shape[1:], beyond[0])} is as large as "
+            f"{element(name, values.shape[1:], beyond[0])} is as large as "
             f"{largest[beyond[0]]:.3g}, beyond float32, in which it is learned on: {remedy}."
         )
     rounded = exact.astype(np.float32).astype(np.float64)
@@ -122,14 +122,14 @@ def _lost(name: str, values: np.ndarray, remedy: str) -> str | None:
         return None
     first = lost[0]
     return (
-        f"{_element(name, values.shape[1:], first)} is about {exact[0, first]:.10g} and changes by "
+        f"{element(name, values.shape[1:], first)} is about {exact[0, first]:.10g} and changes by "
         f"{spread[first]:.2g} (standard deviation), which float32, in which it is learned on, "
         f"rounds away: {remedy}."
     )
 
 
-def _element(name: str, shape: tuple[int, ...], index: int) -> str:
-    """What a person calls one number of an array."""
-    if not shape or int(np.prod(shape)) == 1:
+def element(name: str, shape: tuple[int, ...], index: int) -> str:
+    """What a person calls one number of an array, by its index in the flat one."""
+    if int(np.prod(shape)) == 1:
         return name
     return f"{name}[{', '.join(map(str, np.unravel_index(index, shape)))}]"

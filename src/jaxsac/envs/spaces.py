@@ -22,36 +22,46 @@ RESCALED = (
 """What to do with numbers that do not survive the conversion to what is learned on."""
 
 
+BOUNDED = (
+    "`gymnasium.wrappers.TransformAction(env, lambda action: action, "
+    "gymnasium.spaces.Box(-1, 1, env.action_space.shape))`"
+)
+"""What to do with actions without bounds."""
+
+
+class SpaceError(ValueError):
+    """A space that cannot be learned on."""
+
+
 def action_map(space: spaces.Space[Any]) -> ActionMap:
     """The map from [-1, 1]^A to a bounded, floating `Box`.
 
     Raises:
-      ValueError: any other space, or a `Box` with an infinite, half-infinite or empty range.
+      SpaceError: any other space, or a `Box` with an infinite, half-infinite or empty range.
     """
     if not isinstance(space, spaces.Box):
-        raise ValueError(
+        raise SpaceError(
             f"action space {space} is not a Box: jaxsac learns continuous actions only; use an "
             "algorithm for discrete actions, or an environment (or wrapper) with one Box."
         )
     if not np.issubdtype(space.dtype, np.floating):
-        raise ValueError(
+        raise SpaceError(
             f"action space {space} has dtype {space.dtype}, not a floating type: wrap the "
             "environment so that it takes real numbers."
         )
     if space.low.size < 1:
-        raise ValueError(f"action space {space} has no dimension, so there is nothing to learn.")
+        raise SpaceError(f"action space {space} has no dimension, so there is nothing to learn.")
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
     unbounded = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
     if unbounded.size:
-        raise ValueError(
+        raise SpaceError(
             f"action space {space} is unbounded in dimension(s) {unbounded.tolist()}: the policy "
             "lives in a box, so give finite bounds, where the environment is made, with "
-            "`gymnasium.wrappers.TransformAction(env, lambda action: action, "
-            "gymnasium.spaces.Box(-1, 1, env.action_space.shape))`, say."
+            f"{BOUNDED}, say."
         )
     empty = np.flatnonzero(low >= high)
     if empty.size:
-        raise ValueError(
+        raise SpaceError(
             f"action space {space} has an empty range (low >= high) in dimension(s) "
             f"{empty.tolist()}: remove those dimensions or widen their bounds."
         )
@@ -65,12 +75,12 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
     JAX has 64 bits enabled; every other dtype is kept.
 
     Raises:
-      ValueError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, one without a single
+      SpaceError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, one without a single
         number, a dtype that JAX does not have, or bounds of integers beyond the one that it has.
     """
     example = _example(space)
     if not any(leaf.size for leaf in jax.tree.leaves(example)):
-        raise ValueError(
+        raise SpaceError(
             f"observation space {space} is empty: there is nothing to observe. If one state is all "
             "there is, observe a constant: "
             "`gymnasium.wrappers.TransformObservation(env, lambda observation: numpy.zeros(1), "
@@ -85,13 +95,13 @@ def _example(space: spaces.Space[Any]) -> PyTree:
     if isinstance(space, spaces.Tuple):
         return tuple(_example(part) for part in space.spaces)
     if not isinstance(space, spaces.Box | spaces.MultiBinary):
-        raise ValueError(
+        raise SpaceError(
             f"observation space {space} is not a Box, MultiBinary, Dict or Tuple: wrap the "
             "environment, for example with gymnasium.wrappers.FlattenObservation."
         )
     dtype = np.dtype(space.dtype)
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
-        raise ValueError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
+        raise SpaceError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
     learned_on = jax.dtypes.canonicalize_dtype(dtype)
     if isinstance(space, spaces.Box) and dtype.kind in "iu" and learned_on != dtype:
         _check_range(space, learned_on)
@@ -103,7 +113,7 @@ def _check_range(space: Any, learned_on: Any) -> None:
     own, narrow = np.iinfo(space.dtype), np.iinfo(learned_on)
     low, high = int(space.low.min()), int(space.high.max())
     if own.min < low < narrow.min or narrow.max < high < own.max:
-        raise ValueError(
+        raise SpaceError(
             f"observation space {space} has bounds beyond {learned_on}, in which it is learned on: "
             f"{RESCALED}."
         )

@@ -13,10 +13,12 @@ import jax
 import numpy as np
 
 from jaxsac.envs.action_log import ActionLog
-from jaxsac.envs.spaces import action_map
+from jaxsac.envs.spaces import SpaceError, action_map
 from jaxsac.types import PyTree
 
 SEED = 0
+SLOW = 2.0
+"""Seconds that a copy may take to be made, if there is to be a second one."""
 
 
 class Arrival(NamedTuple):
@@ -100,11 +102,36 @@ def random_actions(env: gymnasium.Env, count: int) -> np.ndarray:
     """Uniform actions (count, ...) in the environment's own units, always the same ones.
 
     Raises:
-      ValueError: an action space that cannot be learned on.
+      SpaceError: an action space that cannot be learned on.
     """
     mapped = action_map(env.action_space)
     unit = np.random.default_rng(SEED).uniform(-1, 1, (count, mapped.size))
     return mapped(unit.astype(np.float32))
+
+
+def actions_of_layer(layer: gymnasium.Env, env: gymnasium.Env, count: int) -> np.ndarray:
+    """Random actions of one of an environment's layers: its own, or `env`'s if it is unbounded."""
+    try:
+        return random_actions(layer, count)
+    except SpaceError:  # a wrapper has made it usable
+        return random_actions(env, count)
+
+
+def spare_copies(make: Callable[[], gymnasium.Env]) -> list[gymnasium.Env]:
+    """Two; one where that takes its time already; none where only those that train can live."""
+    copies, start = [], time.monotonic()
+    with contextlib.suppress(Exception):
+        copies.append(make())
+        if time.monotonic() - start < SLOW:
+            copies.append(make())
+    return copies
+
+
+def close_quietly(envs: Sequence[gymnasium.Env]) -> None:
+    """Closes copies that were looked at; one that raises does so in training too, and is named."""
+    for env in envs:
+        with contextlib.suppress(Exception):
+            env.close()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsac.runs import checkpoint, failures, metrics, releases, snapshot
+from jaxsac.runs import checkpoint, failures, flags, metrics, releases, snapshot
 from jaxsac.training import memory, seed_axis
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
@@ -62,6 +62,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     if run.is_finished(config):
         observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
+    flags.check()
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
     population = config.to_population()
