@@ -7,7 +7,8 @@ INSTALLED := $(VENV)/installed
 ENV ?= HalfCheetah-v4
 SEEDS ?= 1
 STEPS ?= 1000000
-RUN ?= runs/$(subst :,-,$(subst /,-,$(ENV)))
+# Left out, a run is written to runs/<env>-<hash of its settings>.
+RUN ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -30,13 +31,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 train: $(INSTALLED) ## Train: ENV= SEEDS= STEPS= RUN= (run directory) ARGS= (any other option).
-	$(BIN)/jaxsac train --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) --run-dir '$(RUN)' $(ARGS)
+	$(BIN)/jaxsac train --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) $(if $(RUN),--run-dir '$(RUN)') $(ARGS)
 
 sweep: $(INSTALLED) ## Train a grid: ENV= SEEDS= STEPS= ARGS="--set actor_lr=1e-4,1e-3 --set gamma=0.9,0.99"
 	$(BIN)/jaxsac sweep --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) $(ARGS)
 
 eval: $(INSTALLED) ## Evaluate a run's policies: RUN= (run directory) ARGS=
-	$(BIN)/jaxsac eval --run-dir '$(RUN)' $(ARGS)
+	$(BIN)/jaxsac eval '$(RUN)' $(ARGS)
 
 test: $(INSTALLED) ## Run the tests (minutes).
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -1,6 +1,7 @@
 """Small runs, alike in many tests so that compiled programs are shared."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import jaxsac
 from assertions import assert_identical as assert_identical
 from jaxsac.runs import checkpoint, train
 from jaxsac.runs.config import RunConfig
-from jaxsac.training import driver, evaluate, host_driver, learner, seed_axis
+from jaxsac.training import copies, driver, evaluate, learner, seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import TRAINING_STREAM
 
@@ -19,6 +20,11 @@ NET = jaxsac.Config(hidden_sizes=(8,))
 FAST = jaxsac.Hyperparameters(
     actor_lr=0.01, critic_lr=0.02, alpha_lr=0.03, gamma=0.9, tau=0.1, initial_alpha=0.5
 )
+
+# Everything that the loop carries on demand.
+LOOP: dict[str, Any] = {
+    "n_step": 3, "reward_scale": "return_bound", "noise_hold": 4, "reset_every": 15,
+}  # fmt: skip
 
 
 def small_run(**changes):
@@ -42,10 +48,13 @@ class Listener:
     """An observer that keeps what it was told."""
 
     def __init__(self):
-        self.messages, self.rows = [], []
+        self.messages, self.rows, self.phases = [], [], []
 
     def message(self, text):
         self.messages.append(text)
+
+    def phase(self, phase):
+        self.phases.append(phase)
 
     def started(self, step, seconds):
         self.messages.append(f"from step {step}")
@@ -58,7 +67,7 @@ class Listener:
 
 
 def make_envs(config):
-    return host_driver.make_envs(config.to_population(), config.num_envs)
+    return copies.make_envs(config.to_population(), config.num_envs)
 
 
 def agent_of(directory, config, step=None):

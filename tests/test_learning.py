@@ -5,25 +5,14 @@ import pytest
 
 from jaxsac.runs import evaluation, train
 from jaxsac.runs.config import RunConfig
+from run_examples import Listener
 
 pytestmark = pytest.mark.slow
 
 
-class Silent:
-    def message(self, text):
-        pass
-
-    def stepped(self, step):
-        pass
-
-    def progress(self, progress):
-        pass
-
-
 def final_returns(config, directory):
-    assert train.train(config, directory, Silent())
-    _, _, deterministic, _ = evaluation.evaluate_run(directory, None, episodes=50)
-    return deterministic.returns.mean(axis=1)
+    assert train.train(config, directory, Listener())
+    return evaluation.evaluate_run(directory, episodes=50).deterministic.mean(axis=1)
 
 
 def test_every_seed_solves_pendulum(tmp_path):

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import case
+import family_case
+import family_ours
 import jax
 import numpy as np
 import ours
@@ -37,6 +39,24 @@ def rows() -> Iterator[Row]:
         yield from with_package(peer)
     for peer in FORMULAS:
         yield from with_formula(peer)
+    for algorithm in family_case.ALGORITHMS:
+        yield from with_algorithm(algorithm)
+
+
+def with_algorithm(algorithm: str) -> Iterator[Row]:
+    """jaxsac's preset of an algorithm against the stored numbers of SBX's implementation."""
+    stored = case.read(f"sbx_{algorithm}")
+    for setting, dtype in (("as shipped", "float32"), ("double precision", "float64")):
+        with jax.enable_x64(dtype == "float64"):
+            the = family_case.make(algorithm, dtype, warm=dtype == "float64")
+            mine = family_ours.measure(the)
+        for name, theirs in stored[setting].items():
+            if theirs != []:
+                yield Row(algorithm, setting, name, deviation(mine[name], theirs))
+    with jax.enable_x64(True):
+        mine = family_ours.updated(family_case.make(algorithm, "float64"))
+    for name, theirs in stored["updated"].items():
+        yield Row(algorithm, "double precision", name, deviation(mine[name], theirs))
 
 
 def with_package(peer: str) -> Iterator[Row]:

@@ -34,7 +34,9 @@ def main(stored: bool = False) -> int:
     if not stored:
         for peer in compare.PACKAGES:
             with console.status(f"{peer}: installing if need be, and computing"):
-                compute(peer)
+                compute(peer, f"measure_{peer}.py")
+        with console.status("sbx: the family"):
+            compute("sbx", "measure_sbx_family.py")
     found = list(compare.rows())
     console.print(table_of(found))
     for peer in compare.PACKAGES:
@@ -50,6 +52,7 @@ def table_of(rows: Sequence[compare.Row]) -> Table:
         "actor loss": ("actor_loss",),
         "α loss": ("alpha_loss",),
         "gradients": case.GRADIENTS,
+        "statistics": ("statistics",),
         "parameters after an update": compare.PARAMETERS,
     }
     table = Table("preset", "against", *columns)
@@ -64,9 +67,9 @@ def table_of(rows: Sequence[compare.Row]) -> Table:
     return table
 
 
-def compute(peer: str) -> None:
-    """Runs measure_<peer>.py in the peer's own virtual environment."""
-    command = [python_of(peer), HERE / f"measure_{peer}.py"]
+def compute(peer: str, script: str) -> None:
+    """Runs a script in the peer's own virtual environment."""
+    command = [python_of(peer), HERE / script]
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     finished = subprocess.run(command, env=environment, capture_output=True, text=True)
     if finished.returncode:

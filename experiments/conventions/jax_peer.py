@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -21,19 +21,28 @@ RECORDER = optax.GradientTransformation(
 
 
 @contextmanager
-def noise(*draws: Any) -> Iterator[None]:
-    """Lets `jax.random.normal` return these arrays, one after the other."""
-    waiting = list(draws)
+def noise(*draws: Any, kept: Iterable[Any] = ()) -> Iterator[None]:
+    """Lets `jax.random.normal` return these arrays, one after the other.
+
+    And `jax.random.bernoulli`, by which dropout draws, those of `kept`.
+    """
+    waiting, masks = list(draws), list(kept)
 
     def normal(key: Any, shape: Any = (), dtype: Any = None) -> jax.Array:
         draw = jnp.asarray(waiting.pop(0))
         assert (*(1,) * (len(shape) - draw.ndim), *draw.shape) == tuple(shape)
         return draw.reshape(shape)
 
+    def bernoulli(key: Any, p: Any = 0.5, shape: Any = ()) -> jax.Array:
+        mask = jnp.asarray(masks.pop(0))
+        assert mask.shape == tuple(shape)
+        return mask
+
     jax.clear_caches()  # a program compiled before would have the noise of its own trace
-    with mock.patch("jax.random.normal", normal):
+    with mock.patch("jax.random.normal", normal), mock.patch("jax.random.bernoulli", bernoulli):
         yield
     assert not waiting
+    assert not masks
 
 
 def both_precisions(measure: Callable[[case.Case], dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from jaxsac.sac.randomness import Randomness
 
 def measure(name: Any, the: case.Case) -> dict[str, Any]:
     """All losses and gradients at the weights of the case, named as in the stored results."""
-    steps = _losses_and_gradients(agent_of(name, the), batch_of(the), randomness_of(the))
+    steps, _ = losses_and_gradients(agent_of(name, the), batch_of(the), randomness_of(the))
     (critic, critic_gradient), (actor, actor_gradient), (alpha, alpha_gradient) = steps
     return {
         "critic_loss": float(critic),
@@ -31,36 +31,50 @@ def measure(name: Any, the: case.Case) -> dict[str, Any]:
     }
 
 
-@jax.jit
 def _losses_and_gradients(state: jaxsac.State, batch: jaxsac.Transition, random: Randomness) -> Any:
     networks, hyper = make_networks(state.config, state.action_spec), state.hyperparameters
-    (critic, _), critic_gradient = jax.value_and_grad(critic_loss, has_aux=True)(
+    (critic, (_, critic_collections)), critic_gradient = jax.value_and_grad(
+        critic_loss, has_aux=True
+    )(
         state.critic.params, networks, state.critic, state.actor, state.alpha, hyper.gamma, batch,
         random.next_action_noise, random.critic_key,
     )  # fmt: skip
-    (actor, (info, _)), actor_gradient = jax.value_and_grad(actor_loss, has_aux=True)(
-        state.actor.params, networks, state.actor, state.critic, state.alpha, batch.observation,
+    seen = state.critic.replace(collections=critic_collections)
+    (actor, (info, actor_collections)), actor_gradient = jax.value_and_grad(
+        actor_loss, has_aux=True
+    )(
+        state.actor.params, networks, state.actor, seen, state.alpha, batch.observation,
         random.action_noise, random.actor_key,
     )  # fmt: skip
     (temperature, _), alpha_gradient = jax.value_and_grad(alpha_loss, has_aux=True)(
         state.temperature.params, info["entropy"], hyper.target_entropy, state.config.alpha_loss
     )
-    return (critic, critic_gradient), (actor, actor_gradient), (temperature, alpha_gradient)
+    steps = (critic, critic_gradient), (actor, actor_gradient), (temperature, alpha_gradient)
+    return steps, (critic_collections, actor_collections)
+
+
+losses_and_gradients = jax.jit(_losses_and_gradients)
+"""Of a state on a batch: three pairs, and the collections of critics and actor after it."""
 
 
 def updated(name: Any, the: case.Case) -> dict[str, Any]:
     """The parameters after one `jaxsac.update` with the noise of the case."""
-    # A trace of its own, or the noise would stay in the program that others use.
-    original = jaxsac.update.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
-    update = jax.jit(lambda *arguments: original(*arguments))
-    with mock.patch.object(agent, "_randomness", return_value=randomness_of(the)):
-        state, _ = update(agent_of(name, the), batch_of(the), jax.random.key(0))
+    state = update(agent_of(name, the), batch_of(the), randomness_of(the))
     return {
         "actor": case.flat([actor_network(state.actor.params)]),
         "critics": case.flat(critic_networks(state.critic.params)),
         "targets": case.flat(critic_networks(state.critic.target_params)),
         "log_alpha": float(state.temperature.params),
     }
+
+
+def update(state: jaxsac.State, batch: jaxsac.Transition, random: Randomness) -> jaxsac.State:
+    """The agent after one `jaxsac.update` with this noise."""
+    # A trace of its own, or the noise would stay in the program that others use.
+    original = jaxsac.update.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
+    traced = jax.jit(lambda *arguments: original(*arguments))
+    with mock.patch.object(agent, "_randomness", return_value=random):
+        return traced(state, batch, jax.random.key(0))[0]
 
 
 def initial(name: Any) -> dict[str, Any]:
@@ -109,13 +123,13 @@ def agent_of(name: Any, the: case.Case) -> jaxsac.State:
     )
 
 
-def randomness_of(the: case.Case) -> Randomness:
+def randomness_of(the: Any) -> Randomness:
     """The noise of the case; the networks draw nothing else."""
     key = jax.random.key(0)
     return Randomness(jnp.asarray(the.next_noise), jnp.asarray(the.noise)[None], key, key)
 
 
-def batch_of(the: case.Case) -> jaxsac.Transition:
+def batch_of(the: Any) -> jaxsac.Transition:
     batch = jaxsac.Transition(
         the.observation, the.action, the.reward, 1 - the.terminated, the.next_observation
     )

@@ -40,6 +40,9 @@ class _Observer:
     def message(self, text: str) -> None:
         self.said.append(text)
 
+    def phase(self, phase: object) -> None:
+        pass
+
     def started(self, step: int, seconds: float) -> None:
         if self._stop:
             raise _StopError

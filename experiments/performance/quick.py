@@ -91,7 +91,8 @@ def _repeat_learn_step() -> Callable[[], None]:
         transition_of(observation, action),
     )
     _, _, reward, discount, next_observation = rows
-    result = StepResult(reward, discount, next_observation, np.ones((1, 1), bool), next_observation)
+    valid = np.ones((1, 1), bool)
+    result = StepResult(reward, discount, next_observation, valid, next_observation, ~valid)
     carry = init_learning(RunConfig("any").to_population(), rows.observation, action, axis)
     step = axis.compile(
         functools.partial(

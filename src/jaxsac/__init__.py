@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxsac.data import replay
 from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, update
+from jaxsac.sac.batch_check import check_batch
 from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.gradients import GradientTerms
 from jaxsac.sac.presets import Preset, preset
@@ -15,6 +16,7 @@ from jaxsac.types import Transition
 
 if TYPE_CHECKING:
     from jaxsac.runs.load import Policy, load_policy
+    from jaxsac.runs.run import Run, train
 
 __version__ = "0.2.0.dev0"
 
@@ -25,9 +27,11 @@ __all__ = [
     "Metrics",
     "Policy",
     "Preset",
+    "Run",
     "State",
     "Transition",
     "act",
+    "check_batch",
     "gradient_terms",
     "init",
     "load_policy",
@@ -35,12 +39,15 @@ __all__ = [
     "q_values",
     "replay",
     "sample",
+    "train",
     "update",
 ]
 
 _WHEN_ASKED_FOR = {
     "Policy": "jaxsac.runs.load",
+    "Run": "jaxsac.runs.run",
     "load_policy": "jaxsac.runs.load",
+    "train": "jaxsac.runs.run",
 }
 """Names whose modules need more than JAX: they are imported at their first use."""
 

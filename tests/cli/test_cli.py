@@ -1,6 +1,9 @@
 import dataclasses
 import json
 import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +12,17 @@ import pytest
 
 import jaxsac
 import probe_environments
-from jaxsac.cli import commands, main
-from jaxsac.runs import metrics
+from jaxsac.cli import commands, main, options
+from jaxsac.cli.options import run_config
+from jaxsac.runs import metrics, settings
 from jaxsac.runs.config import RunConfig
 from jaxsac.sac.presets import PRESETS
+from jaxsac.sweeps import plan
 
 CUSTOM_MODULES = {"actor", "critic"}
+NO_FLAGS = ("agent", "hyperparameters", "objects")
 FIELDS = [
-    *(f for f in dataclasses.fields(RunConfig) if f.name not in ("agent", "hyperparameters")),
+    *(f for f in dataclasses.fields(RunConfig) if f.name not in NO_FLAGS),
     *(f for f in dataclasses.fields(jaxsac.Config) if f.name not in CUSTOM_MODULES),
     *dataclasses.fields(jaxsac.Hyperparameters),
 ]
@@ -37,7 +43,7 @@ def help_of(capsys, *command):
 def parse_train(*arguments):
     command = commands.parse(["train", "--env", "Pendulum-v1", *arguments])
     assert isinstance(command, commands.Train)
-    return command.config
+    return run_config(command)
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +71,26 @@ def test_every_flag_has_its_docstring_as_help(capsys):
         "What the Bellman target makes of the ensemble: its minimum or mean.",
         "Entropy that α steers to, in nats, with actions in [-1, 1]; None means "
         "-target_entropy_scale·dim(A).",
-        "Defaults of another library instead of jaxsac's; explicit options override it.",
-        "Run directory to write; runs/<env> by default.",
+        "Settings of another library or paper instead of jaxsac's; explicit options override it.",
+        "Run directory to write; runs/<env>-<hash of the settings> by default.",
     ):
         assert line in text, line
 
 
-def test_the_custom_networks_are_no_flags(capsys):
-    words = help_of(capsys, "train").split()
-    assert not {"--actor", "--critic", "--agent", "--hyperparameters"} & set(words)
+def test_the_basic_options_come_first_and_the_rest_in_named_groups(capsys):
+    text = help_of(capsys, "train")
+    headings = re.findall(r"[─-] ((?:[a-z]+ )?options) [─-]", text)
+    assert headings[0] == "options"
+    assert headings[1:] == [f"{name} options" for name in (*options.GROUPS, *options.REST.values())]
+    basic = text[: text.index("environment options")]
+    assert 14 <= len(re.findall(r"^[│|]? *--", basic, re.MULTILINE)) <= 18
+    listed = re.findall(r"^[│|]? *(--[a-z-]+)", text, re.MULTILINE)
+    assert len(listed) == len(set(listed))
 
 
 def test_eval_tells_its_options(capsys):
     words = help_of(capsys, "eval").split()
-    assert {"--run-dir", "--episodes", "--step"} <= set(words)
+    assert {"PATH", "--episodes", "--which", "--env", "--env-kwargs", "--eval-envs"} <= set(words)
 
 
 def test_defaults_are_those_of_the_library():
@@ -88,32 +100,53 @@ def test_defaults_are_those_of_the_library():
 def test_every_value_arrives():
     values = {
         "seeds": 3, "seed": 7, "steps": 1234, "num_envs": 5, "learning_starts": 321, "utd": 0.25,
-        "update_every": 2, "normalize_observations": True, "batch_size": 12,
+        "update_every": 2, "normalize_observations": True, "n_step": 3, "batch_size": 12,
+        "reward_scale": "return_bound", "reward_scale_bound": 2.5, "noise_hold": 16,
+        "reset_every": 500,
         "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4, "log_every": 11,
         "checkpoint_every": 55, "env_timeout": 8.5, "seed_layout": "vmap",
+        "env_kwargs": {"g": [1, 2.5]}, "wrapper": ("a:b", "c:d"), "eval_envs": 3,
+        "keep_replay": False, "lock": False, "init_from": "some/run", "init_replay": True,
+        "actor": "m:Actor", "actor_kwargs": {"width": 3}, "critic": "m:Critic",
+        "critic_kwargs": {"width": 4},
         "hidden_sizes": (5, 6, 7), "activation": "gelu", "num_critics": 3,
         "actor_hidden_sizes": (4,), "critic_hidden_sizes": (3, 3), "body": "residual",
         "actor_body": "mlp", "critic_body": "residual", "normalization": "layer",
         "actor_normalization": "none", "critic_normalization": "layer",
         "target_pessimism": "mean", "actor_pessimism": "mean", "forward": "apart",
         "order": "actor_first", "actor_every": 3, "projection": "unit_norm",
-        "value_network": True,
+        "value_network": True, "head": "scalar", "num_quantiles": 7, "num_atoms": 9,
+        "value_bound": 2.5, "subset_size": 1, "dropped_quantiles": 3, "actor_forward": "joint",
+        "normalization_position": "after", "normalize_inputs": True, "hidden_biases": False,
+        "batch_norm_momentum": 0.5, "batch_norm_epsilon": 0.01, "renorm_warmup": 12,
+        "critic_dropout_rate": 0.125, "optimizer": "adamw", "clip_gradients": True,
+        "lr_schedule": "cosine",
         "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,
         "log_std_map": "tanh", "log_prob_epsilon": 1e-5, "alpha_loss": "alpha",
         "target_entropy_scale": 0.25, "initializer": "torch",
         "actor_lr": 1e-4, "critic_lr": 2e-4, "alpha_lr": 0.0, "gamma": 0.5, "tau": 0.25,
-        "target_entropy": -0.5, "initial_alpha": 0.125,
+        "target_entropy": -0.5, "initial_alpha": 0.125, "adam_b1": 0.5, "adam_b2": 0.75,
+        "adam_eps": 1e-5, "weight_decay": 0.01, "max_gradient_norm": 2.0, "final_lr_scale": 0.25,
+        "schedule_updates": 300.0,
     }  # fmt: skip
     assert {"env", *values} == {field.name for field in FIELDS}
     arguments = []
     for name, value in values.items():
-        flag = f"--{name.replace('_', '-')}"
-        parts = value if isinstance(value, tuple) else (value,)
-        arguments += [flag] if value is True else [flag, *map(str, parts)]
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments += [f"--{option}" if value else f"--no-{option}"]
+        elif name == "wrapper":
+            arguments += [word for each in value for word in ("--wrapper", each)]
+        elif isinstance(value, dict):
+            arguments += [f"--{option}", json.dumps(value)]
+        else:
+            parts = value if isinstance(value, tuple) else (value,)
+            arguments += [f"--{option}", *map(str, parts)]
     parsed = parse_train(*arguments).to_json()
     listed = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
     assert parsed == {"env": "Pendulum-v1", **listed}
-    assert parse_train("--forward", "joint").agent.forward == "joint"  # not with a value network
+    others = parse_train("--forward", "joint", "--head", "quantile")  # not with a value network
+    assert (others.agent.forward, others.agent.head) == ("joint", "quantile")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -121,7 +154,7 @@ def test_a_preset_gives_the_defaults_and_options_beside_it_count(name):
     preset = jaxsac.preset(name)
     config = parse_train("--preset", name)
     assert (config.agent, config.hyperparameters) == (preset.config, preset.hyperparameters)
-    for field in ("batch_size", "learning_starts", "replay_capacity"):
+    for field in preset._fields[2:]:
         assert getattr(config, field) == getattr(preset, field)
     small = parse_train(f"--preset={name}", "--learning-starts", "256", "--batch-size", "32")
     assert (small.batch_size, small.agent) == (32, preset.config)
@@ -161,9 +194,47 @@ def test_the_environment_has_no_default(capsys):
     assert "--env" in capsys.readouterr().err
 
 
-def test_the_default_directory_has_a_portable_name():
-    assert str(commands.default_directory("HalfCheetah-v4")) == "runs/HalfCheetah-v4"
-    assert str(commands.default_directory("mine:Farm/Robot-v0")) == "runs/mine-Farm-Robot-v0"
+def test_whole_numbers_and_sizes_are_written_in_any_usual_way():
+    config = parse_train("--steps", "1e6", "--hidden-sizes", "256,128", "--batch-size", "2.56e2")
+    assert (config.steps, config.agent.hidden_sizes, config.batch_size) == (10**6, (256, 128), 256)
+    assert parse_train("--hidden-sizes", "64x32").agent.hidden_sizes == (64, 32)
+    assert parse_train("--hidden-sizes", "64", "32").agent.hidden_sizes == (64, 32)
+    sweep = commands.parse(
+        ["sweep", "--env", "X", "--hidden-sizes", "4,4", "--set", "batch_size=1e2,2e2"]
+    )
+    assert run_config(sweep).agent.hidden_sizes == (4, 4)
+    sizes = [group.config.batch_size for group in plan.groups(run_config(sweep), sweep.set)]
+    assert sizes == [100, 200]
+
+
+def test_a_mistyped_command_gets_a_suggestion(capsys):
+    for typed, said in (("trian", "did you mean train?"), ("frobnicate", "there are train, sweep")):
+        with pytest.raises(SystemExit) as stop:
+            commands.parse([typed, "--env", "Pendulum-v1"])
+        assert stop.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+def test_the_default_directory_is_named_by_what_changes_learning():
+    def name_of(*arguments):
+        return str(settings.default_directory(parse_train(*arguments)))
+
+    plain = name_of()
+    assert re.fullmatch(r"runs/Pendulum-v1-[0-9a-f]{6}", plain)
+    for same in (
+        ["--steps", "5"], ["--seeds", "3"], ["--eval-every", "7"], ["--no-lock"],
+        ["--gamma", "0.99"],
+    ):  # fmt: skip
+        assert name_of(*same) == plain
+    others = [
+        name_of(*other)
+        for other in (
+            ["--gamma", "0.9"], ["--seed", "1"], ["--hidden-sizes", "8"], ["--num-envs", "2"],
+            ["--env-kwargs", '{"g": 9}'], ["--wrapper", "a:b"], ["--actor", "a:b"],
+        )
+    ]  # fmt: skip
+    assert len({plain, *others}) == 8
+    assert settings.file_name("mine:Farm/Robot-v0") == "mine-Farm-Robot-v0"
 
 
 # Refusals.
@@ -258,7 +329,7 @@ def test_train_leaves_a_run_and_a_plot_and_says_where(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert f"run: {directory}\nlearning curve: {directory}/report/learning_curve.png" in printed
     assert "memory: 2 × " in printed
-    assert printed.count("step 30/60") == 1
+    assert printed.count("step 30 return") == 1
     assert json.loads((directory / "manifest.json").read_text())["finished"]
     assert (directory / "report" / "learning_curve.png").stat().st_size > 1000
 
@@ -290,38 +361,79 @@ def test_train_again_is_done_at_once(finished, capsys):
 def test_the_default_directory_is_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert commands.run(["train", *SMALL]) == 0
-    assert (tmp_path / "runs" / "probe_environments-Drift-v0" / "manifest.json").exists()
+    (made,) = (tmp_path / "runs").glob("probe_environments-Drift-v0-*")
+    assert (made / "manifest.json").exists()
 
 
-def test_a_stopped_run_exits_with_130_and_keeps_what_it_has(tmp_path, capsys):
-    directory = tmp_path / "run"
+def test_a_stopped_run_exits_with_130_and_says_what_resumes_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["/a folder/jaxsac"])
     command = ["train", *SMALL, "--env", "probe_environments:Interrupted-v0", "--seeds", "1"]
-    assert commands.run([*command, "--run-dir", str(directory)]) == 130
-    assert f"policies and metrics so far are in {directory}" in capsys.readouterr().err
+    assert commands.run(command) == 130
+    printed = capsys.readouterr()
+    directory = Path("runs/probe_environments-Interrupted-v0")
+    assert f"run: {directory}\nlearning curve: {directory}/report/lear" in printed.out
     assert (directory / "checkpoints" / "30" / "agent.safetensors").exists()
-    assert (directory / "report" / "learning_curve.png").exists()
+    said, *lines = printed.err.splitlines()
+    assert said == "to resume:"
+    assert max(map(len, lines)) <= 80
+    # What a shell makes of it.
+    words = shlex.split("\n".join(lines).replace("\\\n", ""))
+    assert words == ["/a folder/jaxsac", *command, "--run-dir", str(directory)]
+    assert commands.run(words[1:]) == 0
 
 
-def test_compiled_programs_are_kept_for_the_next_run(tmp_path):
+def test_what_is_ended_at_once_says_so_and_what_resumes_it(tmp_path, monkeypatch, capsys):
+    def end(*arguments):
+        raise KeyboardInterrupt
+
+    ends = []
+    monkeypatch.setattr(commands, "train", end)
+    monkeypatch.setattr(os, "_exit", ends.append)
+    command = ["train", *SMALL, "--run-dir", str(tmp_path / "two words")]
+    monkeypatch.setattr(sys, "argv", ["jaxsac", *command])
+    main.main()
+    assert ends == [130]
+    error = capsys.readouterr().err
+    assert error.startswith("jaxsac: ended at once; nothing more was saved.\nto resume:\n")
+    assert shlex.split(error.split(":\n")[-1].replace("\\\n", ""))[-len(command) :] == command
+
+
+def test_ctrl_c_is_heard_while_a_program_is_compiled_and_it_is_kept_for_the_next_run(tmp_path):
     run = ["train", *SMALL, "--run-dir", str(tmp_path / "run")]
     environment = os.environ | {
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "PYTHONPATH": os.path.dirname(probe_environments.__file__),
+        "PYTHONPATH": os.pathsep.join(
+            [os.path.dirname(probe_environments.__file__), os.environ.get("PYTHONPATH", "")]
+        ),
     }
     del environment["JAX_COMPILATION_CACHE_DIR"]
-    subprocess.run([sys.executable, "-m", "jaxsac.cli.main", *run], env=environment, check=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jaxsac.cli.main", *run], env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while "compiling" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    said = process.stdout.readline()
+    assert said.startswith("Ctrl-C: stops after the compiler is done, with everything saved.")
+    output, error = process.communicate()
+    assert process.returncode == 130
+    assert "stopped at step" in output
+    assert "to resume:\n" in error
     assert list((tmp_path / "cache" / "jaxsac").glob("jit_compiled-*-cache"))
 
 
 def test_eval_prints_a_row_for_every_seed(finished, capsys):
     assert commands.run(["eval", "--run-dir", str(finished), "--episodes", "2"]) == 0
     printed = capsys.readouterr().out
-    assert "step 60: return of 2 episodes" in " ".join(printed.split())
+    assert "return of 2 episodes, latest policy" in " ".join(printed.split())
     rows = [line.replace("│", " ").split() for line in printed.splitlines() if "│" in line]
     assert [row[0] for row in rows] == ["0", "1"]
     for row in rows:
-        mean, plus_minus, std, *sampled = row[1:]
+        step, mean, plus_minus, std, *sampled = row[1:]
+        assert step == "60"
         assert float(mean) < 0 <= float(std)
         assert plus_minus == sampled[1] == "±"
 
@@ -334,11 +446,11 @@ def test_a_run_with_a_value_network_is_trained_logged_and_evaluated(tmp_path, ca
     assert last["value_loss"] > 0
     assert last["alpha"] == pytest.approx(0.2)
     assert commands.run(["eval", "--run-dir", str(directory), "--episodes", "2"]) == 0
-    assert "step 60: return of 2 episodes" in " ".join(capsys.readouterr().out.split())
+    assert "return of 2 episodes, latest policy" in " ".join(capsys.readouterr().out.split())
 
 
 def test_eval_of_a_step_that_was_not_saved_is_refused(finished, capsys):
-    assert commands.run(["eval", "--run-dir", str(finished), "--step", "12"]) == 1
+    assert commands.run(["eval", str(finished), "--which", "12"]) == 1
     assert "checkpoints/12" in capsys.readouterr().err
 
 

@@ -73,6 +73,7 @@ def test_the_last_observation_of_an_episode_is_the_true_one_and_the_next_starts_
     last = np.zeros((30, 3), bool)
     last[6::7] = True
     np.testing.assert_array_equal(ended.mask, last)
+    np.testing.assert_array_equal(result.over, last)
     np.testing.assert_array_equal(ended.episode_length[last], 7)
     assert result.valid.all()
     np.testing.assert_array_equal(result.discount, 1)
@@ -129,6 +130,7 @@ def test_what_is_not_finite_is_no_transition_and_ends_its_episode_uncounted(faul
     assert result.valid[:, 0].tolist() == [True, True, False, True, True, False, True]
     assert result.observation["count"][:, 1, 0].tolist() == [1, 2, 0, 1, 2, 0, 1]
     assert not ended.mask.any()
+    np.testing.assert_array_equal(result.over, ~result.valid)
 
 
 def test_an_action_that_is_not_finite_reaches_no_environment_and_ends_its_episode():

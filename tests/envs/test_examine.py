@@ -2,6 +2,7 @@
 
 import random
 import re
+import shlex
 
 import gymnasium
 import numpy
@@ -10,8 +11,9 @@ import pytest
 
 import broken_environments
 from jaxsac.cli import commands
+from jaxsac.cli.options import run_config
 from jaxsac.envs import determinism, examine, host, time_limit, walk
-from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make
 
 # A program that other tests have compiled.
@@ -21,11 +23,15 @@ TRAIN = [
 ]  # fmt: skip
 
 
-def look(name, evaluates=False):
+def look(name, evaluates=False, **options):
     env_id = f"broken_environments:{name}-v0"
-    env = make(env_id, 1)[0]
+
+    def one():
+        return make(env_id, 1, options=EnvOptions(**options))[0]
+
+    env = one()
     try:
-        return examine.examine(env_id, env, lambda: make(env_id, 1)[0], evaluates)
+        return examine.examine(env_id, env, one, evaluates)
     finally:
         env.close()
 
@@ -134,15 +140,19 @@ def code_in(error):
 
 
 @pytest.mark.parametrize("name", ["Unbounded", "Blind", "Counted", "Counting"])
-def test_what_is_advised_makes_spaces_usable(name):
+def test_what_is_advised_makes_spaces_usable(name, monkeypatch):
     with pytest.raises(ValueError, match="gymnasium") as refusal:
         look(name)
     (code,) = code_in(refusal.value)
-    code = code.replace("OFFSET", "2e9").replace("SCALE", "1e9")
+    code = code.replace("OFFSET", "3e9").replace("SCALE", "10")
 
-    env = getattr(broken_environments, name)()
-    advised = eval(code, {"gymnasium": gymnasium, "numpy": numpy, "env": env})
-    envs = host.HostEnvs([CheckedEnv(advised, name)], 1)
+    packages = {"gymnasium": gymnasium, "numpy": numpy}
+    advised = eval(f"lambda env: {code}", packages)
+    monkeypatch.setattr(broken_environments, "advised", advised, raising=False)
+    wrappers = ("broken_environments:advised",)  # --wrapper
+    options = EnvOptions(wrappers=wrappers)
+    assert look(name, wrappers=wrappers) == []
+    envs = host.HostEnvs(make(f"broken_environments:{name}-v0", 1, options=options), 1)
     envs.reset([0])
     result, _ = envs.step(np.ones((1, 1, 2), np.float32))
     assert result.valid.all()
@@ -179,10 +189,25 @@ def test_what_is_found_is_said_at_the_start_and_without_evaluation_no_end_is_nee
     assert capsys.readouterr().out.count("NoEnd-v0 declares no time limit") == 1
 
 
-def test_the_option_that_is_advised_in_place_of_a_wrapper_is_one():
-    with pytest.raises(ValueError, match="running statistics") as refusal:
-        look("Normalized")
-    (option,) = re.findall(r"--[a-z-]+", str(refusal.value))
-    command = commands.parse([*TRAIN, "--env", "broken_environments:Sound-v0", option])
-    assert isinstance(command, commands.Train)
-    assert command.config.normalize_observations
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("Normalized", {"normalize_observations": True}),
+        ("NormalizedReward", {"reward_scale": "return_std"}),
+        ("NoEnd", {"env_kwargs": {"max_episode_steps": 1000}, "eval_every": 0}),
+    ],
+)
+def test_the_options_that_are_advised_are_options(name, setting):
+    with pytest.raises(ValueError, match="--") as refusal:
+        look(name, evaluates=True)
+    text = re.sub(r"[,.](?= |$)", "", str(refusal.value))
+    words = [w for w in shlex.split(text[text.index("--") :]) if w not in ("say", "or", "train")]
+    options = {"Normalized": words[:1], "NormalizedReward": words[:2]}.get(
+        name, [*words[:2], *words[-2:]]
+    )
+    command = commands.parse([*TRAIN, "--env", f"broken_environments:{name}-v0", *options])
+    assert {key: getattr(run_config(command), key) for key in setting} == setting
+
+
+def test_with_the_time_limit_that_is_advised_nothing_is_said():
+    assert look("NoEnd", evaluates=True, kwargs={"max_episode_steps": 1000}) == []

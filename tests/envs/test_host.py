@@ -71,6 +71,7 @@ def test_transitions_are_those_of_environments_stepped_alone(make):
     for action in actions:
         result, end = envs.step(action)
         assert result.valid.all()
+        np.testing.assert_array_equal(result.over, end.mask)
         rows = Transition(
             observation, action, result.reward, result.discount, result.next_observation
         )
@@ -221,6 +222,7 @@ def run(envs, steps, faulty_action_at=None):
         for row in rows:
             assert np.isfinite(row[result.valid]).all()
         discarded += ~result.valid[:, 0]
+        np.testing.assert_array_equal(result.over, end.mask | ~result.valid)
         for seed, _ in np.argwhere(result.valid):
             kept[seed].append(tuple(observation[seed, 0].astype(int).tolist()))
         for seed, _ in np.argwhere(end.mask):

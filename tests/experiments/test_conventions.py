@@ -10,9 +10,10 @@ sys.path.append(str(Path(__file__).parents[2] / "experiments" / "conventions"))
 
 import case
 import compare
+import family_case
 import ours
 
-from jaxsac.sac.presets import PRESETS
+from jaxsac.sac.presets import LIBRARIES
 
 REQUIREMENTS = Path(__file__).parents[2] / "experiments" / "performance" / "peers"
 DISTRIBUTIONS = {"sb3": "stable-baselines3", "sbx": "sbx-rl", "brax": "brax", "rejax": "rejax"}
@@ -33,6 +34,16 @@ def test_losses_gradients_and_parameters_are_those_of_the_package(peer):
     # In double precision nothing but rounding is left, also where policies are saturated.
     exact = [row for row in rows if row.setting == "double precision"]
     assert max(row.deviation for row in exact) < 1e-9
+
+
+@pytest.mark.parametrize("algorithm", family_case.ALGORITHMS)
+def test_an_algorithm_of_the_family_is_that_of_sbx(algorithm):
+    rows = list(compare.with_algorithm(algorithm))
+    assert len(rows) == (17 if algorithm == "crossq" else 16)
+    assert [row for row in rows if row.deviation > compare.TOLERANCE] == []
+    exact = [row for row in rows if row.setting == "double precision"]
+    # SBX has the levels of TQC's quantiles in single precision whatever the rest is.
+    assert max(row.deviation for row in exact) < (1e-7 if algorithm == "tqc" else 1e-8)
 
 
 @pytest.mark.parametrize("peer", compare.FORMULAS)
@@ -83,5 +94,11 @@ def test_results_are_of_the_versions_that_are_installed_for_comparisons(peer):
     assert f"{name}=={case.read(peer)['versions'][name]}" in requirements
 
 
-def test_every_preset_is_proved():
-    assert {*compare.PACKAGES, *compare.FORMULAS} == set(PRESETS)
+@pytest.mark.parametrize("algorithm", family_case.ALGORITHMS)
+def test_results_of_the_family_are_of_the_version_that_is_installed_for_comparisons(algorithm):
+    requirements = (REQUIREMENTS / "sbx.txt").read_text().split()
+    assert f"sbx-rl=={case.read(f'sbx_{algorithm}')['versions']['sbx-rl']}" in requirements
+
+
+def test_every_preset_of_a_library_is_proved():
+    assert {*compare.PACKAGES, *compare.FORMULAS} == set(LIBRARIES)

@@ -32,6 +32,15 @@ from run_examples import small_run
         ({"utd": 1e-9}, "utd"),
         ({"batch_size": 21}, "batch_size 21 is more than replay holds"),
         ({"batch_size": 8, "replay_capacity": 7}, "batch_size 8 is more than replay holds"),
+        (
+            {"batch_size": 8, "n_step": 5, "num_envs": 4},
+            r"\(4 = .* 20 - \(n_step 5 - 1\) · num_envs 4 and replay",
+        ),
+        ({"n_step": 0}, "n_step must be at least 1"),
+        ({"reset_every": -1}, "reset_every must not be negative"),
+        ({"noise_hold": 0}, "noise_hold must be at least 1"),
+        ({"reward_scale": "return"}, "reward_scale must be one of .*'return_std'.*, got 'return'"),
+        ({"reward_scale_bound": 0.0}, "reward_scale_bound must be a positive number, got 0.0"),
         ({"learning_starts": 0}, "more than replay holds at the first update"),
     ],
 )
@@ -126,7 +135,7 @@ def test_reading_does_not_change_what_is_read():
 
 
 def test_custom_networks_have_no_manifest():
-    with pytest.raises(ValueError, match="custom network"):
+    with pytest.raises(ValueError, match="name it as actor"):
         small_run(agent=jaxsac.Config(actor=nn.Dense(2))).to_json()
 
 

@@ -11,9 +11,9 @@ import pytest
 import jaxsac
 from jaxsac.envs.step_result import StepResult
 from jaxsac.runs import bundle, checkpoint, failures, train
-from jaxsac.training import flight_recorder, learner
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.evaluation import explain_failure
+from jaxsac.training import flight_recorder, learner
 from jaxsac.training.schedule import Work
 from run_examples import Listener, assert_identical, member, small_run
 
@@ -30,7 +30,7 @@ def fresh():
     reward = np.zeros((3, 40), np.float32)
     reward[1, ::5] = 1e30
     valid = np.ones((3, 40), bool)
-    result = StepResult(reward, np.ones_like(reward), vectors[2], valid, vectors[2])
+    result = StepResult(reward, np.ones_like(reward), vectors[2], valid, vectors[2], ~valid)
     return learn_step(carry, result, Work(0, False)), result._replace(valid=~valid)
 
 

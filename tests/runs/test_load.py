@@ -198,7 +198,7 @@ def test_settings_of_a_newer_version_are_named(saved, tmp_path):
     expected = jaxsac.load_policy(saved[0] / "plain", seed=3)(np.zeros(2))
     np.testing.assert_array_equal(acting(np.zeros(2)), expected)
     with pytest.warns(UserWarning, match="warp"):
-        evaluate_run(tmp_path, None, 1)
+        evaluate_run(tmp_path, "latest", 1)
 
 
 def test_functions_of_an_agent_say_that_a_policy_is_called_itself(saved):

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.runs import bundle, metrics, evaluation, train, upgrade
+from jaxsac.runs import bundle, evaluation, metrics, report, train, upgrade
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
-from jaxsac.runs import report
 from jaxsac.training import drivers
 from run_examples import Listener
 
@@ -68,12 +67,12 @@ def test_its_report_is_drawn(old):
 
 def test_it_is_evaluated(old):
     run, _ = old
-    step, config, deterministic, _ = evaluation.evaluate_run(run.path, None, 2)
-    assert step == config.steps
+    config, found = run.config(), evaluation.evaluate_run(run.path, "latest", 2)
+    assert {member.step for member in found.members} == {config.steps}
     last = [metrics.read(metrics.path(run.metrics, name))[-1] for name in config.member_names]
     expected = [row["eval_return"] for row in last]
     if config.eval_episodes == 2:
-        np.testing.assert_allclose(deterministic.returns.mean(axis=1), expected, rtol=1e-3)
+        np.testing.assert_allclose(found.deterministic.mean(axis=1), expected, rtol=1e-3)
 
 
 def test_it_is_complete_and_that_is_all_that_is_done(old):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
-from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs import report
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
 from run_examples import small_run
 
 

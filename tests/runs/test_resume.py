@@ -11,15 +11,17 @@ import subprocess
 import sys
 import time
 
+import jax
+import numpy as np
 import pytest
 
 import jaxsac
 import probe_environments
 from jaxsac.envs.checked import is_fault
-from jaxsac.runs import checkpoint, metrics, train
+from jaxsac.runs import bundle, checkpoint, metrics, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
-from run_examples import Listener, small_run
+from run_examples import LOOP, Listener, small_run
 
 
 class StopAt(Listener):
@@ -82,11 +84,30 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
     "changes",
     [
         {"env": "probe_environments:Scripted-v0"},
+        {"env": "probe_environments:Scripted-v0", "num_envs": 2, "log_every": 14, **LOOP},
         {"num_envs": 3, "steps": 90, "log_every": 9},
         {"utd": 0.4, "replay_capacity": 30},
         {"update_every": 10, "normalize_observations": True},
         {"env": "Hopper-v5", "seeds": 1},
         {"agent": jaxsac.Config(hidden_sizes=(8,), value_network=True)},
+        # Statistics, their count, dropout, a schedule's count and drawn critics.
+        {
+            "agent": jaxsac.Config(
+                hidden_sizes=(8,),
+                body="inverted_residual",
+                normalization="batch_renorm",
+                critic_dropout_rate=0.1,
+                head="categorical",
+                num_atoms=11,
+                forward="joint_with_targets",
+                target_pessimism="random_subset",
+                subset_size=1,
+                optimizer="adamw",
+                lr_schedule="cosine",
+                actor_every=2,
+                projection="unit_norm",
+            ),
+        },
     ],
 )
 def test_it_holds_for_every_kind_of_run(config, tmp_path, changes):
@@ -122,6 +143,35 @@ def test_an_environment_that_counts_its_episodes_starts_anew_and_that_is_said(tm
     config = small_run(env="probe_environments:OftenFaulty-v0", seeds=1, log_every=7)
     messages = train_in_parts(config, tmp_path / "run", 35)
     assert any("1 of 1 environments do not depend on their seed" in text for text in messages)
+
+
+def test_returns_do_not_go_on_from_an_episode_into_the_one_that_starts_in_its_place(tmp_path):
+    # An episode observes its number and its step, pays the step's number, and is cut by the third.
+    config = small_run(
+        env="probe_environments:OftenFaulty-v0",
+        seeds=1,
+        steps=53,
+        log_every=7,
+        n_step=3,
+        reward_scale="return_std",
+    )
+    train_in_parts(config, tmp_path, 35)
+    folder = tmp_path / "checkpoints" / "53"
+    (held,) = bundle.verify(folder)["replay_sizes"]
+    assert held == 53 - 35 // 3 - 18 // 3, "all but the third of each episode"
+    (rows,) = bundle.load(
+        folder, "replay-seed-0000",
+        {"float32": jax.ShapeDtypeStruct((held, 7), np.float32)},
+    ).values()  # fmt: skip
+    (episode, step), (reward, discount), (same, end) = rows[:, :2].T, rows[:, 3:5].T, rows[:, 5:].T
+    np.testing.assert_array_equal(same, episode)
+    np.testing.assert_array_equal(end, 2)
+    gamma = config.hyperparameters.gamma
+    np.testing.assert_allclose(reward, np.where(step == 0, 1 + 2 * gamma, 2), rtol=1e-6)
+    np.testing.assert_allclose(discount, np.where(step == 0, gamma, 1), rtol=1e-6)
+    mean = {"return_scale": {"moments": {"mean": jax.ShapeDtypeStruct((1,), np.float32)}}}
+    (mean,) = jax.tree.leaves(bundle.load(folder, "learning", mean, partial=True))
+    np.testing.assert_allclose(mean, (1 + (2 + gamma)) / 2, rtol=1e-5)
 
 
 def test_episodes_that_ended_before_a_stop_are_in_the_next_row(tmp_path):

@@ -1,7 +1,6 @@
+import functools
 import json
-import os
 import signal
-import threading
 
 import jax
 import numpy as np
@@ -9,8 +8,8 @@ import pytest
 
 import probe_environments
 from jaxsac.runs import checkpoint, metrics, train
-from jaxsac.runs.interrupt import Interrupt
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.training import host_driver
 from run_examples import (
     Listener,
     agent_of,
@@ -22,7 +21,8 @@ from run_examples import (
 
 COLUMNS = (
     *metrics.RUN_COLUMNS, "alpha", "target_mean", "q_mean", "critic_loss", "critic_gradient_norm",
-    "entropy", "actor_loss", "actor_gradient_norm", "alpha_loss", "alpha_gradient_norm", "skipped",
+    "entropy", "target_entropy", "actor_loss", "actor_gradient_norm", "alpha_loss",
+    "alpha_gradient_norm", "skipped",
 )  # fmt: skip
 
 
@@ -52,6 +52,10 @@ def test_a_run_leaves_manifest_metrics_and_checkpoint(finished):
     assert files == {
         ".lock",
         "manifest.json",
+        "best/seed-0003/agent.safetensors",
+        "best/seed-0003/manifest.json",
+        "best/seed-0004/agent.safetensors",
+        "best/seed-0004/manifest.json",
         "metrics/seed-0003.csv",
         "metrics/seed-0004.csv",
         "checkpoints/60/agent.safetensors",
@@ -100,11 +104,14 @@ def test_the_number_of_updates_applied_is_the_one_written_down(finished):
 
 def test_the_observer_hears_of_every_row(finished):
     config, directory, listener = finished
-    axis, plan, start, checkpoints = listener.messages
+    axis, plan, start = listener.messages
     assert axis == "2 members on 2 devices (cpu)"
     assert "memory: 2 × " in plan
     assert start == "from step 0"
-    assert checkpoints.startswith("checkpoints took")
+    assert listener.phases == [
+        "making environments", "compiling", "warm-up", "training",  # learning starts at 20
+        "evaluating", "training", "evaluating", "training", "saving", "training", "complete",
+    ]  # fmt: skip
     assert [progress.step for progress in listener.rows] == [20, 30, 40, 60]
     assert [progress.evaluated for progress in listener.rows] == [False, True, False, True]
     last = [rows_of(directory, member)[-1] for member in config.member_seeds]
@@ -119,6 +126,36 @@ def test_updates_are_counted_per_transition_with_several_environments(tmp_path, 
     assert agent.step.tolist() == [64 * utd]
     last = rows_of(tmp_path / "run", 0)[-1]
     assert (last["updates"], last["utd"]) == (64 * utd, utd)
+
+
+def test_wall_time_is_that_of_training_and_not_of_the_compiler(tmp_path, monkeypatch):
+    now = 0.0
+
+    def takes(seconds, function):
+        def take(*arguments, **options):
+            nonlocal now
+            now += seconds()
+            return function(*arguments, **options)
+
+        return take
+
+    advances = iter([1000.0] + [1.0] * 59)  # the first one compiles
+    for name, seconds in {
+        "start": lambda: 1000.0,
+        "prepare_evaluation": lambda: 1000.0,
+        "evaluate": lambda: 50.0,
+        "advance": lambda: next(advances),
+    }.items():
+        method = getattr(host_driver.HostDriver, name)
+        monkeypatch.setattr(host_driver.HostDriver, name, takes(seconds, method))
+    monkeypatch.setattr(train.snapshot, "save", takes(lambda: 7.0, train.snapshot.save))
+    clock = functools.partial(train.PhaseClock, now=lambda: now)
+    monkeypatch.setattr(train, "PhaseClock", clock)
+    listener = Listener()
+    assert train.train(small_run(eval_every=30, checkpoint_every=40), tmp_path / "run", listener)
+    expected = [19, 29 + 50, 39 + 50, 59 + 50 + 7 + 50]
+    assert columns(rows_of(tmp_path / "run", 0), "wall_time") == expected
+    assert listener.messages[-1] == "checkpoints took 14.0 s, 8.1% of the time."
 
 
 # What changes a run and what does not.
@@ -225,10 +262,26 @@ def assert_stopped_at(directory, config, step):
 
 def test_ctrl_c_saves_the_policies_and_stops(tmp_path):
     config = small_run(env="probe_environments:Interrupted-v0", seeds=1)
-    before = signal.getsignal(signal.SIGINT)
-    assert not train.train(config, tmp_path / "run", Listener())
+    before, listener = signal.getsignal(signal.SIGINT), Listener()
+    assert not train.train(config, tmp_path / "run", listener)
     assert signal.getsignal(signal.SIGINT) is before
     assert_stopped_at(tmp_path / "run", config, step=30)
+    assert listener.messages[-1] == (
+        "Ctrl-C: stops after this step, with everything saved. Ctrl-C again: ends at once, without "
+        "saving."
+    )
+    assert listener.phases[-1] == "stopped"
+
+
+def test_a_second_ctrl_c_saves_nothing_more(tmp_path, monkeypatch):
+    def twice(self, *arguments, sampled):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(host_driver.HostDriver, "evaluate", twice)
+    config, listener = small_run(eval_every=30, checkpoint_every=20), Listener()
+    with pytest.raises(KeyboardInterrupt):
+        train.train(config, tmp_path / "run", listener)
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [20]
 
 
 def test_the_policies_of_a_stopped_run_are_those_of_a_run_that_long(tmp_path):
@@ -245,34 +298,6 @@ def test_an_environment_that_breaks_costs_neither_policies_nor_metrics(tmp_path)
     assert_stopped_at(tmp_path / "run", config, step=29)
 
 
-@pytest.fixture
-def usual_handler():
-    """Python's own, which a test run in the background of a shell does not have."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_a_second_signal_acts_as_usual(usual_handler):
-    with Interrupt() as stop:
-        assert not stop.requested
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.requested
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_other_signals_are_a_request_too_and_handlers_come_back(number):
-    before = [signal.getsignal(each) for each in (signal.SIGINT, number)]
-    with Interrupt() as stop:
-        os.kill(os.getpid(), number)
-        assert stop.requested
-    with Interrupt():
-        pass
-    assert [signal.getsignal(each) for each in (signal.SIGINT, number)] == before
-
-
 def test_an_environment_that_raises_when_it_is_closed_costs_nothing(tmp_path, monkeypatch):
     def fail(self):
         raise OSError("the viewer is gone")
@@ -284,19 +309,6 @@ def test_an_environment_that_raises_when_it_is_closed_costs_nothing(tmp_path, mo
     assert "Drift-v0 raises when it is closed: OSError('the viewer is gone')" in str(
         listener.messages
     )
-
-
-def test_outside_the_main_thread_signals_are_left_alone():
-    before, seen = signal.getsignal(signal.SIGINT), []
-
-    def enter():
-        with Interrupt() as stop:
-            seen.append((stop.requested, signal.getsignal(signal.SIGINT)))
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    assert seen == [(False, before)]
 
 
 def test_infos_may_be_of_any_length_in_training_and_in_evaluation(tmp_path):

@@ -3,6 +3,7 @@
 Arrays have the default precision: float64 inside `jax.enable_x64(True)`.
 """
 
+import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -23,6 +24,10 @@ VALUE = jaxsac.Config(hidden_sizes=(16, 16), value_network=True)
 FAST = jaxsac.Hyperparameters(
     actor_lr=0.01, critic_lr=0.02, alpha_lr=0.03, gamma=0.9, tau=0.1, initial_alpha=0.5
 )
+
+
+def config_with(**choices):
+    return dataclasses.replace(CONFIG, **choices)
 
 
 def make_agent(seed=0, config=CONFIG, **hyperparameters):

@@ -1,16 +1,14 @@
 """The axes along which SAC varies: each choice by itself, and all off is plain SAC."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from examples import (
     ACTION_SIZE,
-    CONFIG,
     assert_close,
     assert_identical,
+    config_with,
     constant_batch,
     is_identical,
     make_agent,
@@ -20,7 +18,7 @@ from examples import (
 from flax import linen as nn
 
 import jaxsac
-from jaxsac.sac import forward, layers, pessimism
+from jaxsac.sac import bodies, forward, pessimism
 from jaxsac.sac.apply import apply, apply_in_training
 from jaxsac.sac.critics import TargetedCritics
 from jaxsac.sac.heads import Scalar
@@ -28,10 +26,6 @@ from jaxsac.sac.projection import unit_norm
 from jaxsac.sac.value_network import CriticsWithValue
 
 KEY = jax.random.key(5)
-
-
-def config_with(**choices):
-    return dataclasses.replace(CONFIG, **choices)
 
 
 def update(state, key=KEY, **options):
@@ -163,7 +157,7 @@ def test_actor_and_critics_have_settings_of_their_own():
 @pytest.mark.usefixtures("x64")
 def test_a_residual_body_agrees_with_numpy():
     settings = config_with(hidden_sizes=(6, 6), body="residual").actor_settings
-    body = layers.Residual(settings, 2, jnp.float64)
+    body = bodies.Residual(settings, 2, jnp.float64)
     x = jax.random.normal(KEY, (4, 3))
     params = jax.tree.map(
         lambda leaf: leaf + 0.1 * jax.random.normal(KEY, leaf.shape), body.init(KEY, x)["params"]
@@ -202,6 +196,19 @@ def test_an_agent_with_residual_bodies_learns():
         ({"target_pessimism": None}, "target_pessimism must be one of"),
         ({"actor_every": 0}, "actor_every must be at least 1"),
         ({"value_network": True, "forward": "joint"}, "with a value network"),
+        ({"value_network": True, "head": "quantile"}, "a value network gives the critics one"),
+        ({"target_pessimism": "truncated"}, "choose head 'quantile', not 'scalar'"),
+        (
+            {"actor_pessimism": "truncated", "head": "quantile", "dropped_quantiles": 25},
+            "dropped_quantiles 25 must be below num_quantiles 25",
+        ),
+        ({"target_pessimism": "random_subset", "subset_size": 3}, "subset_size 3 must be at most"),
+        ({"normalize_inputs": True}, "no effect without a normalization"),
+        ({"body": "inverted_residual", "hidden_sizes": (4, 5)}, "must be alike"),
+        ({"num_atoms": 1}, "num_atoms must be at least 2"),
+        ({"critic_dropout_rate": 1.0}, r"critic_dropout_rate must be in \[0, 1\)"),
+        ({"value_bound": -1.0}, "value_bound must be in"),
+        ({"log_prob_epsilon": 1.5}, "log_prob_epsilon must be in"),
     ],
 )
 def test_choices_that_cannot_be_are_refused(fields, message):
@@ -209,13 +216,39 @@ def test_choices_that_cannot_be_are_refused(fields, message):
         jaxsac.Config(**fields)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"weight_decay": 0.1}, "weight_decay 0.1 has no effect with optimizer adam"),
+        ({"adam_b1": 0.5}, "adam_b1 0.5 has no effect with optimizer adam"),
+        ({"max_gradient_norm": 2.0}, "no effect with clip_gradients False"),
+        ({"schedule_updates": np.array([5.0, 6.0])}, "no effect with lr_schedule constant"),
+        ({"adam_b2": 1.0}, "adam_b2 must be between 0 and 1"),
+        ({"weight_decay": -0.1}, "weight_decay must be between"),
+        ({"schedule_updates": 0.0}, "schedule_updates must be between 1"),
+    ],
+)
+def test_numbers_that_cannot_be_or_have_no_effect_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        make_agent(**values)
+
+
+def test_a_custom_critic_that_has_no_distribution_is_refused_with_such_a_head():
+    config = jaxsac.Config(critic=DroppingCritic(), head="quantile")
+    with pytest.raises(ValueError, match=r"\(ensemble, batch, outputs\), \(\.\.\., 1, 25\)"):
+        make_agent(config=config)
+
+
 # Head, pessimism, forward
 
 
 def test_pessimisms_of_an_ensemble():
     outputs = jnp.array([[1.0, 5.0], [3.0, 1.0], [2.0, 0.0]])
-    choices = {name: f(Scalar(), outputs, KEY).tolist() for name, f in pessimism.PESSIMISMS.items()}
-    assert choices == {"minimum": [1.0, 0.0], "mean": [2.0, 2.0]}
+    settings = pessimism.PessimismSettings()
+    lowest, mean = (
+        f(Scalar(), outputs, KEY, settings) for f in (pessimism.minimum, pessimism.mean)
+    )
+    assert (lowest.tolist(), mean.tolist()) == ([1.0, 0.0], [2.0, 2.0])
 
 
 @pytest.mark.parametrize(

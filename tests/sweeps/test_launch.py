@@ -72,7 +72,7 @@ def launched(planned, executor, workers=2):
 
 def test_parts_follow_each_other_on_so_many_workers(planned, tmp_path):
     executor = ScriptedExecutor(tmp_path, **{str(k): [COMPLETE] for k in range(1, 5)})
-    assert launched(planned, executor) == (True, "")
+    assert launched(planned, executor)[0]
     assert executor.started == ["1", "2", "3", "4"]
     assert executor.most == 2
 
@@ -146,7 +146,9 @@ def test_ctrl_c_asks_the_workers_to_stop_and_waits_until_they_have(planned, tmp_
         return submit(fn, part, directory)
 
     executor.submit = submit_and_interrupt
-    assert launched(planned, executor) == (False, "")
+    complete, said = launched(planned, executor)
+    assert not complete
+    assert said.startswith("Ctrl-C: the workers are asked to save and to stop. Ctrl-C again: ")
     assert executor.started == ["1", "2", "3"]
     assert executor.cancelled == ["2", "3"]
 
@@ -170,7 +172,7 @@ def test_a_worker_trains_and_keeps_what_it_says(tmp_path):
     (group,) = plan.groups(small_run(eval_every=30, seeds=1), ())
     train_part(group, tmp_path / "sweep")
     text = (tmp_path / "sweep" / "all.log").read_text()
-    assert "step 60/60" in text
+    assert "complete at step 60 of 60" in text
     assert launch.is_complete(group, tmp_path / "sweep")
 
 

@@ -29,14 +29,35 @@ def planned(tmp_path):
 
 def test_the_latest_returns_and_steps_of_all_members_are_counted(planned, tmp_path):
     assert progress.describe(planned, tmp_path) == (
-        "1 of 2 parts, 140 of 240 steps, return best 61.0, median 60.0, worst 22.0"
+        "1 of 2 parts, 58% of all steps, return 47.7 ± 18.2"
     )
+
+
+def test_of_several_points_the_best_is_named_by_its_settings_in_a_line_that_fits(tmp_path):
+    settings = ("actor_lr=1e-4,3e-4", "gamma=0.9,0.99")
+    (group,) = plan.groups(small_run(seeds=2, eval_every=20), settings)
+    parts = plan.split(group, 4)
+    for part, value in zip(parts, (1.0, 7.0, 5.0, 3.0), strict=True):
+        members = part.config.member_names
+        folder = RunDirectory(tmp_path / part.name).metrics
+        with metrics.MetricsWriter(folder, members, metrics.RUN_COLUMNS) as writer:
+            for index in range(2):
+                writer.write(index, {"step": 60, "eval_return": value + index})
+    assert progress.describe(parts, tmp_path) == (
+        "4 of 4 parts, 100% of all steps, return 7.5 ± 0.5 (best: actor_lr=1e-4 gamma=0.99)"
+    )
+    output = StringIO()
+    with progress.SweepProgress(parts, tmp_path, Console(file=output, width=80)):
+        pass
+    (line,) = output.getvalue().splitlines()
+    assert len(line) == 80
+    assert line.endswith("(best: actor_lr=1e-4…")
 
 
 def test_a_file_that_is_being_written_counts_as_none(planned, tmp_path):
     file = metrics.path(RunDirectory(tmp_path / planned[1].name).metrics, "seed-0003")
     file.write_text("step,upda")
-    assert progress.describe(planned, tmp_path).startswith("1 of 2 parts, 140 of 240 steps")
+    assert progress.describe(planned, tmp_path).startswith("1 of 2 parts, 58% of all")
 
 
 def test_without_a_terminal_a_line_is_shown_when_there_is_something_new(
@@ -44,12 +65,12 @@ def test_without_a_terminal_a_line_is_shown_when_there_is_something_new(
 ):
     monkeypatch.setattr(progress, "LINE_SECONDS", 0)
     output = StringIO()
-    with progress.SweepProgress(planned, tmp_path, Console(file=output, width=30)) as shown:
+    with progress.SweepProgress(planned, tmp_path, Console(file=output, width=80)) as shown:
         shown.show()
         shown.show()
         shown.message("[a] is lost")
     line, message = output.getvalue().splitlines()
-    assert line.endswith("worst 22.0")
+    assert line.endswith("return 47.7 ± 18.2")
     assert message == "[a] is lost"
 
 
@@ -59,5 +80,5 @@ def test_at_a_terminal_the_line_is_live(planned, tmp_path, monkeypatch):
     console = Console(file=output, force_terminal=True, width=120)
     with progress.SweepProgress(planned, tmp_path, console) as shown:
         shown.show()
-    assert "140 of 240 steps" in output.getvalue()
+    assert "58% of all steps" in output.getvalue().splitlines()[-1], "also when it is over"
     assert "\x1b" in output.getvalue()

@@ -15,7 +15,7 @@ from jaxsac.runs import checkpoint, evaluation, metrics, train
 from jaxsac.sac import agent as sac
 from jaxsac.training import device_driver, device_loop, learner, seed_axis
 from jaxsac.training.drivers import make_driver
-from run_examples import NET, Listener, agent_of, small_run
+from run_examples import LOOP, NET, Listener, agent_of, small_run
 
 
 class Short(Pendulum):
@@ -122,15 +122,20 @@ def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, t
     assert (sampled.returns != deterministic.returns).all()
 
 
-def test_normalized_observations_are_part_of_a_run(config, tmp_path):
-    config = dataclasses.replace(config, normalize_observations=True)
+def test_all_that_can_be_carried_is_part_of_a_run(config, tmp_path):
+    config = dataclasses.replace(config, normalize_observations=True, **LOOP)
     assert train.train(config, tmp_path / "straight", Listener())
     train_in_parts(config, tmp_path / "run", 15, 57)
     assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
-    assert "normalizer.safetensors" in result_of(tmp_path / "run")[1]
+    tensors = result_of(tmp_path / "run")[1]
+    assert "normalizer.safetensors" in tensors
+    for name in (b"window/rows/reward", b"return_scale/sums", b"noise/left", b"resets/key"):
+        assert name in tensors["learning.safetensors"]
     _, _, deterministic, _ = evaluation.evaluate_run(tmp_path / "run", None, 2)
     last = metrics.read(metrics.path(tmp_path / "run" / "metrics", "seed-0001"))[-1]
     assert f"{deterministic.returns[1].mean():.6g}" == f"{last['eval_return']:.6g}"
+    assert last["reward_divisor"] is not None
+    assert last["reward_divisor"] > 1, "a step costs up to 16"
 
 
 def test_steps_that_are_not_finite_are_counted_and_kept_out(config, tmp_path):

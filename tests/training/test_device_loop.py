@@ -3,6 +3,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import struct
 
 from jaxsac.envs import device
@@ -10,7 +11,7 @@ from jaxsac.envs.pendulum import Pendulum
 from jaxsac.sac import agent as sac
 from jaxsac.training import device_loop, learner
 from jaxsac.types import is_key
-from run_examples import NET, assert_identical, small_run
+from run_examples import LOOP, NET, assert_identical, small_run
 
 ENV = Pendulum(time_limit=9)
 RUN = small_run(
@@ -19,9 +20,9 @@ RUN = small_run(
 SCHEDULE, NUM_ENVS, BATCH_SIZE = RUN.schedule, RUN.num_envs, RUN.batch_size
 
 
-def start(members=(3, 4)):
+def start(members=(3, 4), **options):
     return jax.jit(functools.partial(device_loop.init, env=ENV))(
-        RUN.replace(seeds=jnp.asarray(members))
+        RUN.replace(seeds=jnp.asarray(members), **options)
     )
 
 
@@ -73,9 +74,10 @@ def test_two_chunks_are_one_chunk_bit_for_bit():
     np.testing.assert_array_equal(finished.discarded, [0, 0])
 
 
-def test_a_member_learns_beside_others_what_it_learns_alone():
-    together, _ = learn(start((3, 4)), 16)
-    alone, _ = learn(start((4,)), 16)
+@pytest.mark.parametrize("options", [{}, LOOP], ids=["plain", "all"])
+def test_a_member_learns_beside_others_what_it_learns_alone(options):
+    together, _ = learn(start((3, 4), **options), 16)
+    alone, _ = learn(start((4,), **options), 16)
     member = jax.tree.map(lambda leaf: leaf[1:], numbers(together))
     assert_close(member, alone, atol=1e-5)
 

@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -7,6 +8,7 @@ from jaxsac.runs import checkpoint, evaluation, metrics, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectoryError
 from jaxsac.training import evaluate, seed_axis
+from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import EVALUATION_STREAM
 from probe_environments import Drift, Faulty
 from run_examples import Group, Listener, agent_of, assert_identical, make_envs, small_run
@@ -34,6 +36,17 @@ def test_returns_and_lengths_are_those_of_the_episodes():
         env.reset(seed=number)
         expected = sum(env.step(np.zeros(2, np.float32))[1] for _ in range(10))
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("env", ["probe_environments:Drift-v0", "jaxsac:Pendulum-v1"])
+def test_an_evaluation_that_is_prepared_compiles_nothing_more(env, caplog):
+    config = small_run(env=env, seeds=1)
+    driver = make_driver(config.to_population(), seed_axis.axis(1))
+    driver.start()
+    driver.prepare_evaluation(2)
+    with jax.log_compiles():
+        driver.evaluate(driver.learning.policy, 0, 2, sampled=False)
+    assert not [line for line in caplog.messages if "Compiling jit(compiled)" in line]
 
 
 def of_length(length, *arguments, **options):
@@ -103,15 +116,16 @@ def test_the_mode_is_deterministic_and_samples_are_not():
 
 def test_a_saved_policy_repeats_its_runs_own_last_evaluation(run):
     directory, config = run
-    step, found, deterministic, sampled = evaluation.evaluate_run(directory, None, 3)
-    assert (step, found) == (60, config)
-    for index, member in enumerate(config.member_names):
-        last = metrics.read(metrics.path(directory / "metrics", member))[-1]
-        returns = deterministic.returns[index]
-        assert f"{returns.mean():.6g}" == f"{last['eval_return']:.6g}"
-        assert f"{returns.std():.6g}" == f"{last['eval_return_std']:.6g}"
-    assert (sampled.returns != deterministic.returns).all()
-    assert (deterministic.lengths == 10).all()
+    found = evaluation.evaluate_run(directory, "latest", 3)
+    assert found.env == config.env
+    for name, label, one in zip(
+        config.member_names, config.member_labels, found.members, strict=True
+    ):
+        last = metrics.read(metrics.path(directory / "metrics", name))[-1]
+        assert (one.label, one.step) == (label, 60)
+        assert f"{one.deterministic.mean():.6g}" == f"{last['eval_return']:.6g}"
+        assert f"{one.deterministic.std():.6g}" == f"{last['eval_return_std']:.6g}"
+        assert (one.sampled != one.deterministic).all()
 
 
 def test_the_policy_of_one_seed_acts_alone_as_it_does_in_its_run(run):
@@ -133,25 +147,26 @@ def test_the_policy_of_one_seed_acts_alone_as_it_does_in_its_run(run):
 
 def test_more_episodes_begin_with_the_same_ones(run):
     directory, _ = run
-    three, five = (evaluation.evaluate_run(directory, 60, count)[2].returns for count in (3, 5))
-    np.testing.assert_allclose(five[:, :3], three, rtol=1e-5)
+    three, five = (evaluation.evaluate_run(directory, 60, count).members for count in (3, 5))
+    for few, more in zip(three, five, strict=True):
+        np.testing.assert_allclose(more.deterministic[:3], few.deterministic, rtol=1e-5)
 
 
 def test_an_evaluation_of_a_run_changes_no_file(run):
     directory, _ = run
     before = {f: f.stat().st_mtime_ns for f in directory.rglob("*")}
-    evaluation.evaluate_run(directory, None, 1)
+    evaluation.evaluate_run(directory, "latest", 1)
     assert {f: f.stat().st_mtime_ns for f in directory.rglob("*")} == before
 
 
 def test_what_cannot_be_evaluated_is_refused(run, tmp_path):
     directory, _ = run
     with pytest.raises(ValueError, match="episodes"):
-        evaluation.evaluate_run(directory, None, 0)
+        evaluation.evaluate_run(directory, "latest", 0)
     with pytest.raises(BundleError, match="12"):
         evaluation.evaluate_run(directory, 12, 1)
     with pytest.raises(RunDirectoryError, match="not a run directory"):
-        evaluation.evaluate_run(tmp_path, None, 1)
+        evaluation.evaluate_run(tmp_path, "latest", 1)
 
 
 def test_a_checkpoint_of_another_group_is_refused(run, tmp_path):

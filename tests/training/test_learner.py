@@ -11,6 +11,7 @@ import jaxsac
 from jaxsac.data import replay
 from jaxsac.envs.step_result import StepResult
 from jaxsac.training import learner
+from jaxsac.training.population import RESET_STREAM, stream_key
 from jaxsac.training.schedule import Schedule, Work
 from run_examples import FAST, NET, Group, assert_identical, is_identical, member, small_run
 
@@ -23,10 +24,8 @@ VECTORS = np.random.default_rng(0).normal(size=(3, 2, COUNT, 2)).astype(np.float
 """Where the environments were, the actions before tanh, and where they are then."""
 
 
-def make_carry(seeds=(0, 1), agent=NET, hyperparameters=FAST, normalize_observations=False):
-    run = small_run(
-        agent=agent, batch_size=4, normalize_observations=normalize_observations
-    ).to_population()
+def make_carry(seeds=(0, 1), agent=NET, hyperparameters=FAST, **options):
+    run = small_run(agent=agent, batch_size=4, **options).to_population()
     run = run.replace(seeds=np.array(seeds), hyperparameters=hyperparameters)
     return at_start(jax.jit(functools.partial(learner.init, action=VECTOR))(run, VECTORS[0]))
 
@@ -39,7 +38,7 @@ def make_result():
     """Steps that are told apart by their reward, all valid."""
     reward = np.broadcast_to(np.arange(COUNT, dtype=np.float32), (2, COUNT))
     valid = np.ones((2, COUNT), bool)
-    return StepResult(reward, np.ones_like(reward), VECTORS[2], valid, VECTORS[2])
+    return StepResult(reward, np.ones_like(reward), VECTORS[2], valid, VECTORS[2], ~valid)
 
 
 # The schedule.
@@ -144,6 +143,22 @@ def test_invalid_rows_stay_out_of_replay():
     assert set(np.asarray(rewards).tolist()) <= {0.0, 2.0, 5.0}
 
 
+def test_returns_of_several_steps_are_inserted_when_they_are_complete_by_each_members_discount():
+    gamma = np.array([0.5, 0.75], np.float32)
+    carry = make_carry(hyperparameters=FAST.replace(gamma=gamma), n_step=2)
+    result = make_result()
+    result.over[:, 0] = True
+    after = learn_step(carry, result, Work(0, False))
+    assert after.buffer.size.tolist() == [1, 1], "the rest waits"
+    after = learn_step(after, result, Work(0, False))
+    assert after.buffer.size.tolist() == [1 + COUNT] * 2
+    # In the order of the environments; the first one's episodes have one step each.
+    rewards = after.buffer.rows["float32"][:, : 1 + COUNT, 4]
+    reward = result.reward[0]
+    expected = [np.concatenate([[0, 0], (reward * (1 + g))[1:]]) for g in gamma]
+    np.testing.assert_allclose(rewards, expected, rtol=1e-6)
+
+
 def test_every_update_of_every_seed_draws_a_batch_of_its_own():
     # With no discounting and no learning the target's mean is the batch's mean reward.
     frozen = FAST.replace(actor_lr=0.0, critic_lr=0.0, alpha_lr=0.0, tau=0.0, gamma=0.0)
@@ -153,11 +168,13 @@ def test_every_update_of_every_seed_draws_a_batch_of_its_own():
     means = []
     for num_updates in (1, 2, 3):
         after = learn_step(carry, result, Work(num_updates, False))
-        means += after.metrics.target_mean.tolist()
+        means += (num_updates * after.metrics.mean.target_mean).tolist()
     # The next step's updates follow another key.
     after = learn_step(after, result, Work(1, False))
-    means += after.metrics.target_mean.tolist()
-    assert len(set(means)) == 8, means
+    means += (4 * after.metrics.mean.target_mean).tolist()
+    sums = np.reshape(means, (4, 2))
+    each = np.diff(np.concatenate([np.zeros((1, 2)), sums]), axis=0).round(3)
+    assert len(set(each.ravel().tolist())) == 8, each
 
 
 def test_an_update_can_draw_the_transition_that_has_just_arrived():
@@ -166,7 +183,7 @@ def test_an_update_can_draw_the_transition_that_has_just_arrived():
     result = make_result()
     result.valid[:, :7], result.valid[:, 8:] = False, False
     after = learn_step(carry, result, Work(1, False))
-    np.testing.assert_allclose(after.metrics.target_mean, 7)
+    np.testing.assert_allclose(after.metrics.mean.target_mean, 7)
 
 
 def test_the_action_comes_from_the_parameters_after_the_update():
@@ -215,6 +232,23 @@ def test_observations_are_counted_where_the_agent_acted_if_the_row_is_valid():
     assert make_carry().normalizer == ()
 
 
+def test_rewards_are_scaled_when_they_are_drawn_by_the_returns_so_far():
+    frozen = FAST.replace(actor_lr=0.0, critic_lr=0.0, alpha_lr=0.0, tau=0.0, gamma=0.0)
+    carry = make_carry(hyperparameters=frozen, reward_scale="return_std")
+    for number, updates in ((1, 0), (3, 1)):
+        reward = np.full((2, COUNT), 2.0, np.float32)
+        reward[1, 0] = number
+        carry = learn_step(carry, make_result()._replace(reward=reward), Work(updates, False))
+    assert set(np.unique(member(carry.buffer, 1).rows["float32"][:32, 4])) == {1, 2, 3}, "raw"
+    # By γ = 0 the sums are the rewards: of the second member two of 32 differ from 2 by 1.
+    deviation = np.sqrt(2 / 32)
+    np.testing.assert_allclose(carry.metrics.reward_divisor[1], deviation, rtol=1e-5)
+    # Means of four of 1, 2 and 3.
+    mean = 4 * float(carry.metrics.target_mean[1]) * deviation
+    np.testing.assert_allclose(mean, round(mean), rtol=1e-5)
+    assert 4 < mean < 12
+
+
 def test_actions_are_sampled_anew_at_every_step():
     first = learn_step(make_carry(), make_result(), Work(0, False))
     one, two = first.action, learn_step(first, make_result(), Work(0, False)).action
@@ -229,13 +263,36 @@ def test_what_is_drawn_in_a_step_has_a_key_of_its_own():
         key, batch_key, noise_key = jax.random.split(carry.key[k], 3)
         batch = replay.sample(member(after.buffer, k), batch_key, 4)
         agent, metrics = jaxsac.update(member(carry.agent, k), batch, noise_key)
-        found = member(after.agent, k), member(after.metrics, k)
+        found = member(after.agent, k), member(after.metrics.mean, k)
         for a, b in zip(*map(jax.tree.leaves, (found, (agent, metrics))), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
         key, action_key = jax.random.split(key)
         expected = jaxsac.act(agent, VECTORS[2][k], action_key)
         np.testing.assert_allclose(after.action[k], expected, rtol=1e-4, atol=1e-5)
         assert_identical(*map(jax.random.key_data, (after.key[k], key)))
+
+
+def test_agents_start_anew_before_the_update_after_every_so_many_and_replay_is_kept():
+    carry = make_carry(seeds=(5, 9), reset_every=3)
+    three = learn_step(carry, make_result(), Work(3, False))
+    plain = learn_step(make_carry(seeds=(5, 9)), make_result(), Work(3, False))
+    assert_identical(three.agent, plain.agent)
+    four = learn_step(three, make_result(), Work(1, False))
+    assert four.agent.step.tolist() == [4, 4]
+    assert four.buffer.size.tolist() == [2 * COUNT] * 2
+    for k, seed in enumerate((5, 9)):
+        key = jax.random.fold_in(stream_key(seed, RESET_STREAM), 3)
+        fresh = jaxsac.init(key, VECTORS[0, 0, 0], VECTOR, NET, FAST)
+        _, batch_key, noise_key = jax.random.split(three.key[k], 3)
+        batch = replay.sample(member(four.buffer, k), batch_key, 4)
+        expected, _ = jaxsac.update(fresh.replace(step=jnp.int32(3)), batch, noise_key)
+        for a, b in zip(*map(jax.tree.leaves, (member(four.agent, k), expected)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    five = learn_step(four, make_result(), Work(1, False))
+    before, after = (each.agent.actor.params for each in (four, five))
+    # Adam's steps are as long as its rate: a start anew would be further away.
+    for a, b in zip(*map(jax.tree.leaves, (before, after)), strict=True):
+        assert np.abs(a - b).max() < 1.5 * FAST.actor_lr
 
 
 def test_the_first_action_is_uniform_and_taken_where_the_environments_start():

@@ -10,7 +10,7 @@ import jaxsac
 from jaxsac.envs.registry import make_in_jax
 from jaxsac.training import device_loop
 from jaxsac.training.schedule import Work
-from run_examples import small_run
+from run_examples import LOOP, small_run
 
 KINDS = {
     "default": {},
@@ -18,7 +18,7 @@ KINDS = {
     "score": {
         "agent": jaxsac.Config(actor_gradient="score", actor_samples=2, normalization="layer")
     },
-    "normalized": {"normalize_observations": True},
+    "all that is carried": {"normalize_observations": True, **LOOP},
 }
 
 

@@ -114,6 +114,9 @@ class _MeterObserver:
     def message(self, text: str) -> None:
         pass
 
+    def phase(self, phase: object) -> None:
+        pass
+
     def started(self, step: int, seconds: float) -> None:
         pass
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
+import shlex
+import shutil
 import sys
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -14,8 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxsac.cli import doctor
+from jaxsac.cli.options import registry, run_config, settings_class, whole_number
 from jaxsac.envs import check, check_in_jax
 from jaxsac.envs.checked import is_fault
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make, make_in_jax, redirect_mujoco_warnings
 from jaxsac.runs import report
 from jaxsac.runs.bundle import BundleError
@@ -24,9 +30,9 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.display import Display
 from jaxsac.runs.evaluation import evaluate_run, explain_failure
-from jaxsac.runs.train import train
+from jaxsac.runs.settings import default_directory, file_name, of_preset
+from jaxsac.runs.train import train_group
 from jaxsac.sac import presets
-from jaxsac.sac.config import Scalar
 from jaxsac.sweeps import plan, results
 from jaxsac.sweeps import report as sweep_report
 from jaxsac.sweeps.launch import LaunchError
@@ -34,6 +40,15 @@ from jaxsac.sweeps.placement import Placement
 from jaxsac.sweeps.plan import Group
 from jaxsac.types import Finding
 
+
+def _help(annotation: Any, text: str) -> Any:
+    return Annotated[annotation, tyro.conf.arg(help=text)]
+
+
+TIMEOUT = 300.0
+"""Seconds that a reset or step of an environment may take while it is checked."""
+STOPPED = 130
+"""Exit status of what was stopped before its end."""
 REFUSALS = (
     ValueError,
     ModuleNotFoundError,
@@ -46,69 +61,85 @@ REFUSALS = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Train:
-    """Train a group of independent seeds and leave a run directory."""
+class _Train:
+    """What `jaxsac train` does with its options."""
 
-    config: RunConfig
-    preset: presets.Name | None = None
-    """Defaults of another library instead of jaxsac's; explicit options override it."""
-    run_dir: Path | None = None
-    """Run directory to write; runs/<env> by default."""
-    only_seed: int | None = None
-    """Train this seed of the group alone, beside the group: in <run-dir>-seed-NNNN."""
+    only_seed: int | None
+    run_dir: Path | None
+
+    @property
+    def directory(self) -> Path:
+        """Where the run, or the group of it, is written."""
+        return self.run_dir or default_directory(run_config(self))
 
     def run(self) -> int:
         """Trains with a display and draws the learning curve, also of a run that was stopped."""
-        directory = self.run_dir or default_directory(self.config.env)
-        config = self.config
+        config, directory = run_config(self), self.directory
         if self.only_seed is not None:
             config = config.only(self.only_seed)
             directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
-        with Display(config) as display:
-            complete = train(config, directory, display)
+        complete = train_group(config, directory, Display)
         plot = report.learning_curve(RunDirectory(directory))
-        if not complete:
-            print(
-                f"jaxsac: stopped; policies and metrics so far are in {directory}.",
-                file=sys.stderr,
-            )
-            return 130
         print(f"run: {directory}" + (f"\nlearning curve: {plot}" if plot else ""))
-        return 0
+        return 0 if complete else STOPPED
 
 
-@dataclasses.dataclass(frozen=True)
-class Sweep:
-    """Train every seed at every point of a grid or a random search, and compare them."""
+Preset = _help(
+    presets.Name | None,
+    "Settings of another library or paper instead of jaxsac's; explicit options override it.",
+)
+Train = settings_class(
+    "Train",
+    "Train a group of independent seeds and leave a run directory.",
+    {
+        "run_dir": (
+            _help(
+                Path | None, "Run directory to write; runs/<env>-<hash of the settings> by default."
+            ),
+            None,
+        ),
+        "preset": (Preset, None),
+        "only_seed": (
+            _help(
+                int | None,
+                "Train this seed of the group alone, beside the group: in <run-dir>-seed-NNNN.",
+            ),
+            None,
+        ),
+    },
+    _Train,
+)
 
-    config: RunConfig
-    set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A setting to sweep over, once for each: name=value,value for a grid, with network sizes as
-    hidden_sizes=64x64,256x256; or name=low:high to draw from. Hyperparameters train together in one
-    program, values of anything else one after the other. None: the seeds alone."""
-    preset: presets.Name | None = None
-    """Defaults of another library instead of jaxsac's; explicit options override it."""
-    samples: int | None = None
-    """Points to draw at random; the whole grid by default."""
-    run_dir: Path | None = None
-    """Directory to write; runs/sweep-<env> by default. Each part of the sweep is a run within."""
-    placement: Placement = Placement()
+
+class _Sweep:
+    """What `jaxsac sweep` does with its options."""
+
+    set: tuple[str, ...]
+    samples: int | None
+    run_dir: Path | None
+    placement: Placement
+
+    @property
+    def directory(self) -> Path:
+        """Where the sweep is written."""
+        return self.run_dir or Path("runs") / f"sweep-{file_name(run_config(self).env)}"
 
     def run(self) -> int:
         """Trains all members and leaves sweep.csv and sweep.png."""
-        groups = plan.groups(self.config, self.set, self.samples)
-        directory = self.run_dir or default_directory(f"sweep-{self.config.env}")
+        config, directory = run_config(self), self.directory
+        groups = plan.groups(config, self.set, self.samples)
         trained = self.placement.train(groups, directory, Console())
         if not trained.complete:
-            print(f"jaxsac: stopped; the same command resumes in {directory}.", file=sys.stderr)
-            return 130
+            print(f"sweep: {directory}")
+            return STOPPED
         if trained.leader:
-            self._report(groups, trained.parts, directory)
+            self._report(config, groups, trained.parts, directory)
         return 0
 
-    def _report(self, groups: list[Group], parts: list[Group], directory: Path) -> None:
-        column = "eval_return" if self.config.eval_every else "train_return"
+    def _report(
+        self, config: RunConfig, groups: list[Group], parts: list[Group], directory: Path
+    ) -> None:
+        column = "eval_return" if config.eval_every else "train_return"
         rows = results.rows(directory, parts)
         scores = results.scores(rows, column)
         results.write_table(directory / "sweep.csv", rows)
@@ -121,26 +152,81 @@ class Sweep:
         print(f"table: {directory / 'sweep.csv'}\nplot: {directory / 'sweep.png'}")
 
 
+Sweep = settings_class(
+    "Sweep",
+    "Train every seed at every point of a grid or a random search, and compare them.",
+    {
+        "set": (
+            tyro.conf.UseAppendAction[
+                _help(
+                    tuple[str, ...],
+                    "A setting to sweep over, once for each: name=value,value for a grid, with "
+                    "network sizes as hidden_sizes=64x64,256x256; or name=low:high to draw from. "
+                    "Hyperparameters train together in one program, values of anything else one "
+                    "after the other. None: the seeds alone.",
+                )
+            ],
+            (),
+        ),
+        "samples": (
+            _help(int | None, "Points to draw at random; the whole grid by default."),
+            None,
+        ),
+        "run_dir": (
+            _help(
+                Path | None,
+                "Directory to write; runs/sweep-<env> by default. Each part of the sweep is a run "
+                "within.",
+            ),
+            None,
+        ),
+        "preset": (Preset, None),
+        "placement": (Placement, Placement()),
+    },
+    _Sweep,
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Eval:
     """Evaluate the policies that a run saved, deterministic and sampled."""
 
-    run_dir: Path
+    run_dir: tyro.conf.Positional[Path]
     """Run directory of the run."""
     episodes: int = 10
     """Episodes per seed and policy."""
-    step: int | None = None
-    """Which checkpoint, by its step; the latest by default."""
+    which: str = "latest"
+    """Which policies: of the latest checkpoint; the best by the run's evaluations, scored anew on
+    episodes of their own; or of a checkpoint, by its step."""
+    env: str | None = None
+    """Another environment with the same spaces; that of the run by default."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Other arguments of the environment's constructor, as a JSON object; those of the run by
+    default, or none with another environment."""
+    wrapper: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Wrappers instead of those of the run, as for `train`."""
+    eval_envs: int | None = None
+    """Copies of the environment for each seed; one for each episode by default, as far as they can
+    be made."""
 
     def run(self) -> int:
         """Prints a table of returns."""
-        step, config, deterministic, sampled = evaluate_run(self.run_dir, self.step, self.episodes)
-        table = Table(title=f"{config.env}, step {step:,}: return of {self.episodes} episodes")
-        for heading in ("seed", "deterministic ± std", "sampled ± std"):
+        which = self.which if self.which in ("latest", "best") else whole_number(self.which)
+        changes = {
+            name: getattr(self, name)
+            for name in ("env", "env_kwargs", "wrapper", "eval_envs")
+            if getattr(self, name) not in (None, (), {})
+        }
+        evaluated = evaluate_run(self.run_dir, which, self.episodes, changes)
+        table = Table(
+            title=f"{evaluated.env}: return of {self.episodes} episodes, {self.which} policy"
+        )
+        for heading in ("seed", "step", "deterministic ± std", "sampled ± std"):
             table.add_column(heading, justify="right")
-        for index, member in enumerate(config.member_labels):
-            returns = (deterministic.returns[index], sampled.returns[index])
-            table.add_row(member, *(f"{r.mean():,.1f} ± {r.std():,.1f}" for r in returns))
+        for member in evaluated.members:
+            returns = (member.deterministic, member.sampled)
+            cells = (f"{r.mean():,.1f} ± {r.std():,.1f}" for r in returns)
+            table.add_row(member.label, f"{member.step:,}", *cells)
         Console().print(table)
         return 0
 
@@ -186,14 +272,19 @@ class Check:
 
     env: tyro.conf.Positional[str]
     """As for `train`."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of the environment's constructor, as a JSON object."""
+    wrapper: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """As for `train`."""
 
     def run(self) -> int:
         """Prints a table of findings; the exit status is 1 if one of them is bad."""
         redirect_mujoco_warnings()
-        in_jax = make_in_jax(self.env)
+        options = EnvOptions(self.env_kwargs, self.wrapper)
+        in_jax = make_in_jax(self.env, options)
         if in_jax is not None:
             return _show(check_in_jax.check(in_jax))
-        return _show(check.check(lambda: make(self.env, 1)[0]))
+        return _show(check.check(lambda: make(self.env, 1, timeout=TIMEOUT, options=options)[0]))
 
 
 def _show(findings: list[Finding]) -> int:
@@ -207,11 +298,23 @@ def _show(findings: list[Finding]) -> int:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs one command and turns a refusal into a message and an exit status."""
+    """Runs one command and turns a refusal into a message and an exit status.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C where nothing can be saved, or twice; with a message too.
+    """
+    command = None
     try:
         command = parse(arguments)
         keep_compiled_programs()
-        return command.run()
+        status = command.run()
+        if status == STOPPED:
+            say_what_resumes(command, arguments)
+        return status
+    except KeyboardInterrupt:
+        print("jaxsac: ended at once; nothing more was saved.", file=sys.stderr)
+        say_what_resumes(command, arguments)
+        raise
     except REFUSALS as error:
         if is_fault(error):  # its traceback is for whoever wrote the environment
             raise
@@ -219,70 +322,88 @@ def run(arguments: list[str]) -> int:
         return 1
 
 
-def parse(arguments: list[str]) -> Train | Sweep | Eval | ReplayFailure | Doctor | Check:
+def say_what_resumes(command: Any, arguments: list[str]) -> None:
+    """Prints the command line that goes on where this one was stopped, to be pasted as it is."""
+    if not isinstance(command, _Train | _Sweep):
+        return
+    given = [] if command.run_dir else ["--run-dir", str(command.directory)]
+    words = [*program(), *arguments, *given]
+    # Lines end before options alone, never within quotes, where a backslash continues nothing.
+    text = "".join(
+        (" " if word.startswith("--") else "\0") + shlex.quote(word).replace(" ", "\0")
+        for word in words
+    )
+    lines = textwrap.wrap(
+        text.lstrip("\0"),
+        width=Console(stderr=True).width - len(" \\"),
+        initial_indent="  ", subsequent_indent="    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    resumes = " \\\n".join(lines).replace("\0", " ")
+    print(f"to resume:\n{resumes}", file=sys.stderr)
+
+
+def program() -> list[str]:
+    """How this program was called: by its name where that is found, by its path otherwise."""
+    path = Path(sys.argv[0])
+    if path.stem != "jaxsac":
+        return [sys.executable, "-m", "jaxsac"]
+    return ["jaxsac"] if shutil.which("jaxsac") == str(path) else [str(path)]
+
+
+def parse(arguments: list[str]) -> Any:
     """The command that the arguments ask for; exits with a message on unusable ones."""
-    commands: dict[str, Any] = {
-        "train": Train,
-        "sweep": Sweep,
-        "eval": Eval,
-        "replay-failure": ReplayFailure,
-        "doctor": Doctor,
-        "check": Check,
-    }
-    registry = tyro.constructors.ConstructorRegistry()
-    registry.primitive_rule(_scalar)
-    options: dict[str, Any] = {"config": (tyro.conf.OmitArgPrefixes, tyro.conf.SuppressFixed)}
-    with registry:
-        if arguments and arguments[0] in commands:
+    options: dict[str, Any] = {"config": (tyro.conf.OmitArgPrefixes,)}
+    with registry():
+        if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
+            if name == "eval":
+                rest = _with_positional(rest)
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
-            return tyro.cli(commands[name], args=[*_preset_options(rest), *rest], **options)
+            return tyro.cli(COMMANDS[name], args=[*_preset_options(rest), *rest], **options)
+        if arguments and not arguments[0].startswith("-"):
+            close = difflib.get_close_matches(arguments[0], COMMANDS, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}."
+            print(f"jaxsac: there is no command {arguments[0]!r}; {hint}", file=sys.stderr)
+            raise SystemExit(2)
         description = "Soft Actor-Critic as pure functions in JAX."
         return tyro.extras.subcommand_cli_from_dict(
-            commands, prog="jaxsac", description=description, args=arguments, **options
+            COMMANDS, prog="jaxsac", description=description, args=arguments, **options
         )
 
 
-def default_directory(env: str) -> Path:
-    """runs/<env>, with the module of `module:EnvId` as part of the name."""
-    return Path("runs") / env.replace(":", "-").replace("/", "-")
+def _with_positional(arguments: list[str]) -> list[str]:
+    """With `--run-dir X`, as the other commands have it, for a directory in its place."""
+    if "--run-dir" in arguments[:-1]:
+        at = arguments.index("--run-dir")
+        return [arguments[at + 1], *arguments[:at], *arguments[at + 2 :]]
+    return arguments
 
 
 def _preset_options(arguments: list[str]) -> list[str]:
-    """The command line of the preset that the arguments name, if they name one that there is.
-
-    Every setting in which it differs from the defaults.
-    """
+    """The command line of the preset that the arguments name, if they name one that there is."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", nargs="?")
     name = parser.parse_known_args(arguments)[0].preset
     if name not in presets.PRESETS:
         return []
-    default, chosen = presets.Preset(), presets.preset(name)
-    records = [
-        (vars(default.config), vars(chosen.config)),
-        (vars(default.hyperparameters), vars(chosen.hyperparameters)),
-        (default._asdict(), chosen._asdict()),
-    ]
     options = []
-    for before, after in records:
-        for field, value in after.items():
-            if field not in ("config", "hyperparameters") and value != before[field]:
-                values = value if isinstance(value, tuple) else (value,)
-                options += [f"--{field.replace('_', '-')}", *map(str, values)]
+    for field, value in of_preset(name).items():
+        option = field.replace("_", "-")
+        if isinstance(value, bool):
+            options.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            options += [f"--{option}", text]
     return options
 
 
-def _scalar(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
-    """A hyperparameter may be an array in a program; on the command line it is a number."""
-    if info.type not in (Scalar, Scalar | None):
-        return None
-    optional = info.type != Scalar
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="FLOAT|None" if optional else "FLOAT",
-        instance_from_str=lambda text: None if optional and text[0] == "None" else float(text[0]),
-        is_instance=lambda value: value is None or isinstance(value, float | int),
-        str_from_instance=lambda value: [str(value)],
-    )
+COMMANDS: dict[str, Any] = {
+    "train": Train,
+    "sweep": Sweep,
+    "eval": Eval,
+    "replay-failure": ReplayFailure,
+    "doctor": Doctor,
+    "check": Check,
+}

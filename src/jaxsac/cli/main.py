@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from jaxsac import packages
@@ -25,7 +26,13 @@ def main() -> int:
     sys.path.append("")
     from jaxsac.cli import commands
 
-    return commands.run(sys.argv[1:])
+    try:
+        return commands.run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # An exit as usual would wait for what the compiler is at.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(commands.STOPPED)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,25 @@ def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Nor
     chex.assert_type(mask, bool)
     chex.assert_tree_shape_prefix(observations, mask.shape)
     floats = [x for x in jax.tree.leaves(observations) if _is_float(x)]
-    return tuple(_merge(old, x, mask) for old, x in zip(normalizer, floats, strict=True))
+    return tuple(merge(old, x, mask) for old, x in zip(normalizer, floats, strict=True))
+
+
+def merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
+    """The moments of all that was counted in `old`, and of the rows of x (N, ...) in the mask."""
+    counted = mask.reshape(-1, *[1] * (x.ndim - 1))
+    # Small floats cannot count the observations; a NaN times zero would stay a NaN.
+    x = jnp.where(counted, x, 0).astype(old.mean.dtype)
+    added = jnp.sum(mask, dtype=jnp.int32)
+    count = old.count + added
+    mean = jnp.sum(x, axis=0) / jnp.maximum(added, 1)
+    squares = jnp.sum(jnp.where(counted, x - mean, 0) ** 2, axis=0)
+    share = added.astype(x.dtype) / jnp.maximum(count, 1)
+    delta = mean - old.mean
+    return Moments(
+        count,
+        old.mean + share * delta,
+        old.squares + squares + share * old.count.astype(x.dtype) * delta**2,
+    )
 
 
 def apply(normalizer: Normalizer, observation: PyTree) -> PyTree:
@@ -84,23 +102,6 @@ def apply(normalizer: Normalizer, observation: PyTree) -> PyTree:
     for number, moments in zip(floats, normalizer, strict=True):
         leaves[number] = _scale(moments, leaves[number])
     return jax.tree.unflatten(structure, leaves)
-
-
-def _merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
-    counted = mask.reshape(-1, *[1] * (x.ndim - 1))
-    # Small floats cannot count the observations; a NaN times zero would stay a NaN.
-    x = jnp.where(counted, x, 0).astype(old.mean.dtype)
-    added = jnp.sum(mask, dtype=jnp.int32)
-    count = old.count + added
-    mean = jnp.sum(x, axis=0) / jnp.maximum(added, 1)
-    squares = jnp.sum(jnp.where(counted, x - mean, 0) ** 2, axis=0)
-    share = (added / jnp.maximum(count, 1)).astype(x.dtype)
-    delta = mean - old.mean
-    return Moments(
-        count,
-        old.mean + share * delta,
-        old.squares + squares + share * old.count.astype(x.dtype) * delta**2,
-    )
 
 
 def _scale(moments: Moments, x: jax.Array) -> jax.Array:

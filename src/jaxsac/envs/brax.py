@@ -69,8 +69,8 @@ class BraxEnv:
         )
 
 
-def make(name: str) -> BraxEnv:
-    """An environment of Brax by its name.
+def make(name: str, **kwargs: Any) -> BraxEnv:
+    """An environment of Brax by its name, made with arguments of its own.
 
     Raises:
       ValueError: there is none of this name.
@@ -79,13 +79,17 @@ def make(name: str) -> BraxEnv:
     from brax import envs  # pyright: ignore[reportMissingImports]
 
     try:
-        return BraxEnv(envs.get_environment(name))
+        return BraxEnv(envs.get_environment(name, **kwargs))
     except KeyError as error:
         raise ValueError(f"unknown environment id 'brax:{name}': Brax has no {error}.") from error
 
 
-def make_of_playground(name: str) -> BraxEnv:
+def make_of_playground(name: str, **overrides: Any) -> BraxEnv:
     """An environment of MuJoCo Playground by its name, cut at the length that it is made for.
+
+    Args:
+      name: in Playground's registry.
+      **overrides: of its default configuration.
 
     Raises:
       ValueError: there is none of this name.
@@ -95,9 +99,11 @@ def make_of_playground(name: str) -> BraxEnv:
 
     config = registry.get_default_config(name)
     # MJX in plain JAX runs everywhere; the default, Warp, needs a GPU of NVIDIA.
-    overrides: dict[str, Any] = {"impl": "jax"} if "impl" in config else {}
+    if "impl" in config:
+        overrides = {"impl": "jax", **overrides}
     env = registry.load(name, config_overrides=overrides)
-    return BraxEnv(env, config.episode_length, _seen_by_the_policy)
+    time_limit = overrides.get("episode_length", config.episode_length)
+    return BraxEnv(env, time_limit, _seen_by_the_policy)
 
 
 def _seen_by_the_policy(observation: PyTree) -> PyTree:

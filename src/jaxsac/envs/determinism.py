@@ -30,8 +30,8 @@ NORMALIZERS = {
         "training and evaluation and part of every checkpoint"
     ),
     wrappers.NormalizeReward: (
-        "leave it out and give rewards a fixed scale, --reward-scale 0.1, say; the temperature "
-        "adapts to the rest"
+        "leave it out and train with --reward-scale return_std, whose statistics are part of every "
+        "checkpoint, while an evaluation tells rewards as they are"
     ),
 }
 """Gymnasium's wrappers with running statistics, and what does that right."""

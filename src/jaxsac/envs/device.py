@@ -101,7 +101,8 @@ def step(env: Environment, envs: Envs, action: jax.Array) -> tuple[Envs, StepRes
     fresh = jax.vmap(env.reset)(jax.random.split(reset_key, len(over)))
     state = jax.tree.map(lambda new, old: _where(over, new, old), fresh, state)
     envs = Envs(state, key, jnp.where(over, 0, episode_return), jnp.where(over, 0, episode_length))
-    return envs, StepResult(reward, discount, next_observation, valid, state.observation), end
+    result = StepResult(reward, discount, next_observation, valid, state.observation, over)
+    return envs, result, end
 
 
 def _finite_rows(tree: PyTree) -> jax.Array:

@@ -70,8 +70,8 @@ class GymnaxEnv:
         )
 
 
-def make(name: str) -> GymnaxEnv:
-    """An environment of gymnax by its name.
+def make(name: str, **parameters: Any) -> GymnaxEnv:
+    """An environment of gymnax by its name, with other values of some of its parameters.
 
     Raises:
       ValueError: there is none of this name, or its actions are not continuous.
@@ -79,7 +79,8 @@ def make(name: str) -> GymnaxEnv:
     """
     import gymnax  # pyright: ignore[reportMissingImports]
 
-    return GymnaxEnv(*gymnax.make(name))
+    env, defaults = gymnax.make(name)
+    return GymnaxEnv(env, defaults.replace(**parameters))
 
 
 def _as_gymnasium(space: Any) -> Any:

@@ -114,12 +114,17 @@ class HostEnvs:
             logs[i].actions.append(action[i])
         self._returns, self._lengths = np.where(over, 0, returns), np.where(over, 0, lengths)
         discount = 1 - np.asarray(terminated, np.float32)
-        result = StepResult(reward, discount, next_observation, valid, observation)
+        result = StepResult(reward, discount, next_observation, valid, observation, over)
         return self._by_seed((result, EpisodeEnd(done & valid, returns, lengths)))
 
     def snapshot(self) -> Snapshot:
         """What `restore` needs to bring other copies to where these are."""
         return Snapshot([log.copy() for log in self._logs], self._returns, self._lengths)
+
+    def take_for(self, snapshot: Snapshot) -> None:
+        """Counts these copies as where those of the snapshot were, until `restore` brings them."""
+        self._logs = [log.copy() for log in snapshot.logs]
+        self._returns, self._lengths = np.copy(snapshot.returns), np.copy(snapshot.lengths)
 
     def restore(self, snapshot: Snapshot, observation: PyTree) -> tuple[PyTree, list[int]]:
         """Brings these copies to where those of the snapshot were, mid-episode, bit for bit.

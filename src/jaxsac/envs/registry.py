@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
+import inspect
 import io
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import parse_env_id
 
+from jaxsac import named
 from jaxsac.envs.checked import IN_ENVIRONMENT, CheckedEnv
 from jaxsac.envs.device import Environment
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.pendulum import Pendulum
 
 
@@ -20,102 +26,153 @@ def make(
     num_envs: int,
     name: Callable[[int], str] = "copy {}".format,
     timeout: float = 0,
+    options: EnvOptions | None = None,
 ) -> list[CheckedEnv]:
-    """Makes `num_envs` copies of an environment that is registered with Gymnasium.
+    """Makes `num_envs` copies of an environment for the host.
 
     Args:
-      env_id: a Gymnasium id, or `module:EnvId` to import the module that registers it.
+      env_id: a Gymnasium id; `module:EnvId` to import the module that registers it; or
+        `module:function`, of a function that makes one.
       num_envs: number of copies.
       name: what to call a copy in an error, by its index.
       timeout: seconds that a reset or a step of a copy may take; 0 for no limit.
+      options: how they are made; by the id alone by default.
 
     Raises:
-      ValueError: an id that is not registered, or a space that cannot be learned on.
+      ValueError: an id that is not registered, options that it does not take, or a space that
+        cannot be learned on.
       ModuleNotFoundError: the environment needs a package that is not installed; names the
         command that installs it.
       Exception: what the environment raises when it is made.
     """
+    options = options or EnvOptions()
+    one = options.function or _maker(env_id)
+    envs = []
     try:
-        parse_env_id(env_id.partition(":")[2] or env_id)
-    except gymnasium.error.Error as error:  # malformed
-        raise _unknown(env_id, error) from error
+        # Each by itself: Gymnasium makes none from the spec of one that a function wraps.
+        for index in range(num_envs):
+            env = options.wrapped(_made(env_id, one, options.kwargs), gymnasium.Env)
+            envs.append(CheckedEnv(env, f"{env_id}, {name(index)}", timeout))
+    except BaseException:
+        for env in envs:  # whoever asked for them does not get them
+            with contextlib.suppress(Exception):
+                env.close()
+        raise
+    return envs
+
+
+def _maker(env_id: str) -> Callable[..., Any]:
+    """What makes an environment of this id: Gymnasium, or the function that the id names."""
+    module, _, name = env_id.rpartition(":")
     try:
-        # Each by its id: Gymnasium makes none from the spec of one that a function wraps.
-        envs = [gymnasium.make(env_id) for _ in range(num_envs)]
-    except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
+        parse_env_id(name)
+        if module:
+            importlib.import_module(module)
+        if name not in gymnasium.registry:
+            gymnasium.spec(name)
+    except ModuleNotFoundError as error:
+        raise _no_module(env_id, error) from error
+    except gymnasium.error.Error as error:
+        if module:
+            with contextlib.suppress(ValueError):
+                return named.find(env_id, "env")
         raise _unknown(env_id, error) from error
+    return functools.partial(gymnasium.make, env_id)
+
+
+def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> gymnasium.Env:
+    """One environment; what goes wrong is said in words where there are better ones."""
+    try:
+        env = make(**kwargs)
     except gymnasium.error.DependencyNotInstalled as error:
         remedy = (
             "for MuJoCo environments run `pip install 'jaxsac[envs]'`, for others "
             "`pip install 'gymnasium[all]'`"
         )
         raise _not_installed(env_id, error, remedy) from error
+    except gymnasium.error.DeprecatedEnv as error:
+        raise _unknown(env_id, error) from error
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"cannot import what {env_id!r} needs: {error}. In module:EnvId the module must be "
-            "importable from here.",
-            name=error.name,
-        ) from error
+        raise _no_module(env_id, error) from error
     except Exception as error:
+        if isinstance(error, TypeError) and kwargs and "argument" in str(error):
+            raise ValueError(
+                f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error}."
+            ) from error
         error.add_note(f"{IN_ENVIRONMENT}making {env_id}.")
         raise
-    return [CheckedEnv(env, f"{env_id}, {name(index)}", timeout) for index, env in enumerate(envs)]
+    if not isinstance(env, gymnasium.Env):
+        raise ValueError(f"{env_id} makes {env!r}, expected an environment of Gymnasium.")
+    return env
 
 
-def make_in_jax(env_id: str) -> Environment | None:
+def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment | None:
     """The environment in JAX that an id names, or None if it names one for the host.
 
     Args:
       env_id: `jaxsac:Pendulum-v1`, say, or `mjx:HalfCheetah-v4`.
+      options: how it is made; by the id alone by default.
 
     Raises:
-      ValueError: a family that is known has no environment of this name.
+      ValueError: a family that is known has no environment of this name, or it does not take the
+        options.
       ModuleNotFoundError: the family needs a package that is not installed; names the command
         that installs it.
     """
+    options = options or EnvOptions()
     family, _, name = env_id.partition(":")
-    if family not in FAMILIES:
+    if inspect.isclass(options.function) and not issubclass(options.function, gymnasium.Env):
+        make: Callable[..., Any] = options.function
+    elif options.function is None and family in FAMILIES:
+        make = functools.partial(FAMILIES[family], name)
+    else:
         return None
     try:
         # MJX says on standard output that it lacks Warp, which nothing here asks it for.
         with contextlib.redirect_stdout(io.StringIO()):
-            return FAMILIES[family](name)
+            return options.wrapped(make(**options.kwargs))
     except ModuleNotFoundError as error:
         raise _not_installed(env_id, error, f"run `pip install 'jaxsac[{family}]'`") from error
+    except TypeError as error:
+        if not options.kwargs or "argument" not in str(error):
+            raise
+        raise ValueError(
+            f"{env_id} does not take the env_kwargs {dict(options.kwargs)}: {error}."
+        ) from error
 
 
-def _ours(name: str) -> Environment:
-    environments: dict[str, Callable[[], Environment]] = {"Pendulum-v1": Pendulum}
+def _ours(name: str, **kwargs: Any) -> Environment:
+    environments: dict[str, Callable[..., Environment]] = {"Pendulum-v1": Pendulum}
     _check_name("jaxsac", name, environments)
-    return environments[name]()
+    return environments[name](**kwargs)
 
 
-def _mjx(name: str) -> Environment:
+def _mjx(name: str, **kwargs: Any) -> Environment:
     from jaxsac.envs.mjx import TASKS, Robot
 
     _check_name("mjx", name, TASKS)
-    return Robot(name)
+    return Robot(name, **kwargs)
 
 
-def _brax(name: str) -> Environment:
+def _brax(name: str, **kwargs: Any) -> Environment:
     from jaxsac.envs import brax
 
-    return brax.make(name)
+    return brax.make(name, **kwargs)
 
 
-def _playground(name: str) -> Environment:
+def _playground(name: str, **kwargs: Any) -> Environment:
     from jaxsac.envs import brax
 
-    return brax.make_of_playground(name)
+    return brax.make_of_playground(name, **kwargs)
 
 
-def _gymnax(name: str) -> Environment:
+def _gymnax(name: str, **kwargs: Any) -> Environment:
     from jaxsac.envs import gymnax
 
-    return gymnax.make(name)
+    return gymnax.make(name, **kwargs)
 
 
-FAMILIES: dict[str, Callable[[str], Environment]] = {
+FAMILIES: dict[str, Callable[..., Environment]] = {
     "jaxsac": _ours,
     "mjx": _mjx,
     "brax": _brax,
@@ -136,6 +193,14 @@ def _unknown(env_id: str, error: Exception) -> ValueError:
     return ValueError(
         f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
         "module:EnvId for one that your own module registers."
+    )
+
+
+def _no_module(env_id: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    return ModuleNotFoundError(
+        f"cannot import what {env_id!r} needs: {error}. In module:EnvId the module must be "
+        "importable from here.",
+        name=error.name,
     )
 
 

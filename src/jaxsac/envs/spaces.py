@@ -56,8 +56,8 @@ def action_map(space: spaces.Space[Any]) -> ActionMap:
     if unbounded.size:
         raise SpaceError(
             f"action space {space} is unbounded in dimension(s) {unbounded.tolist()}: the policy "
-            "lives in a box, so give finite bounds, where the environment is made, with "
-            f"{BOUNDED}, say."
+            "lives in a box, so give finite bounds, in a --wrapper module:function or where the "
+            f"environment is made, with {BOUNDED}, say."
         )
     empty = np.flatnonzero(low >= high)
     if empty.size:

@@ -22,6 +22,8 @@ class StepResult(NamedTuple):
     """bool (S, E): steps that are transitions. Not: those with a number that is not finite."""
     observation: PyTree
     """Where the next action is to be taken: after a reset, not `next_observation`."""
+    over: Any
+    """bool (S, E): that action begins another episode, as after a step that is not valid."""
 
 
 class EpisodeEnd(NamedTuple):

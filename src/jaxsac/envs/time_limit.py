@@ -16,8 +16,8 @@ LONGEST_EPISODE = 10_000
 SECONDS = 2.0
 """After which a slow simulator is not watched any longer."""
 REMEDY = (
-    "register it with max_episode_steps=1000, say (a time limit is no termination: values are "
-    "bootstrapped beyond it), or train without evaluation: --eval-every 0"
+    "give it a time limit, which is no termination, with --env-kwargs "
+    """'{"max_episode_steps": 1000}', say, or train without evaluation: --eval-every 0"""
 )
 
 

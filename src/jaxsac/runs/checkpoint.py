@@ -17,7 +17,11 @@ KEPT = 2
 
 
 def save(
-    directory: Path, step: int, parts: Iterable[tuple[str, PyTree]], facts: dict[str, Any]
+    directory: Path,
+    step: int,
+    parts: Iterable[tuple[str, PyTree]],
+    facts: dict[str, Any],
+    kept: int = KEPT,
 ) -> None:
     """Writes `directory/<step>`, then removes all but the latest.
 
@@ -26,12 +30,13 @@ def save(
       step: transitions per seed so far.
       parts: as `bundle.write` takes them.
       facts: JSON values to keep in the manifest.
+      kept: how many remain, with this one.
 
     Raises:
       OSError: it could not be written; the checkpoints from before are untouched.
     """
     bundle.write(folder(directory, step), parts, facts)
-    for old in steps(directory)[:-KEPT]:
+    for old in steps(directory)[:-kept]:
         shutil.rmtree(folder(directory, old))
 
 

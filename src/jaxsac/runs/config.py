@@ -7,23 +7,31 @@ sweep its members are the seeds.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from jaxsac.runs import upgrade
-from jaxsac.training.population import Population
-from jaxsac.training.schedule import Schedule
+from jaxsac.data.return_scale import RewardScaleName
+from jaxsac.envs.options import EnvOptions
+from jaxsac.runs import own_networks, upgrade
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.sac.state import Config, Hyperparameters
+from jaxsac.training.population import Population
+from jaxsac.training.schedule import Schedule
 
 SMALLEST_UTD = 1e-6
 POSITIVE = (
-    "seeds", "steps", "num_envs", "update_every", "batch_size", "replay_capacity", "log_every",
+    "seeds", "steps", "num_envs", "update_every", "n_step", "noise_hold", "batch_size",
+    "replay_capacity", "log_every",
 )  # fmt: skip
-WITHOUT_EFFECT = ("checkpoint_every", "env_timeout", "eval_every", "eval_episodes")
+WITHOUT_EFFECT = (
+    "checkpoint_every", "env_timeout", "eval_every", "eval_episodes", "eval_envs", "lock",
+    "keep_replay",
+)  # fmt: skip
 """Fields that change nothing in what is learned: a run may be resumed with other values."""
 
 
@@ -32,8 +40,14 @@ class RunConfig:
     """A training run. Counts of transitions are per seed."""
 
     env: str
-    """Gymnasium id; module:EnvId for one that your own module registers; or family:Name for an
-    environment in JAX, the family being jaxsac, mjx, brax, playground or gymnax."""
+    """Gymnasium id; module:EnvId for one that your own module registers; module:function for one
+    that a function makes; or family:Name for an environment in JAX, the family being jaxsac, mjx,
+    brax, playground or gymnax."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of the environment's constructor, as a JSON object: '{"frame_skip": 2}'."""
+    wrapper: tuple[str, ...] = ()
+    """module:function of a wrapper, once for each, the innermost first: it is called with an
+    environment and returns one, in training and evaluation."""
     seeds: int = 1
     """Number of independent seeds trained together."""
     seed: int = 0
@@ -52,6 +66,21 @@ class RunConfig:
     normalize_observations: bool = False
     """Standardize observations by their running mean and standard deviation, clipped to ±10;
     integers, such as pixels, are left as they are."""
+    reward_scale: RewardScaleName = "none"
+    """What rewards are divided by when they are learned from: nothing; the standard deviation of
+    the discounted sums of rewards G so far (return_std, as XQC has it); or the larger of that and
+    of max|G| / reward_scale_bound (return_bound, as FlashSAC has it)."""
+    reward_scale_bound: float = 5.0
+    """Largest |G| after return_bound, such as the bound of a categorical critic's atoms."""
+    n_step: int = 1
+    """Steps of the returns that critics learn from, fewer where an episode ends. From 2 on their
+    rewards are those of the actions taken then, whatever the policy would do by now."""
+    noise_hold: int = 1
+    """Actions for which exploration keeps its noise, at the most: the number is drawn each time,
+    k with probability ∝ 1/k². 1: noise of its own for each action. FlashSAC has 16."""
+    reset_every: int = 0
+    """Updates after which networks, optimizers, targets and temperature start anew, while replay is
+    kept; 0: never."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000
@@ -60,6 +89,9 @@ class RunConfig:
     """Transitions between evaluations, per seed; 0 turns them off."""
     eval_episodes: int = 10
     """Deterministic episodes per evaluation, per seed."""
+    eval_envs: int | None = None
+    """Copies of an environment on the host to evaluate each seed in, whose episodes follow each
+    other; 0: those that train; None: one for each episode, as far as they can be made."""
     log_every: int = 1_000
     """Transitions between rows of the metrics, per seed."""
     checkpoint_every: int = 50_000
@@ -67,25 +99,55 @@ class RunConfig:
     env_timeout: float = 300.0
     """Seconds that one reset or step of one environment may take; the run is saved and stopped
     when it takes longer. 0: no limit."""
+    keep_replay: bool = True
+    """Whether the last checkpoint has the replay. Without it a finished run takes little room on
+    the disk, and cannot be given more steps."""
+    lock: bool = True
+    """Whether to keep other processes out of the run directory; not every file system can."""
+    init_from: str | None = None
+    """Run directory of another run, whose agents this one begins with: it acts by them from its
+    first step on and learns under its own settings. The networks and spaces must be alike."""
+    init_replay: bool = False
+    """Whether to begin with the replay of that run too."""
     seed_layout: Literal["auto", "vmap", "map"] = "auto"
     """How members share a device: batched (vmap), or one after the other (map); auto: vmap, but map
     for more than four members on a CPU core."""
+    actor: str | None = None
+    """module:Class of an actor of your own, a Linen module: observation -> (mean, log_std); see
+    Config.actor. None: the default one."""
+    actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Its fields, as a JSON object."""
+    critic: str | None = None
+    """module:Class of critics of your own: (observation, action) -> q of each; see Config.critic.
+    None: the default ones."""
+    critic_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Their fields, as a JSON object."""
     agent: Config = Config()
     hyperparameters: Hyperparameters = Hyperparameters()
     """Floats, or tuples of equal length: then the run is a sweep over as many points."""
+    objects: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    """By name: what `env` and `wrapper` name, where a call from Python has given it."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.env, str):
             raise ValueError(f"env must be the id of an environment, got {self.env!r}.")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" and (isinstance(value, bool) or not isinstance(value, int)):
-                raise ValueError(f"{field.name} must be a whole number, got {value!r}.")
+            if field.type == "int" or (field.type == "int | None" and value is not None):
+                object.__setattr__(self, field.name, _whole(field.name, value))
+            if field.type == "dict[str, Any]":
+                object.__setattr__(self, field.name, _json_object(field.name, value))
+        if self.init_replay and self.init_from is None:
+            raise ValueError("init_replay is of the run that init_from names: give that too.")
         for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("seed", "learning_starts", "eval_every", "checkpoint_every"):
-            if getattr(self, name) < 0:
+        not_negative = (
+            "seed", "learning_starts", "reset_every", "eval_every", "eval_envs",
+            "checkpoint_every",
+        )  # fmt: skip
+        for name in not_negative:
+            if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.eval_every and self.eval_episodes < 1:
             raise ValueError(f"eval_episodes must be at least 1, got {self.eval_episodes}.")
@@ -102,11 +164,13 @@ class RunConfig:
             raise ValueError(
                 f"utd must be a positive number from {SMALLEST_UTD} on, got {self.utd}."
             )
-        held = min(self.learning_starts, self.replay_capacity)
+        waiting = (self.n_step - 1) * self.num_envs
+        held = min(self.learning_starts - waiting, self.replay_capacity)
         if self.batch_size > held:
+            wait = f" - (n_step {self.n_step} - 1) · num_envs {self.num_envs}" * (self.n_step > 1)
             raise ValueError(
                 f"batch_size {self.batch_size} is more than replay holds at the first update "
-                f"({held} = the smaller of learning_starts {self.learning_starts} and "
+                f"({held} = the smaller of learning_starts {self.learning_starts}{wait} and "
                 f"replay_capacity {self.replay_capacity}): raise those or lower batch_size."
             )
         lengths = {len(values) for values in self._leaves().values() if _is_swept(values)}
@@ -114,13 +178,20 @@ class RunConfig:
             raise ValueError(f"swept hyperparameters need equally many values, got {lengths}.")
         if self.seed_layout not in ("auto", "vmap", "map"):
             raise ValueError(f"seed_layout must be auto, vmap or map, got {self.seed_layout!r}.")
-        check_hyperparameters(self.hyperparameters)
+        if self.reward_scale not in (scales := get_args(RewardScaleName)):
+            raise ValueError(f"reward_scale must be one of {scales}, got {self.reward_scale!r}.")
+        if not 0 < self.reward_scale_bound < math.inf:
+            raise ValueError(
+                f"reward_scale_bound must be a positive number, got {self.reward_scale_bound}."
+            )
+        check_hyperparameters(self.hyperparameters, config=self.agent)
 
     @property
     def schedule(self) -> Schedule:
         """When the run explores and when it updates."""
         utd = Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
-        return Schedule(self.learning_starts, utd, self.update_every)
+        explores = self.init_from is None
+        return Schedule(self.learning_starts, utd, self.update_every, explores)
 
     @property
     def points(self) -> list[dict[str, float]]:
@@ -159,6 +230,14 @@ class RunConfig:
         return [f"point {i // self.seeds}, seed {label}" for i, label in enumerate(labels)]
 
     @property
+    def members(self) -> list[dict[str, Any]]:
+        """The seed of each member, and its values of what is swept over."""
+        each = [point for point in self.points for _ in range(self.seeds)]
+        return [
+            {"seed": seed, **point} for seed, point in zip(self.member_seeds, each, strict=True)
+        ]
+
+    @property
     def member_hyperparameters(self) -> Hyperparameters:
         """The hyperparameters with an axis over the members wherever they are swept."""
         swept = {
@@ -168,6 +247,20 @@ class RunConfig:
         }
         return self.hyperparameters.replace(**swept)
 
+    @property
+    def full_agent(self) -> Config:
+        """The settings of the agent, with networks of the user's own.
+
+        Raises:
+          ValueError, ModuleNotFoundError: they cannot be made.
+        """
+        own = {}
+        for what in ("actor", "critic"):
+            name = getattr(self, what)
+            if name is not None and getattr(self.agent, what) is None:
+                own[what] = own_networks.make(name, getattr(self, f"{what}_kwargs"), what)
+        return dataclasses.replace(self.agent, **own)
+
     def to_population(self) -> Population:
         """What training needs to know of the run."""
         return Population(
@@ -175,13 +268,25 @@ class RunConfig:
             hyperparameters=self.member_hyperparameters,
             labels=tuple(self.member_labels),
             env=self.env,
+            env_options=EnvOptions(
+                self.env_kwargs,
+                tuple(self.objects.get(name, name) for name in self.wrapper),
+                self.objects.get(self.env),
+            ),
             env_timeout=self.env_timeout,
+            eval_episodes=self.eval_episodes if self.eval_every else 0,
+            eval_envs=self.eval_envs,
             num_envs=self.num_envs,
-            agent=self.agent,
+            agent=self.full_agent,
             schedule=self.schedule,
             batch_size=self.batch_size,
             replay_capacity=self.replay_capacity,
             normalize_observations=self.normalize_observations,
+            n_step=self.n_step,
+            noise_hold=self.noise_hold,
+            reset_every=self.reset_every,
+            reward_scale=self.reward_scale,
+            reward_scale_bound=self.reward_scale_bound,
         )
 
     def only(self, seed: int) -> RunConfig:
@@ -205,10 +310,11 @@ class RunConfig:
         """A flat dictionary of JSON values.
 
         Raises:
-          ValueError: custom network modules, which a manifest cannot describe.
+          ValueError: custom network modules that have no name here.
         """
-        if self.agent.actor is not None or self.agent.critic is not None:
-            raise ValueError("a run's manifest cannot hold custom network modules.")
+        for what in ("actor", "critic"):
+            if getattr(self.agent, what) is not None and getattr(self, what) is None:
+                raise ValueError(f"a run's manifest cannot hold a module: name it as {what}.")
         values = {name: getattr(self, name) for name in _names(RunConfig)}
         values |= {name: getattr(self.agent, name) for name in _names(Config)} | self._leaves()
         return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
@@ -248,9 +354,31 @@ def _is_swept(value: Any) -> bool:
 
 def _names(kind: Any) -> list[str]:
     """The settings among the fields of a record."""
-    others = ("agent", "hyperparameters", "actor", "critic")
+    others = {Config: ("actor", "critic")}.get(kind, ("agent", "hyperparameters", "objects"))
     return [f.name for f in dataclasses.fields(kind) if f.name not in others]
 
 
 def _take(values: dict[str, Any], kind: Any) -> dict[str, Any]:
     return {name: values[name] for name in _names(kind) if name in values}
+
+
+def _whole(name: str, value: Any) -> int:
+    """A whole number, also one that is written as 1e6."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, got {value!r}.")
+    return value
+
+
+def _json_object(name: str, value: Any) -> dict[str, Any]:
+    """A dict as a manifest gives it back: with lists for tuples."""
+    try:
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"{name} must be a dict of what JSON can hold (texts, numbers, lists, dicts), got "
+        f"{value!r}."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import json
 import platform
@@ -22,19 +23,64 @@ LONGEST_MANIFEST = 2**20
 
 
 class RunDirectory:
-    """`manifest.json`, `metrics/`, `checkpoints/`, `failures/` and `report/` of one run."""
+    """`manifest.json`, `metrics/`, `checkpoints/`, `best/`, `failures/` and `report/` of one run.
+
+    `more-seeds/` holds seeds that were added to it later, each group of them as a run like this.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest = path / "manifest.json"
         self.metrics = path / "metrics"
         self.checkpoints = path / "checkpoints"
+        self.best = path / "best"
         self.failures = path / "failures"
         self.report = path / "report"
 
     def locked(self) -> AbstractContextManager[None]:
         """`lock.locked` of this directory: comes before anything else is read or written here."""
         return lock.locked(self.path)
+
+    def groups(self) -> list[RunDirectory]:
+        """This run and those of the seeds that were added to it, in the order of the seeds."""
+        found = sorted(self.path.glob("more-seeds/*/manifest.json"))
+        return [self, *(RunDirectory(file.parent) for file in found)]
+
+    def of_seed(self, seed: int) -> RunDirectory:
+        """The one of `groups` that trains a seed.
+
+        Raises:
+          ValueError: there is none.
+          RunDirectoryError: as `config`.
+        """
+        there = []
+        for run in self.groups():
+            config = run.config()
+            if config.seed <= seed < config.seed + config.seeds:
+                return run
+            there.append(f"{config.seed} to {config.seed + config.seeds - 1}")
+        raise ValueError(f"{self.path} has no seed {seed}: its seeds are {', '.join(there)}.")
+
+    def parts(self, config: RunConfig) -> list[tuple[RunConfig, Path]]:
+        """The runs to train, each in its directory, for the seeds that are asked for here.
+
+        One, unless there is a run of fewer seeds: then that one, and those that are added to it.
+        """
+        if not self.manifest.exists():
+            return [(config, self.path)]
+        parts, last = [], config.seed + config.seeds
+        for run in self.groups():
+            there = run.config()
+            parts.append(
+                (dataclasses.replace(config, seed=there.seed, seeds=there.seeds), run.path)
+            )
+        begun, after = parts[0][0], parts[-1][0].seed + parts[-1][0].seeds
+        if begun.seed != config.seed or last <= begun.seed + begun.seeds:
+            return [(config, self.path)]
+        if after < last:
+            more = dataclasses.replace(config, seed=after, seeds=last - after)
+            parts.append((more, self.path / "more-seeds" / f"{after:04d}-{last - 1:04d}"))
+        return parts
 
     def create(self, config: RunConfig, spaces: Spaces | None = None) -> bool:
         """Makes the directory for a new run, or finds that this run lies there already.
@@ -94,7 +140,8 @@ class RunDirectory:
         if different:
             raise RunDirectoryError(
                 f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
-                "Give another run directory, or move that one away."
+                "Give another run directory, or move that one away. A new run that begins with the "
+                f"agent of that one, under these settings: --init-from {self.path}."
             )
 
     def _differences(

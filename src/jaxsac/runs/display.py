@@ -1,61 +1,54 @@
-"""What a person sees of a run: a live display on a terminal, plain lines elsewhere."""
+"""What a person sees of a run: live on a terminal or in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
-import math
-import statistics
 import time
 from types import TracebackType
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
 from jaxsac.runs.config import RunConfig
-from jaxsac.runs.observer import Progress as RunProgress
+from jaxsac.runs.labels import duration, shorten, spread
+from jaxsac.runs.notebook import Cell
+from jaxsac.runs.observer import Progress
+from jaxsac.runs.phases import Phase
+from jaxsac.runs.screen import Screen
+from jaxsac.runs.status import Status
 
-MAX_ROWS = 16
-SUMMARY = ("best", "median", "worst")
+IN_WORDS: dict[Phase, str] = {"warm-up": "warm-up: random actions"}
+PASSING: tuple[Phase, ...] = ("evaluating", "saving")
+"""Phases that are no line of their own."""
 
 
 class Display:
-    """Shows steps done, steps per second, time left and the latest returns of each member.
+    """An `Observer` that shows phase, steps, speed, time left and the latest returns.
 
-    Of a population larger than `MAX_ROWS` it shows the best, the median and the worst.
+    On a terminal and in a notebook that is a `Screen` in one place; elsewhere, in a file for
+    instance, a line for each evaluation.
     """
 
     def __init__(self, config: RunConfig, console: Console | None = None) -> None:
         self._config = config
         self._console = console or Console()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            _Rate(config.population),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            speed_estimate_period=60,
-        )
-        self._task = self._bar.add_task(config.env, total=config.steps)
-        self._live = Live(self._bar, console=self._console, refresh_per_second=4)
-        self._last_line = (0.0, 0)
+        self._status = Status(config)
+        self._phase, self._faults = "", ""
+        self._screen = Screen(self._status)
+        self._live = self._make_live()
+
+    def _make_live(self) -> Live | Cell | None:
+        if self._console.is_jupyter:
+            return Cell(self._screen)
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            # Of a run that is refused nothing stays but the reason.
+            return Live(self._screen, console=self._console, refresh_per_second=2, transient=True)
+        return None
 
     def __enter__(self) -> Display:
-        if self._console.is_terminal:
+        if self._live is not None:
             self._live.start()
+            # Hidden, it would stay so where the process is killed.
+            self._console.show_cursor(True)
         return self
 
     def __exit__(
@@ -64,109 +57,76 @@ class Display:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:
+        if self._live is not None:
             self._live.stop()
 
     def message(self, text: str) -> None:
-        """Prints a line above the display."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        """Prints something above the display; in a file it is one line."""
+        wrapped = self._console.is_terminal
+        self._console.print(text, markup=False, highlight=False, soft_wrap=not wrapped)
+
+    def phase(self, phase: Phase) -> None:
+        """Shows what the run does from now on."""
+        self._status.enter(phase)
+        if self._live is not None:
+            self._live.refresh()
+        elif phase not in PASSING and phase != self._phase:
+            self._announce(phase)
+
+    def _announce(self, phase: Phase) -> None:
+        before, self._phase = self._phase, phase
+        if phase in ("complete", "stopped"):
+            self._line(phase, self._end())
+            if self._status.latest is not None:
+                self._console.print(self._screen.table(self._console.width, self._console.height))
+            return
+        compiling = self._status.clock.seconds("compiling")
+        took = f"(compiling took {compiling:.0f} s)" if before == "compiling" else ""
+        self._line(IN_WORDS.get(phase, phase), took)
 
     def started(self, step: int, seconds: float) -> None:
-        """Starts the bar at `step`, so that what was done before does not count as speed."""
-        self._bar.reset(self._task, completed=step)
-        self._last_line = (seconds, step)
+        """Is told where training starts, so that what was done before does not count as speed."""
+        self._status.started(step, seconds)
+        if isinstance(self._live, Live):
+            self._live.transient = False
 
     def stepped(self, step: int) -> None:
         """Moves the bar."""
-        self._bar.update(self._task, completed=step)
+        self._status.stepped(step)
 
-    def progress(self, progress: RunProgress) -> None:
-        """Moves the bar and shows the latest returns."""
+    def progress(self, progress: Progress) -> None:
+        """Shows the latest returns."""
+        self._status.latest = progress
         self.stepped(progress.step)
-        if self._console.is_terminal:
-            self._live.update(Group(self._bar, self._returns(progress)))
-        elif progress.evaluated or not self._config.eval_every:
-            self.message(self._line(progress))
+        if self._live is None and (progress.evaluated or not self._config.eval_every):
+            self._row()
 
-    def _returns(self, progress: RunProgress) -> Table:
-        table = Table(box=None, pad_edge=False)
-        heading = f"of {self._config.population}" if self._is_large else "seed"
-        table.add_column(heading, justify="right")
-        table.add_column("training return (sampled)", justify="right")
-        table.add_column("evaluation return (deterministic)", justify="right")
-        columns = [progress.train_returns, progress.eval_returns]
-        if self._is_large:
-            labels, columns = SUMMARY, [_summary(values) for values in columns]
-        else:
-            labels = self._config.member_labels
-        for label, sampled, deterministic in zip(labels, *columns, strict=True):
-            table.add_row(label, _number(sampled), _number(deterministic))
-        if progress.skipped or progress.discarded:
-            table.caption = _faults(progress)
-        return table
+    def _row(self) -> None:
+        status = self._status
+        entry = status.best if status.is_sweep else status.mean
+        returns = spread(entry.evaluation if self._config.eval_every else entry.train)
+        parts = [f"step {status.step:,}", f"return {returns}"]
+        if status.is_sweep:
+            room = self._console.width - len(" ".join(["00:00:00", *parts, "()"]))
+            parts.append(f"({shorten(entry.label, room)})")
+        parts += [f"left {duration(status.left)}"] if status.left is not None else []
+        parts += [part for part in status.describe_speed().split(", ") if part != "-"]
+        self._line(*parts)
+        if status.faults != self._faults:
+            self._faults = status.faults
+            self._line(status.faults)
 
-    @property
-    def _is_large(self) -> bool:
-        return self._config.population > MAX_ROWS
-
-    def _line(self, progress: RunProgress) -> str:
-        seconds, step = self._last_line
-        population = self._config.population
-        rate = population * (progress.step - step) / max(progress.seconds - seconds, 1e-9)
-        left = (self._config.steps - progress.step) * population / max(rate, 1e-9)
-        self._last_line = progress.seconds, progress.step
-        returns = progress.eval_returns if self._config.eval_every else progress.train_returns
-        line = (
-            f"{time.strftime('%H:%M:%S')} step {progress.step:,}/{self._config.steps:,}"
-            f"  {rate:,.0f} steps/s  left {_duration(left)}"
-            f"  return {self._describe(returns)}"
+    def _end(self) -> str:
+        status = self._status
+        return (
+            f"at step {status.step:,} of {status.config.steps:,}, after {duration(status.seconds)}"
         )
-        return f"{line}  {_faults(progress)}".rstrip()
 
-    def _describe(self, returns: list[float | None]) -> str:
-        if self._is_large:
-            return summary_line(returns)
-        return f"by seed {' '.join(_number(value) for value in returns)}"
-
-
-def summary_line(values: list[float | None]) -> str:
-    """Best, median and worst in words."""
-    named = zip(SUMMARY, _summary(values), strict=True)
-    return ", ".join(f"{label} {_number(value)}" for label, value in named)
-
-
-class _Rate(ProgressColumn):
-    """Environment steps per second of all members together."""
-
-    def __init__(self, population: int) -> None:
-        super().__init__()
-        self._population = population
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed * self._population:,.0f} steps/s" if speed else "- steps/s")
-
-
-def _summary(values: list[float | None]) -> list[float | None]:
-    """Best, median and worst of the values that there are."""
-    known = [value for value in values if value is not None and not math.isnan(value)]
-    return [max(known), statistics.median(known), min(known)] if known else [None] * len(SUMMARY)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.1f}"
-
-
-def _faults(progress: RunProgress) -> str:
-    parts = []
-    if progress.skipped:
-        parts.append(f"{progress.skipped} updates skipped (not finite)")
-    if progress.discarded:
-        parts.append(f"{progress.discarded} steps discarded (not finite)")
-    return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
+    def _line(self, *parts: str) -> None:
+        """A line with the time of day, and with as many of the parts as fit, the first ones."""
+        line = time.strftime("%H:%M:%S")
+        for part in filter(None, parts):
+            if len(line) + 1 + len(part) > self._console.width:
+                break
+            line += f" {part}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -2,59 +2,130 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxsac.runs import checkpoint, failures, snapshot
-from jaxsac.training import seed_axis
+from jaxsac.runs import acting, failures
 from jaxsac.runs.config import RunConfig
-from jaxsac.training.driver import learning_structs
-from jaxsac.runs.load import spaces_of
-from jaxsac.training.returns import Evaluation
 from jaxsac.runs.directory import RunDirectory
-from jaxsac.training.drivers import make_driver
+from jaxsac.runs.load import spaces_of
+from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.diagnosis import explain
+from jaxsac.training import seed_axis
+from jaxsac.training.driver import Evaluator, learning_structs
+from jaxsac.training.drivers import make_evaluator
+from jaxsac.types import Spec
+
+FRESH = 2**31 - 1
+"""In place of a step: names start states that no evaluation of a run has begun with."""
+
+
+class MemberEvaluation(NamedTuple):
+    """Of one member's policy."""
+
+    label: str
+    step: int
+    """Transitions of training after which it was saved."""
+    deterministic: np.ndarray
+    """Returns of the episodes; NaN where one had a NaN or an infinity in it."""
+    sampled: np.ndarray
+
+
+class RunEvaluation(NamedTuple):
+    """Of the policies of a run."""
+
+    env: str
+    members: list[MemberEvaluation]
+
+    @property
+    def deterministic(self) -> np.ndarray:
+        """Returns of the mode, (S, episodes)."""
+        return np.stack([member.deterministic for member in self.members])
+
+    @property
+    def sampled(self) -> np.ndarray:
+        """Returns of the sampled policy, (S, episodes)."""
+        return np.stack([member.sampled for member in self.members])
 
 
 def evaluate_run(
-    directory: Path, step: int | None, episodes: int
-) -> tuple[int, RunConfig, Evaluation, Evaluation]:
+    directory: Path,
+    which: int | str = "latest",
+    episodes: int = 10,
+    changes: dict[str, Any] | None = None,
+) -> RunEvaluation:
     """Evaluates the policies that a run saved, as a run itself does.
 
     Args:
       directory: a run directory.
-      step: which checkpoint; the latest by default.
+      which: the "latest" checkpoint, one by its step, or the "best" policies by the run's
+        evaluations.
       episodes: per seed.
+      changes: other values of env, env_kwargs, wrapper and eval_envs than those of the run.
 
     Returns:
-      The checkpoint's step, the run's configuration, and the evaluations of the deterministic and
-      of the sampled policy. The former starts from the same states as the run's own evaluation at
-      that step.
+      The deterministic and the sampled policy of every seed. The former starts from the same states
+      as the run's own evaluation at that step; the best policies, which were chosen by those, start
+      from others.
 
     Raises:
-      RunDirectoryError, BundleError: there is no such run or checkpoint, or it is damaged.
-      ValueError: episodes below 1.
+      RunDirectoryError, BundleError: there is no such run or policy, or it is damaged.
+      ValueError: episodes below 1, or an environment with other spaces than the run's.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}.")
-    run = RunDirectory(directory)
-    config = run.config()
+    run, changes = RunDirectory(directory), dict(changes or {})
     if unknown := run.describe_unknown_settings():
         warnings.warn(unknown, stacklevel=2)
-    step = checkpoint.latest(run.checkpoints) if step is None else step
+    if "env" in changes:
+        changes = {"env_kwargs": {}, "wrapper": (), **changes}
+    members = []
+    for group in run.groups():
+        members += _evaluate_group(group, which, episodes, changes)
+    return RunEvaluation(changes.get("env", run.config().env), members)
+
+
+def _evaluate_group(
+    run: RunDirectory, which: int | str, episodes: int, changes: dict[str, Any]
+) -> list[MemberEvaluation]:
+    config, spaces = run.config(), spaces_of(run)
+    everyone = range(config.population)
+    steps, policy = acting.read(run, spaces, which, everyone)
+    asked = dataclasses.replace(config, eval_every=1, eval_episodes=episodes, **changes)
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
-    population = config.to_population()
-    driver = make_driver(population, axis)
-    structs = learning_structs(population, driver.observation, driver.action)
-    policy = axis.place(snapshot.load_policy(run.checkpoints, step, structs))
-    deterministic = driver.evaluate(policy, step, episodes, sampled=False)
-    sampled = driver.evaluate(policy, step, episodes, sampled=True)
-    driver.close()
-    return step, config, deterministic, sampled
+    evaluator = make_evaluator(asked.to_population(), axis)
+    try:
+        _check_spaces(spaces, evaluator, asked)
+        policy = axis.place(policy)
+        step = FRESH if which == "best" else steps[0]
+        found = [evaluator.evaluate(policy, step, episodes, sampled=s) for s in (False, True)]
+    finally:
+        evaluator.close()
+    return [
+        MemberEvaluation(label, saved, *(evaluation.returns[member] for evaluation in found))
+        for member, label, saved in zip(everyone, config.member_labels, steps, strict=True)
+    ]
+
+
+def _check_spaces(spaces: Spaces, evaluator: Evaluator, config: RunConfig) -> None:
+    there = Spaces(evaluator.observation, evaluator.action, evaluator.action_map)
+    if Spec.of(spaces.observation) != Spec.of(there.observation):
+        raise ValueError(
+            f"{config.env} has observations {there.observation}, and the policies of this run see "
+            f"{spaces.observation}."
+        )
+    if there.action_map.size != spaces.action_map.size:
+        raise ValueError(
+            f"{config.env} has {there.action_map.size} actions, and the policies of this run "
+            f"choose {spaces.action_map.size}."
+        )
 
 
 def explain_failure(folder: Path) -> list[str]:

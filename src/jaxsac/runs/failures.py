@@ -7,9 +7,9 @@ from pathlib import Path
 import jax
 
 from jaxsac.runs import bundle
+from jaxsac.runs.directory import versions
 from jaxsac.training import flight_recorder, learner
 from jaxsac.training.flight_recorder import Failure
-from jaxsac.runs.directory import versions
 
 
 def record(directory: Path, members: list[str], step: int, carry: learner.Carry) -> list[Path]:

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import sys
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-"""USR1 is what Slurm sends ahead of the end of a job's time, where it is asked to (`--signal`)."""
+NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGUSR1": "SIGUSR1"}
+"""And what a person calls them. USR1 is what Slurm sends ahead of the end of a job's time, where
+it is asked to (`--signal`)."""
+SIGNALS = {getattr(signal, name): text for name, text in NAMES.items() if hasattr(signal, name)}
+PATIENCE = 3.0
+"""Seconds that native code has to come back to Python after a second signal."""
 
 
 class Interrupt:
     """While entered, the first signal sets `requested`; a second one acts as usual.
 
+    Python calls the handler of a signal in the main thread alone, and not before native code there
+    has come back, which may take the compiler minutes. So a thread of its own, which is woken at
+    once, says that a signal has been heard, and ends the process where a second one cannot act.
+
     Outside the main thread, where Python cannot handle signals, it does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, announce: Callable[[str], None] = lambda name: None) -> None:
+        """Makes it.
+
+        Args:
+          announce: called at the first signal, in another thread, with what a person calls it.
+        """
         self.requested = False
+        self._announce = announce
         self._previous: dict[int, Any] = {}
+        self._heard = 0
+        self._over = threading.Event()
+        self._wakeup: socket.socket | None = None
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
+            heard, self._wakeup = socket.socketpair()
+            self._wakeup.setblocking(False)
+            self._previous_fd = signal.set_wakeup_fd(self._wakeup.fileno())
+            self._listener = threading.Thread(target=self._listen, args=[heard], daemon=True)
+            self._listener.start()
             self._previous = {number: signal.signal(number, self._request) for number in SIGNALS}
         return self
 
@@ -33,12 +59,37 @@ class Interrupt:
         traceback: TracebackType | None,
     ) -> None:
         self._restore()
+        self._over.set()
+        if self._wakeup is not None:
+            signal.set_wakeup_fd(self._previous_fd)
+            self._wakeup.close()
+            self._listener.join()
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._restore()
+        if self._heard > 1:  # in native code, which has come back only now
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+    def _listen(self, wakeups: socket.socket) -> None:
+        with wakeups:
+            while numbers := wakeups.recv(1):  # b"" once the other end is closed
+                if numbers[0] not in SIGNALS:
+                    continue
+                self._heard += 1
+                if self._heard == 1:
+                    self.requested = True
+                    self._announce(SIGNALS[signal.Signals(numbers[0])])
+                elif not self._over.wait(PATIENCE) and not _is_interactive():
+                    os.write(2, b"\njaxsac: ended at once, without saving.\n")
+                    os._exit(128 + numbers[0])
+
+
+def _is_interactive() -> bool:
+    """Whether there is more in this process than the run: a notebook, or a prompt of Python."""
+    return hasattr(sys, "ps1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import warnings
 from pathlib import Path
@@ -11,17 +10,12 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from jaxsac.data import normalize
-from jaxsac.runs import checkpoint
-from jaxsac.training import learner
+from jaxsac.runs import acting
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.spaces import Spaces
-from jaxsac.sac import agent as sac
+from jaxsac.training import learner
 from jaxsac.types import PyTree, Spec
-
-ACTS = ("actor/params", "actor/collections")
-"""The leaves of an agent that `act` reads."""
 
 _act = jax.jit(learner.act)
 
@@ -76,7 +70,7 @@ jax.tree_util.register_pytree_node(Policy, lambda policy: ((), policy), lambda p
 def load_policy(
     directory: Path | str,
     seed: int = 0,
-    which: int | Literal["latest"] = "latest",
+    which: int | Literal["latest", "best"] = "latest",
     point: int | None = None,
 ) -> Policy:
     """Reads the policy of one seed of a run; its environment need not be installed.
@@ -86,7 +80,7 @@ def load_policy(
     Args:
       directory: a run directory.
       seed: number of the seed.
-      which: the latest checkpoint, or one by its step.
+      which: the latest checkpoint, one by its step, or the best policy by the run's evaluations.
       point: of a run that trains several points of a sweep, which one.
 
     Returns:
@@ -104,21 +98,15 @@ def load_policy(
             "`pip install 'jaxsac[policy]'`."
         )
     run = RunDirectory(Path(directory))
-    config = run.config()
+    run.config()
     if unknown := run.describe_unknown_settings():
         warnings.warn(unknown, stacklevel=2)
-    member = _member(run.path, config, seed, point)
-    step = _step(run, which)
+    run = run.of_seed(seed)
+    config = run.config()
+    member = _member(config, seed, point, run.path)
     spaces = spaces_of(run)
-    acting = functools.partial(sac.init, config=config.agent)
-    agent = jax.eval_shape(acting, jax.random.key(0), spaces.observation, spaces.action)
-    normalizer = jax.eval_shape(normalize.init, spaces.observation)
-    read = functools.partial(_read, run, step, config.population, member)
-    policy = learner.Policy(
-        agent=read("agent", jax.tree.map_with_path(_if_it_acts, agent)),
-        normalizer=read("normalizer", normalizer) if config.normalize_observations else (),
-    )
-    return Policy(policy, spaces, step, config.to_json())
+    (step,), policies = acting.read(run, spaces, which, [member])
+    return Policy(jax.tree.map(lambda x: x[0], policies), spaces, step, config.to_json())
 
 
 def spaces_of(run: RunDirectory) -> Spaces:
@@ -146,36 +134,13 @@ def spaces_of(run: RunDirectory) -> Spaces:
     return Spaces(driver.observation, driver.action, driver.action_map)
 
 
-def _read(
-    run: RunDirectory, step: int, population: int, member: int, part: str, one: PyTree
-) -> PyTree:
-    """One member's leaves of a part, by the structs of one member."""
-    rows = jax.tree.map(lambda x: jax.ShapeDtypeStruct((population, *x.shape), x.dtype), one)
-    return checkpoint.load(run.checkpoints, step, part, rows, row=member, partial=True)
-
-
-def _member(directory: Path, config: RunConfig, seed: int, point: int | None) -> int:
+def _member(config: RunConfig, seed: int, point: int | None, directory: Path) -> int:
     """The index of a member."""
-    points, last = len(config.points), config.seed + config.seeds - 1
-    if not config.seed <= seed <= last:
-        raise ValueError(f"{directory} has no seed {seed}: its seeds are {config.seed} to {last}.")
+    points = len(config.points)
     if (point is None and points > 1) or (point is not None and not 0 <= point < points):
         listed = "; ".join(f"{number}: {values}" for number, values in enumerate(config.points))
         raise ValueError(f"{directory} has no point {point}: give one of {listed}.")
     return (point or 0) * config.seeds + seed - config.seed
-
-
-def _step(run: RunDirectory, which: int | str) -> int:
-    if which == "latest":
-        return checkpoint.latest(run.checkpoints)
-    if isinstance(which, bool) or not isinstance(which, int):
-        raise ValueError(f'which must be "latest" or the step of a checkpoint, got {which!r}.')
-    return which
-
-
-def _if_it_acts(path: Any, leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct | None:
-    name = jax.tree_util.keystr(path, simple=True, separator="/")
-    return leaf if any(name == part or name.startswith(f"{part}/") for part in ACTS) else None
 
 
 def _as_learned_on(spec: PyTree, observation: PyTree, name: str) -> PyTree:

@@ -8,20 +8,28 @@ import numpy as np
 
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.metrics import RUN_COLUMNS
-from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.sac.state import Metrics
+from jaxsac.training.interval import Interval
+from jaxsac.training.returns import Evaluation, Totals
+
+TARGET_ENTROPY = "target_entropy"
+"""Column beside the entropy of the metrics of updates."""
 
 
-def columns(latest: Metrics) -> list[str]:
+def columns(metrics: Metrics) -> list[str]:
     """What the rows of a run may hold: its own columns, then the metrics of its updates."""
-    return [*RUN_COLUMNS, *(name for name in latest if name not in RUN_COLUMNS)]
+    names = [name for name in metrics if name not in RUN_COLUMNS]
+    if "entropy" in names:
+        names.insert(names.index("entropy") + 1, TARGET_ENTROPY)
+    return [*RUN_COLUMNS, *names]
 
 
 def rows(
     config: RunConfig,
     step: int,
     seconds: float,
-    latest: Metrics,
+    learned: Interval,
+    target_entropy: np.ndarray,
     totals: Totals,
     evaluated: Evaluation | None,
 ) -> list[dict[str, Any]]:
@@ -31,13 +39,15 @@ def rows(
       config: the run.
       step: transitions per seed so far.
       seconds: of training so far.
-      latest: of the last update, each (S,).
+      learned: means over the updates since the rows before, each (S,).
+      target_entropy: nats, (S,).
       totals: of the training episodes that have ended since the rows before, and of all steps
         discarded so far.
       evaluated: the evaluation at this step, if there was one.
     """
     updates = config.schedule.updates_due(step)
-    measured = dict(latest)
+    measured = {**learned.mean, TARGET_ENTROPY: target_entropy}
+    known = columns(learned.mean)
 
     def row_of(index: int) -> dict[str, Any]:
         count = int(totals.episodes[index])
@@ -56,8 +66,9 @@ def rows(
             row["eval_length"] = float(np.mean(evaluated.lengths[index]))
         if updates:
             row["utd"] = updates / (step - config.learning_starts)
-            row |= {name: float(values[index]) for name, values in measured.items()}
-        row["skipped"] = int(latest["skipped"][index])
+        if learned.updates[index]:
+            row |= {n: float(values[index]) for n, values in measured.items() if n in known}
+        row["skipped"] = int(learned.mean["skipped"][index])
         row["discarded"] = int(totals.discarded[index])
         return row
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from jaxsac.runs.phases import Phase
 
 
 class Progress(NamedTuple):
@@ -11,30 +13,39 @@ class Progress(NamedTuple):
     step: int
     """Transitions per seed."""
     seconds: float
-    """Since the first environment step."""
+    """`wall_time` of the metrics: of training, evaluating and saving, without compiling."""
     evaluated: bool
     """Whether `eval_returns` is of this step."""
     train_returns: list[float | None]
-    """By seed: mean of the latest training episodes (sampled policy)."""
+    """By member: mean of the latest training episodes (sampled policy)."""
     eval_returns: list[float | None]
-    """By seed: mean of the latest evaluation (deterministic policy)."""
+    """By member: mean of the latest evaluation (deterministic policy)."""
     skipped: int
-    """Updates left out, all seeds."""
+    """Updates left out, all members."""
     discarded: int
-    """Environment steps left out, all seeds."""
+    """Environment steps left out, all members."""
+    rows: list[dict[str, Any]]
+    """The new row of each member, as in its file of metrics, with its seed (and its point)."""
 
 
 class Observer(Protocol):
     """What a display of a run has to offer."""
 
     def message(self, text: str) -> None:
-        """Says something once."""
+        """Says something once; also called from another thread, when a signal is heard."""
+
+    def phase(self, phase: Phase) -> None:
+        """Is told what the run does from now on."""
 
     def started(self, step: int, seconds: float) -> None:
-        """Is told where training starts: at 0, or where it resumes."""
+        """Is told where training starts: at 0, or where it resumes, `seconds` of it done."""
 
     def stepped(self, step: int) -> None:
         """Is told the transitions per seed so far, a few times a second."""
 
-    def progress(self, progress: Progress) -> None:
-        """Is told of every row of the metrics."""
+    def progress(self, progress: Progress) -> bool | None:
+        """Is told of every row of the metrics.
+
+        Returns:
+          True to stop the run as Ctrl-C does, with everything saved.
+        """

@@ -14,34 +14,49 @@ from jaxsac.runs.directory import RunDirectory
 
 
 def learning_curve(run: RunDirectory) -> Path | None:
-    """Draws `report/learning_curve.png` from the metrics of a run.
+    """Writes `figure(run)` to `report/learning_curve.png` of the run.
+
+    Returns:
+      Where it is, or None when the metrics hold no return yet.
+    """
+    drawn = figure(run)
+    if drawn is None:
+        return None
+    path = run.report / "learning_curve.png"
+    path.parent.mkdir(exist_ok=True)
+    drawn.savefig(path, dpi=150)
+    return path
+
+
+def figure(run: RunDirectory) -> Figure | None:
+    """Draws return against steps from the metrics of a run, with the seeds that were added to it.
 
     Thin lines are seeds, the thick line is their mean: deterministic evaluations, and the returns
     of the training episodes (the sampled policy) where they were measured.
 
     Returns:
-      The plot, or None when the metrics hold no return yet.
+      The figure, or None when the metrics hold no return yet.
     """
-    config = run.config()
-    rows = [metrics.read(metrics.path(run.metrics, member)) for member in config.member_names]
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    drawn = [
+    config, rows, population = run.config(), [], 0
+    for group in run.groups():
+        files = [metrics.path(group.metrics, name) for name in group.config().member_names]
+        rows += [metrics.read(file) for file in files if file.exists()]
+        population += len(files)
+    drawn = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = drawn.subplots()
+    curves = [
         _curves(axes, rows, "train_return", "training episodes (sampled policy)", "0.55"),
         _curves(axes, rows, "eval_return", "evaluation (deterministic policy)", "C0"),
     ]
-    if not any(drawn):
+    if not any(curves):
         return None
     members = "member" if len(config.points) > 1 else "seed"
-    count = f"{config.population} {members}" + ("s" if config.population > 1 else "")
+    count = f"{population} {members}" + ("s" if population > 1 else "")
     axes.set(title=f"{config.env}, {count}", xlabel="environment steps per seed", ylabel="return")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    path = run.report / "learning_curve.png"
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return drawn
 
 
 def _curves(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from jaxsac.envs.checked import is_fault
 from jaxsac.runs import checkpoint, upgrade
-from jaxsac.training import learner
 from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.directory import versions
+from jaxsac.training import learner
 from jaxsac.training.driver import Driver
 from jaxsac.training.returns import Totals
-from jaxsac.runs.directory import versions
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
@@ -48,9 +48,23 @@ class Snapshot(NamedTuple):
 
 
 def save(
-    directory: Path, members: list[str], driver: Driver, axis: SeedAxis, run: Snapshot
+    directory: Path,
+    members: list[str],
+    driver: Driver,
+    axis: SeedAxis,
+    run: Snapshot,
+    replay: bool = True,
 ) -> None:
     """Writes a checkpoint, one row for each member.
+
+    Args:
+      directory: the run's `checkpoints` folder.
+      members: their names.
+      driver: between two steps.
+      axis: how the learners are laid out.
+      run: what the driver does not hold.
+      replay: whether to keep the transitions; without them this is the only checkpoint that
+        remains, and nothing goes on from it.
 
     Raises:
       OSError: it could not be written; the checkpoints from before are untouched.
@@ -65,6 +79,7 @@ def save(
         "versions": versions(),
         "replay_sizes": sizes.tolist(),
         "environments": facts,
+        "replay": replay,
     }
 
     def parts() -> Iterator[tuple[str, PyTree]]:
@@ -74,12 +89,14 @@ def save(
         yield "failure", axis.take(carry.failure)
         yield "learning", axis.take(_learning(carry))
         yield "environments", environments
+        if not replay:
+            return
         # One seed at a time, its filled rows only: a copy of all replay might not fit.
         # Places left over come last.
         for member, size, rows in zip(members, sizes, _replay(carry.buffer.rows), strict=False):
-            yield _replay_part(member), {dtype: array[:size] for dtype, array in rows.items()}
+            yield replay_part(member), {dtype: array[:size] for dtype, array in rows.items()}
 
-    checkpoint.save(directory, driver.step, parts(), facts)
+    checkpoint.save(directory, driver.step, parts(), facts, checkpoint.KEPT if replay else 1)
 
 
 def load(
@@ -113,6 +130,12 @@ def load(
     try:
         if refusal := upgrade.refusal_to_resume(manifest["schema"]):
             raise BundleError(f"{checkpoint.folder(directory, step)} was {refusal}")
+        if not manifest.get("replay", True):
+            raise BundleError(
+                f"{checkpoint.folder(directory, step)} is of a run that was finished without its "
+                "replay (--no-keep-replay): it cannot go on. A new run can begin with its agents: "
+                f"--init-from {directory.parent}."
+            )
         if manifest["members"] != members:
             raise ValueError(f"it is of the members {manifest['members']}")
         sizes = {m: int(n) for m, n in zip(members, manifest["replay_sizes"], strict=True)}
@@ -122,25 +145,15 @@ def load(
         arrays = read("environments", driver.snapshot_structs(environments))
         learning = axis.place(read("learning", jax.eval_shape(_learning, carry)))
 
-        def rows_of(dtype: str) -> jax.Array:
-            struct = carry.buffer.rows[dtype]
-
-            def shard(index: Any) -> np.ndarray:
-                mine = axis.pad(np.array(members))[index[0]]
-                filled = np.zeros((len(mine), *struct.shape[1:]), struct.dtype)
-                for rows, member in zip(filled, mine, strict=True):
-                    part = {
-                        name: jax.ShapeDtypeStruct((sizes[member], s.shape[-1]), s.dtype)
-                        for name, s in carry.buffer.rows.items()
-                    }
-                    rows[: sizes[member]] = read(_replay_part(member), part)[dtype]
-                return filled
-
-            shape = (axis.num_rows, *struct.shape[1:])
-            return jax.make_array_from_callback(shape, axis.sharding, shard)
+        def replay_of(member: str) -> dict[str, np.ndarray]:
+            part = {
+                name: jax.ShapeDtypeStruct((sizes[member], rows.shape[-1]), rows.dtype)
+                for name, rows in carry.buffer.rows.items()
+            }
+            return read(replay_part(member), part)
 
         buffer = carry.buffer.replace(
-            rows={dtype: rows_of(dtype) for dtype in carry.buffer.rows},
+            rows=buffer_rows(carry.buffer.rows, members, replay_of, axis),
             position=learning["position"],
             size=learning["size"],
         )
@@ -148,6 +161,10 @@ def load(
         restored = learner.Carry(
             agent=policy.agent,
             normalizer=policy.normalizer,
+            window=learning["window"],
+            return_scale=learning["return_scale"],
+            noise=learning["noise"],
+            resets=learning["resets"],
             buffer=buffer,
             key=learning["key"],
             metrics=learning["metrics"],
@@ -175,8 +192,38 @@ def load(
     return run, restarted, written_under
 
 
+def buffer_rows(
+    structs: dict[str, jax.Array],
+    members: list[str],
+    replay_of: Callable[[str], dict[str, np.ndarray]],
+    axis: SeedAxis,
+) -> dict[str, jax.Array]:
+    """The rows of all members' replay on their devices, one member in memory at a time.
+
+    Args:
+      structs: by dtype, (S, capacity, width).
+      members: their names.
+      replay_of: reads the filled rows of a member by dtype.
+      axis: how they are laid out.
+    """
+
+    def rows_of(dtype: str, struct: jax.Array) -> jax.Array:
+        def shard(index: Any) -> np.ndarray:
+            mine = axis.pad(np.array(members))[index[0]]
+            filled = np.zeros((len(mine), *struct.shape[1:]), struct.dtype)
+            for rows, member in zip(filled, mine, strict=True):
+                there = replay_of(member)[dtype]
+                rows[: len(there)] = there
+            return filled
+
+        shape = (axis.num_rows, *struct.shape[1:])
+        return jax.make_array_from_callback(shape, axis.sharding, shard)
+
+    return {dtype: rows_of(dtype, struct) for dtype, struct in structs.items()}
+
+
 def load_policy(directory: Path, step: int, carry: learner.Carry) -> learner.Policy:
-    """Reads what acts alone, one row for each member.
+    """Reads agents and the scale of their observations, one row for each member.
 
     Args:
       directory: the run's `checkpoints` folder.
@@ -207,6 +254,10 @@ def _learning(carry: learner.Carry) -> dict[str, Any]:
         "size": carry.buffer.size,
         "observation": carry.observation,
         "action": carry.action,
+        "window": carry.window,
+        "return_scale": carry.return_scale,
+        "noise": carry.noise,
+        "resets": carry.resets,
     }
 
 
@@ -229,5 +280,6 @@ def _shards(array: jax.Array) -> list[jax.Array]:
     return [shard.data for shard in shards]
 
 
-def _replay_part(member: str) -> str:
+def replay_part(member: str) -> str:
+    """What the part of a checkpoint with the replay of a member is called."""
     return f"replay-{member}"

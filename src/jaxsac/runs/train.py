@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxsac.runs import checkpoint, failures, flags, metrics, releases, snapshot
-from jaxsac.training import memory, seed_axis
+from jaxsac.runs import best, checkpoint, failures, flags, init_from, metrics, releases, snapshot
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
-from jaxsac.training.driver import Driver, learning_structs
-from jaxsac.training.drivers import make_driver
-from jaxsac.training.learner import Carry
+from jaxsac.runs.directory import RunDirectory, versions
 from jaxsac.runs.due import due_after
 from jaxsac.runs.interrupt import Interrupt
+from jaxsac.runs.metric_rows import columns, rows
 from jaxsac.runs.metrics import MetricsWriter
 from jaxsac.runs.observer import Observer, Progress
-from jaxsac.training.returns import Evaluation, Totals
-from jaxsac.runs.metric_rows import columns, rows
-from jaxsac.runs.directory import RunDirectory, versions
+from jaxsac.runs.phases import WALL_TIME, Phase, PhaseClock
 from jaxsac.runs.snapshot import Snapshot
 from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
+from jaxsac.training import interval, memory, seed_axis
+from jaxsac.training.driver import Driver, learning_structs
+from jaxsac.training.drivers import make_driver
+from jaxsac.training.learner import Carry
+from jaxsac.training.returns import Evaluation, Totals
+
+STOP_AFTER: dict[Phase, str] = {
+    "compiling": "the compiler is done",
+    "evaluating": "this evaluation",
+    "saving": "this checkpoint",
+}
+"""What comes to its end before a run stops; "this step" in other phases."""
+SLOW_SAVING = 1.0
+"""Seconds that the checkpoints of a run may take without a word."""
 
 
 def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
@@ -52,8 +64,31 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
       FloatingPointError: the environment's warm-up is mostly not finite.
     """
     run = RunDirectory(directory)
-    with run.locked():
+    with run.locked() if config.lock else contextlib.nullcontext():
         return _train(config, run, observer)
+
+
+def train_group(
+    config: RunConfig, directory: Path, observe: Callable[[RunConfig], AbstractContextManager[Any]]
+) -> bool:
+    """`train`, with seeds that a run does not have yet added to it.
+
+    A run of seeds 0 to 3 that is asked for seeds 0 to 5 trains 4 and 5 beside what it has, each as
+    it would have learned among all.
+
+    Args:
+      config: the run.
+      directory: as for `train`.
+      observe: makes the observer of a group of seeds.
+
+    Returns:
+      Whether all seeds are complete.
+    """
+    for part, path in RunDirectory(directory).parts(config):
+        with observe(part) as observer:
+            if not train(part, path, observer):
+                return False
+    return True
 
 
 def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
@@ -63,6 +98,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
         observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
     flags.check()
+    observer.phase("making environments")
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
     population = config.to_population()
@@ -72,11 +108,13 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     releases.warn(observer.message)
     observer.message(axis.describe())
     observer.message(memory.plan(axis, structs).describe())
-    for found in driver.examine(evaluates=config.eval_every > 0):
-        observer.message(found)
+    for remark in (*driver.remarks, *driver.examine()):
+        observer.message(remark)
     spaces = Spaces(driver.observation, driver.action, driver.action_map)
+    begun = bool(checkpoint.steps(run.checkpoints))
+    source = init_from.Source(config, structs) if config.init_from and not begun else None
     new = run.create(config, spaces)
-    training = _Training(config, run, driver, axis, structs, observer)
+    training = _Training(config, run, driver, axis, structs, observer, source)
     if not new:
         training.resume()
         run.extend(config, spaces)
@@ -97,12 +135,23 @@ class _Training:
         axis: seed_axis.SeedAxis,
         structs: Carry,
         observer: Observer,
+        source: init_from.Source | None,
     ) -> None:
         self.config, self.directory, self.driver = config, run, driver
         self.axis, self.structs, self.observer = axis, structs, observer
+        self.source, self.stop = source, Interrupt(self._announce_stop)
+        self.best = best.returns(run.best, config.member_names)
+        # Laid out as the step leaves it, so that the step is compiled once.
+        self.begin_interval = jax.jit(interval.begin, out_shardings=axis.sharding)
         self.state = Snapshot.start(config.population)
         self.saved: int | None = None
-        self.saving_seconds = 0.0
+        self.clock = PhaseClock("making environments")
+        self.last_shown = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The `wall_time` of the metrics, that before a resume included."""
+        return self.state.seconds + self.clock.seconds(*WALL_TIME)
 
     def resume(self) -> None:
         """Takes up the newest checkpoint that can be used, and says so in words.
@@ -110,6 +159,7 @@ class _Training:
         Raises:
           BundleError: there are checkpoints, and none can be used.
         """
+        self._enter("restoring")
         saved = checkpoint.steps(self.directory.checkpoints)
         if not saved:
             kept = metrics.set_aside(self.directory.metrics)
@@ -132,14 +182,13 @@ class _Training:
           Whether the run reached its last step.
         """
         config, driver = self.config, self.driver
-        seconds = self.state.seconds
         writer = MetricsWriter(
             self.directory.metrics,
             config.member_names,
-            columns(self.structs.metrics),
+            columns(self.structs.metrics.mean),
             self.state.metrics_rows,
         )
-        with writer, Interrupt() as stop:
+        with writer, self.stop as stop:
             if not writer.complete:
                 self.observer.message(
                     f"rows are missing in {self.directory.metrics}: they cannot be brought back."
@@ -149,11 +198,9 @@ class _Training:
                     f"nothing will be learned: the {config.steps:,} steps are all warm-up "
                     f"(learning_starts {config.learning_starts:,})."
                 )
-            self.observer.started(driver.step, seconds)
-            self.start_time = self.last_shown = time.monotonic() - seconds
+            self.observer.started(driver.step, self.seconds)
             try:
-                if not driver.whole:
-                    driver.start()
+                self._start()
                 while True:
                     if self.state.logged < driver.step:
                         self._log_and_save(writer)
@@ -161,17 +208,52 @@ class _Training:
                         break
                     self._advance()
                     self._show()
-            finally:
+            except KeyboardInterrupt:  # a second Ctrl-C: nothing more is saved
+                raise
+            except BaseException:
                 # An error from an environment finds everything whole: nothing is lost.
-                if driver.whole and self.saved != driver.step:
-                    self._save(writer)
+                self._save_if_whole(writer)
+                raise
+            else:
+                self._save_if_whole(writer)
+            finally:
                 self._close()
-        if self.saving_seconds:
-            share = self.saving_seconds / (time.monotonic() - self.start_time - seconds)
-            self.observer.message(
-                f"checkpoints took {self.saving_seconds:.1f} s, {share:.1%} of the time."
-            )
-        return driver.step >= config.steps
+        complete = driver.step >= config.steps
+        self._enter("complete" if complete else "stopped")
+        if (saving := self.clock.seconds("saving")) > SLOW_SAVING:
+            share = saving / self.clock.seconds(*WALL_TIME)
+            self.observer.message(f"checkpoints took {saving:.1f} s, {share:.1%} of the time.")
+        return complete
+
+    def _start(self) -> None:
+        """Makes the learners where they are new, and compiles what an evaluation runs."""
+        self._enter("compiling")
+        if not self.driver.whole:
+            self.driver.start()
+            if self.source is not None:
+                self.observer.message(self.source.give(self.driver, self.axis))
+        if self.config.eval_every:
+            self.driver.prepare_evaluation(self.config.eval_episodes)
+
+    def _enter(self, phase: Phase) -> None:
+        if phase != self.clock.phase:
+            self.observer.stepped(self.driver.step)
+            self.clock.enter(phase)
+            self.observer.phase(phase)
+
+    @contextlib.contextmanager
+    def _during(self, phase: Phase) -> Iterator[None]:
+        """A phase that goes back to the one before it."""
+        before = self.clock.phase
+        self._enter(phase)
+        yield
+        self._enter(before)
+
+    def _announce_stop(self, signal: str) -> None:
+        self.observer.message(
+            f"{signal}: stops after {STOP_AFTER.get(self.clock.phase, 'this step')}, with "
+            f"everything saved. {signal} again: ends at once, without saving."
+        )
 
     def _close(self) -> None:
         """Closes the environments; one that cannot be closed costs nothing that was learned."""
@@ -193,6 +275,8 @@ class _Training:
                     "environment, and the same command resumes there."
                 )
             raise
+        # The first advance, of one step, has compiled the program of all others.
+        self._enter("warm-up" if self.driver.step < self.config.learning_starts else "training")
         self.state = self.state._replace(totals=self.state.totals + totals)
         if due.learn <= self.driver.step:
             self._check_warm_up()
@@ -200,7 +284,8 @@ class _Training:
     def _check_warm_up(self) -> None:
         """Refuses to learn from a replay that holds less than one batch."""
         step, discarded = self.driver.step, int(self.state.totals.discarded.max())
-        if step - discarded < self.config.batch_size:
+        held = self.axis.take(np.asarray(self.driver.learning.buffer.size))
+        if held.min() < self.config.batch_size:
             self.driver.whole = False  # nothing here is worth a checkpoint
             raise FloatingPointError(
                 f"of its first {step} transitions a seed had {discarded} with a NaN or an infinity "
@@ -219,9 +304,25 @@ class _Training:
 
     def _evaluate(self) -> Evaluation:
         driver = self.driver
-        return driver.evaluate(
-            driver.learning.policy, driver.step, self.config.eval_episodes, sampled=False
+        driver = self.driver
+        with self._during("evaluating"):
+            evaluated = driver.evaluate(
+                driver.learning.policy, driver.step, self.config.eval_episodes, sampled=False
+            )
+            self._keep_best(evaluated.returns.mean(axis=1))
+        return evaluated
+
+    def _keep_best(self, means: np.ndarray) -> None:
+        """Keeps the policies of the members that are better than they have been, (S,)."""
+        better = {k: float(mean) for k, mean in enumerate(means) if mean > self.best[k]}
+        if not better:
+            return
+        driver, names = self.driver, self.config.member_names
+        best.keep(
+            self.directory.best, names, better, driver.step, driver.learning.policy, self.axis
         )
+        for index, mean in better.items():
+            self.best[index] = mean
 
     def _record_failures(self) -> None:
         """Keeps each seed's first update that was not finite, before anything else is saved."""
@@ -238,9 +339,15 @@ class _Training:
     def _log(self, writer: MetricsWriter, evaluated: Evaluation | None) -> None:
         self._record_failures()
         driver, state = self.driver, self.state
-        latest = self.axis.take(jax.device_get(driver.learning.metrics))
-        seconds = time.monotonic() - self.start_time
-        new = rows(self.config, driver.step, seconds, latest, state.totals, evaluated)
+        learning = driver.learning
+        learned, target_entropy = self.axis.take(
+            jax.device_get((learning.metrics, learning.agent.hyperparameters.target_entropy))
+        )
+        driver.learning = learning._replace(metrics=self.begin_interval(learning.metrics))
+        seconds = self.seconds
+        new = rows(
+            self.config, driver.step, seconds, learned, target_entropy, state.totals, evaluated
+        )
         for index, row in enumerate(new):
             writer.write(index, row)
         nothing = Totals.none(self.config.population)
@@ -249,32 +356,48 @@ class _Training:
             train_returns=_latest("train_return", new, state.train_returns),
             eval_returns=_latest("eval_return", new, state.eval_returns),
         )
-        self.observer.progress(
+        stop = self.observer.progress(
             Progress(
                 driver.step,
                 seconds,
                 evaluated is not None,
                 state.train_returns,
                 state.eval_returns,
-                int(latest.skipped.sum()),
+                int(learned.mean.skipped.sum()),
                 int(state.totals.discarded.sum()),
+                [own | row for own, row in zip(self.config.members, new, strict=True)],
             )
         )
+        if stop is True:
+            self.stop.requested = True
 
     def _show(self) -> None:
-        now = time.monotonic()
+        now = self.clock.seconds(*WALL_TIME)
         if now - self.last_shown > 0.2:
             self.observer.stepped(self.driver.step)
             self.last_shown = now
 
+    def _save_if_whole(self, writer: MetricsWriter) -> None:
+        if self.driver.whole and self.saved != self.driver.step:
+            self._save(writer)
+
     def _save(self, writer: MetricsWriter) -> None:
-        start = time.monotonic()
-        self._record_failures()
-        run = self.state._replace(seconds=start - self.start_time, metrics_rows=writer.rows())
-        members = self.config.member_names
-        snapshot.save(self.directory.checkpoints, members, self.driver, self.axis, run)
+        run = self.state._replace(seconds=self.seconds, metrics_rows=writer.rows())
+        keep_replay = self.config.keep_replay or self.driver.step < self.config.steps
+        with self._during("saving"):
+            self._record_failures()
+            members = self.config.member_names
+            snapshot.save(
+                self.directory.checkpoints, members, self.driver, self.axis, run, keep_replay
+            )
+        if not keep_replay:
+            plan = memory.plan(self.axis, self.structs)
+            held = int(self.axis.take(np.asarray(self.driver.learning.buffer.size)).sum())
+            self.observer.message(
+                f"the last checkpoint is without replay: {held:,} transitions, "
+                f"{held * plan.transition_bytes:,} bytes. The run cannot be given more steps."
+            )
         self.saved = self.driver.step
-        self.saving_seconds += time.monotonic() - start
 
     def _restore(self, step: int) -> None:
         config, driver = self.config, self.driver

@@ -17,6 +17,7 @@ from jaxsac.sac.checks import (
     check_state,
 )
 from jaxsac.sac.config import Config, Hyperparameters
+from jaxsac.sac.forward import ACTOR_FORWARDS
 from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms
 from jaxsac.sac.networks import make_networks
 from jaxsac.sac.optimize import make_optimizer
@@ -56,7 +57,7 @@ def init(
         hyperparameters = hyperparameters.replace(
             target_entropy=-config.target_entropy_scale * size
         )
-    check_hyperparameters(hyperparameters, size)
+    check_hyperparameters(hyperparameters, size, config)
     hyperparameters = jax.tree.map(lambda x: jnp.array(x, dtype), hyperparameters)
     return _init(key, hyperparameters, config, observation_spec, action_spec)
 
@@ -72,13 +73,13 @@ def _init(
     actor_key, critic_key = jax.random.split(key)
     networks = make_networks(config, action_spec)
     observation, action = observation_spec.zeros(1), action_spec.zeros(1)
-    actor = make_optimizer(hyperparameters.actor_lr, config.projection).start(
+    actor = make_optimizer("actor", config, hyperparameters).start(
         networks.actor.init(actor_key, observation)
     )
-    critic = make_optimizer(hyperparameters.critic_lr, config.projection).start(
+    critic = make_optimizer("critic", config, hyperparameters).start(
         networks.critic.init(critic_key, observation, action)
     )
-    temperature = make_optimizer(hyperparameters.alpha_lr).start(
+    temperature = make_optimizer("alpha", config, hyperparameters).start(
         {"params": jnp.log(hyperparameters.initial_alpha)}
     )
     check_networks(networks, actor, critic, observation_spec, action_spec)
@@ -208,6 +209,7 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
         batch.observation,
         random.action_noise,
         random.actor_key,
+        ACTOR_FORWARDS[state.config.actor_forward](batch),
     )
 
 

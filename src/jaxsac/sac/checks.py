@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.sac.apply import apply
-from jaxsac.sac.config import Hyperparameters, Scalar
+from jaxsac.sac.config import Config, Hyperparameters, Scalar
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.state import State, Trained
 from jaxsac.types import Spec, Transition, is_traced, transition_of
@@ -81,19 +81,23 @@ def check_action(action_spec: Spec) -> None:
         )
 
 
-def check_hyperparameters(values: Hyperparameters, action_size: int | None = None) -> None:
-    """Refuses values that no update can work with.
+def check_hyperparameters(
+    values: Hyperparameters, action_size: int | None = None, config: Config | None = None
+) -> None:
+    """Refuses values that no update can work with, and those that would have no effect.
 
     Traced values pass, and so does a target entropy of None (the default is to be used).
 
     Args:
       values: floats or arrays.
       action_size: A, for the highest target entropy; unknown when None.
+      config: says which of them have an effect; unknown when None.
 
     Raises:
       ValueError: names the value and its range.
     """
     smallest, largest = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+    below_one = float(np.nextafter(np.float32(1), np.float32(0)))
     for name, low, high in (
         ("actor_lr", 0.0, largest),
         ("critic_lr", 0.0, largest),
@@ -101,10 +105,19 @@ def check_hyperparameters(values: Hyperparameters, action_size: int | None = Non
         ("gamma", 0.0, 1.0),
         ("tau", 0.0, 1.0),
         ("initial_alpha", smallest, largest),
+        ("adam_b1", 0.0, below_one),
+        ("adam_b2", 0.0, below_one),
+        ("adam_eps", smallest, largest),
+        ("weight_decay", 0.0, largest),
+        ("max_gradient_norm", smallest, largest),
+        ("final_lr_scale", 0.0, largest),
+        ("schedule_updates", 1.0, largest),
     ):
         value = getattr(values, name)
         if not is_traced(value) and not _within(value, low, high):
             raise ValueError(f"{name} must be between {low:.3g} and {high:.3g}, got {value}.")
+    if config is not None:
+        _check_effects(values, config)
     target = values.target_entropy
     if target is None or is_traced(target):
         return
@@ -143,12 +156,34 @@ def check_networks(
                 f"the actor returns the shapes {shapes} for {count} observation(s): expected a "
                 f"tuple of mean and log_std, each (batch, action size), {(count, size)}."
             )
-        q = jax.eval_shape(networks.q, critic.variables, observation, action)
-        if len(q.shape) != 2 or q.shape[1] != count:
+        shape = jax.eval_shape(
+            lambda *inputs: apply(networks.critic, critic.variables, *inputs), observation, action
+        ).shape
+        expected = (count, *networks.head.shape)
+        if len(shape) != 1 + len(expected) or shape[1:] != expected:
             raise ValueError(
-                f"the critic returns {q.shape} for {count} observation(s) and action(s): expected "
-                f"(ensemble, batch), (..., {count})."
+                f"the critic returns {shape} for {count} observation(s) and action(s): expected "
+                f"(ensemble, batch{', outputs' * len(networks.head.shape)}), (..., "
+                f"{', '.join(map(str, expected))})."
             )
+
+
+def _check_effects(values: Hyperparameters, config: Config) -> None:
+    default = Hyperparameters()
+    for choice, without, names in (
+        ("optimizer", "adam", ("adam_b1", "adam_b2", "adam_eps", "weight_decay")),
+        ("clip_gradients", False, ("max_gradient_norm",)),
+        ("lr_schedule", "constant", ("final_lr_scale", "schedule_updates")),
+    ):
+        for name in names:
+            value = getattr(values, name)
+            if getattr(config, choice) != without or is_traced(value):
+                continue
+            if np.any(np.asarray(value) != getattr(default, name)):
+                raise ValueError(
+                    f"{name} {value} has no effect with {choice} {without}: choose another "
+                    f"{choice} or leave {name} out."
+                )
 
 
 def _within(value: Scalar, low: float, high: float) -> bool:

@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax
 from flax import linen as nn
 from flax import struct
 
-from jaxsac.sac.forward import ForwardName
+from jaxsac.sac import choices
+from jaxsac.sac.choices import (
+    ActorGradientName,
+    AlphaLossName,
+    LogStdMapName,
+    OptimizerName,
+    OrderName,
+    ScheduleName,
+)
+from jaxsac.sac.forward import ActorForwardName, ForwardName
+from jaxsac.sac.heads import HeadName
 from jaxsac.sac.layers import (
     ActivationName,
     BodyName,
     InitializerName,
     NetworkSettings,
-    NormalizationName,
+    PositionName,
 )
+from jaxsac.sac.normalization import BatchNormSettings, NormalizationName
 from jaxsac.sac.pessimism import PessimismName
 from jaxsac.sac.projection import ProjectionName
 
 Scalar = float | jax.Array
-ActorGradientName = Literal["total", "path", "score"]
-LogStdMapName = Literal["clip", "tanh", "softplus"]
-AlphaLossName = Literal["log_alpha", "alpha"]
-OrderName = Literal["critics_first", "actor_first"]
-CHOICES = {
-    "body": BodyName,
-    "activation": ActivationName,
-    "normalization": NormalizationName,
-    "initializer": InitializerName,
-    "actor_body": BodyName,
-    "actor_normalization": NormalizationName,
-    "critic_body": BodyName,
-    "critic_normalization": NormalizationName,
-    "target_pessimism": PessimismName,
-    "actor_pessimism": PessimismName,
-    "forward": ForwardName,
-    "projection": ProjectionName,
-    "order": OrderName,
-    "actor_gradient": ActorGradientName,
-    "log_std_map": LogStdMapName,
-    "alpha_loss": AlphaLossName,
-}
-"""What the names in a `Config` may be."""
-OWN = ("actor_body", "actor_norm", "critic_body", "critic_norm")
-"""Beginnings of the names that may be None, for that of both networks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,25 +49,60 @@ class Config:
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Units of each hidden layer of the critics and of the value network; None: hidden_sizes."""
     body: BodyName = "mlp"
-    """Hidden layers one after the other (mlp), or residual blocks with LayerNorm, one for each of
-    hidden_sizes, which must be alike (residual, as SimBa has it)."""
+    """Hidden layers one after the other (mlp); or residual blocks, one for each of hidden_sizes,
+    which must be alike: with LayerNorm (residual, as SimBa has it), or of two layers with their own
+    normalization and RMSNorm at the end (inverted_residual, as FlashSAC has it)."""
     actor_body: BodyName | None = None
     """Body of the actor; None: body."""
     critic_body: BodyName | None = None
     """Body of the critics and of the value network; None: body."""
     normalization: NormalizationName = "none"
-    """What is applied before each activation: nothing or LayerNorm."""
+    """What is applied beside each activation: nothing, LayerNorm, batch normalization, or batch
+    renormalization."""
     actor_normalization: NormalizationName | None = None
     """Normalization in the actor; None: normalization."""
     critic_normalization: NormalizationName | None = None
     """Normalization in the critics and in the value network; None: normalization."""
+    normalization_position: PositionName = "before"
+    """Whether normalization comes before the activation of its layer or after it."""
+    normalize_inputs: bool = False
+    """Normalize what goes into each network too."""
+    batch_norm_momentum: float = 0.99
+    """Share of the running averages that a batch leaves."""
+    batch_norm_epsilon: float = 1e-5
+    """ε under the root of batch normalization."""
+    renorm_warmup: int = 100_000
+    """Batches before batch renormalization goes by the running averages."""
+    hidden_biases: bool = True
+    """Biases in all layers but the last, which has them always."""
+    critic_dropout_rate: float = 0.0
+    """Share of the hidden units of the critics, and of the value network, that an update drops."""
+    head: HeadName = "scalar"
+    """What a critic says: Q (scalar); quantiles of the return, trained by the Huber quantile loss
+    (quantile); or probabilities of atoms, trained by cross-entropy (categorical)."""
+    num_quantiles: int = 25
+    """Quantiles of each critic with the quantile head."""
+    num_atoms: int = 101
+    """Atoms of each critic with the categorical head."""
+    value_bound: float = 5.0
+    """The atoms lie in [-value_bound, value_bound], and so must returns."""
     target_pessimism: PessimismName = "minimum"
-    """What the Bellman target makes of the ensemble: its minimum or mean."""
+    """What the Bellman target makes of the ensemble: its minimum (of distributions, that of the
+    lowest mean), its mean, the minimum of a subset drawn for each batch (random_subset), or all
+    quantiles in one pool without the highest (truncated)."""
     actor_pessimism: PessimismName = "minimum"
-    """What the actor climbs: the ensemble's minimum or mean."""
+    """What the actor climbs, likewise."""
+    subset_size: int = 2
+    """Critics in a random subset."""
+    dropped_quantiles: int = 2
+    """Quantiles that a truncated pool leaves out, for each critic."""
     forward: ForwardName = "apart"
-    """Critics at the next state: a slowly moving copy of them (apart), or themselves, in one batch
-    with the state and without a copy (joint)."""
+    """Critics at the next state: a slowly moving copy of them (apart); themselves, in one batch
+    with the state and without a copy (joint); or the copy, in training and on that batch as well
+    (joint_with_targets)."""
+    actor_forward: ActorForwardName = "apart"
+    """Whether batch statistics of the actor in training are those of the states alone (apart) or of
+    the next states too (joint)."""
     value_network: bool = False
     """Bootstrap from a state-value network V and its target instead of target critics, as SAC was
     first published (arXiv:1801.01290); alpha_lr 0 and initial_alpha 1 / reward scale are that
@@ -93,8 +113,16 @@ class Config:
     actor_every: int = 1
     """Updates for one step of actor and temperature."""
     projection: ProjectionName = "none"
-    """Where actor and critics are brought after each step: nowhere, or to weights of norm 1 for
-    each unit (unit_norm)."""
+    """Where actor and critics are brought at the start and after each step: nowhere; to weights of
+    norm 1 for each unit (unit_norm); or with scale and shift of each normalization at √units too
+    (unit_norm_affine)."""
+    optimizer: OptimizerName = "adam"
+    """Of actor and critics: Adam with its usual constants, or AdamW with adam_b1, adam_b2, adam_eps
+    and weight_decay. The temperature has Adam."""
+    clip_gradients: bool = False
+    """Whether gradients of actor and critics are cut to the norm max_gradient_norm."""
+    lr_schedule: ScheduleName = "constant"
+    """How learning rates go from their start to final_lr_scale times that, in schedule_updates."""
     actor_gradient: ActorGradientName = "total"
     """Estimator of the actor's gradient: total, path (the score term left out) or score (the
     likelihood ratio with a baseline)."""
@@ -119,49 +147,17 @@ class Config:
     """Custom network: observation -> (mean, log_std), each (B, A). A Linen module which bounds
     log_std itself: the sizes, activation, initializer and log_std_* above are those of the default
     one. It may have collections besides its parameters, such as batch statistics, and draw numbers
-    by the key "dropout"; an argument `train` of its `__call__` says whether it is in training. For
-    `init`; the trainer has no flag for it."""
+    by the key "dropout"; an argument `train` of its `__call__` says whether it is in training. A
+    field `action_size` that is None is given the number of actions. The trainer takes it by name,
+    as `--actor module:Class`."""
     critic: nn.Module | None = None
     """Custom network: (observation, action) -> q, (E, B), likewise."""
 
     def __post_init__(self) -> None:
         for name in ("hidden_sizes", "actor_hidden_sizes", "critic_hidden_sizes"):
-            if getattr(self, name) is None and name != "hidden_sizes":
-                continue
-            sizes = tuple(getattr(self, name))
-            object.__setattr__(self, name, sizes)
-            if not sizes or min(sizes) < 1:
-                raise ValueError(f"{name} must be positive, got {sizes}.")
-        for name, kind in CHOICES.items():
-            value, choices = getattr(self, name), get_args(kind)
-            if value not in choices and not (value is None and name.startswith(OWN)):
-                raise ValueError(f"{name} must be one of {choices}, got {value!r}.")
-        for settings in (self.actor_settings, self.critic_settings):
-            if settings.body == "residual" and len(set(settings.hidden_sizes)) > 1:
-                raise ValueError(
-                    "the hidden_sizes of a residual body are its blocks and must be alike, got "
-                    f"{settings.hidden_sizes}."
-                )
-        for name in ("num_critics", "actor_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.value_network and self.forward != "apart":
-            raise ValueError(
-                f"forward {self.forward!r}: with a value network the critics are not asked about "
-                "the next state."
-            )
-        if self.actor_samples < 1:
-            raise ValueError(f"actor_samples must be at least 1, got {self.actor_samples}.")
-        if not self.log_std_min < self.log_std_max:
-            raise ValueError(
-                f"log_std_min {self.log_std_min} is not below log_std_max {self.log_std_max}."
-            )
-        if not 0 <= self.log_prob_epsilon < 1:
-            raise ValueError(f"log_prob_epsilon must be in [0, 1), got {self.log_prob_epsilon}.")
-        if not math.isfinite(self.target_entropy_scale):
-            raise ValueError(
-                f"target_entropy_scale must be a number, got {self.target_entropy_scale}."
-            )
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        choices.check(self)
 
     @property
     def actor_settings(self) -> NetworkSettings:
@@ -179,20 +175,30 @@ class Config:
             return getattr(self, name) if value is None else value
 
         return NetworkSettings(
-            own("body"), own("hidden_sizes"), self.activation, own("normalization"),
-            self.initializer,
-        )  # fmt: skip
+            body=own("body"),
+            hidden_sizes=own("hidden_sizes"),
+            activation=self.activation,
+            normalization=own("normalization"),
+            initializer=self.initializer,
+            normalization_position=self.normalization_position,
+            normalize_inputs=self.normalize_inputs,
+            hidden_biases=self.hidden_biases,
+            dropout_rate=self.critic_dropout_rate if network == "critic" else 0.0,
+            batch_norm=BatchNormSettings(
+                self.batch_norm_momentum, self.batch_norm_epsilon, self.renorm_warmup
+            ),
+        )
 
 
 class Hyperparameters(struct.PyTreeNode):
     """Float leaves carried in the state: a new value never recompiles, and any can be vmapped."""
 
     actor_lr: Scalar = 3e-4
-    """Adam step size of the actor."""
+    """Learning rate of the actor."""
     critic_lr: Scalar = 3e-4
-    """Adam step size of the critics, and of the value network."""
+    """Learning rate of the critics, and of the value network."""
     alpha_lr: Scalar = 3e-4
-    """Adam step size of log α; 0 keeps the temperature at initial_alpha."""
+    """Learning rate of log α; 0 keeps the temperature at initial_alpha."""
     gamma: Scalar = 0.99
     """Discount factor per environment step."""
     tau: Scalar = 0.005
@@ -203,3 +209,18 @@ class Hyperparameters(struct.PyTreeNode):
     -target_entropy_scale·dim(A)."""
     initial_alpha: Scalar = 1.0
     """Temperature at the start."""
+    adam_b1: Scalar = 0.9
+    """Share of the mean gradient that a step of AdamW leaves."""
+    adam_b2: Scalar = 0.999
+    """Share of the mean squared gradient that a step of AdamW leaves."""
+    adam_eps: Scalar = 1e-8
+    """What AdamW adds to the root of the latter."""
+    weight_decay: Scalar = 0.0
+    """Part of each parameter that a step of AdamW takes off, in learning rates."""
+    max_gradient_norm: Scalar = 1.0
+    """Norm that gradients are cut to with clip_gradients."""
+    final_lr_scale: Scalar = 0.0
+    """Learning rates at the end of lr_schedule, in those of its start."""
+    schedule_updates: Scalar = 1_000_000.0
+    """Updates that lr_schedule takes; actor and temperature go by their own steps, one in
+    actor_every updates."""

@@ -42,7 +42,7 @@ def learn(
     """A step of the critics, and their targets a little further after them."""
     config, hyper = state.config, state.hyperparameters
     critic, info = minimize(
-        "critic", critic_loss, make_optimizer(hyper.critic_lr, config.projection), state.critic,
+        "critic", critic_loss, make_optimizer("critic", config, hyper), state.critic,
         networks, state.critic, state.actor, state.alpha, hyper.gamma, batch,
         randomness.next_action_noise, randomness.critic_key, weight,
     )  # fmt: skip

@@ -38,6 +38,7 @@ def actor_gradient_terms(
     observation: PyTree,
     noise: jax.Array,
     key: jax.Array,
+    company: PyTree = None,
 ) -> GradientTerms:
     """Splits the actor's gradient into score, entropy path and Q path.
 
@@ -52,10 +53,11 @@ def actor_gradient_terms(
       observation: states (B, ...).
       noise: ε, standard normal (K, B, A).
       key: for networks that draw random numbers; all terms see the same.
+      company: further states that share a batch with those, as in `actor_loss`.
     """
 
     def policy(params: Params) -> distributions.TanhNormal:
-        return networks.policy_in_training(params, actor, observation, key)[0]
+        return networks.policy_in_training(params, actor, observation, key, company)[0]
 
     def entropy_term(path: Params, density: Params) -> jax.Array:
         _, log_prob = distributions.sample_and_log_prob(noise, policy(path), policy(density))
@@ -68,6 +70,6 @@ def actor_gradient_terms(
     entropy_path, score = jax.grad(entropy_term, argnums=(0, 1))(actor.params, actor.params)
     q_path = jax.grad(q_term)(actor.params)
     total, _ = jax.grad(actor_loss, has_aux=True)(
-        actor.params, networks, actor, critic, alpha, observation, noise, key
+        actor.params, networks, actor, critic, alpha, observation, noise, key, company=company
     )
     return GradientTerms(score, entropy_path, q_path, total)

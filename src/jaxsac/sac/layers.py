@@ -1,26 +1,27 @@
-"""What default networks are built of: initial weights, normalization, and bodies.
-
-A body is a module (*inputs) -> (B, output_size), a choice of `Config.body`. The names of its
-submodules are part of what is saved, and of the keys that initial weights are drawn from.
-"""
+"""What the bodies of default networks are built of: initial weights and hidden layers."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxsac.sac.normalization import (
+    BatchNorm,
+    BatchNormSettings,
+    BatchRenorm,
+    NormalizationName,
+)
 from jaxsac.types import PyTree
 
 ActivationName = Literal["relu", "tanh", "silu", "gelu", "elu"]
-BodyName = Literal["mlp", "residual"]
+BodyName = Literal["mlp", "residual", "inverted_residual"]
 InitializerName = Literal["orthogonal", "lecun_normal", "lecun_uniform", "torch"]
-NormalizationName = Literal["none", "layer"]
+PositionName = Literal["before", "after"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,11 @@ class NetworkSettings:
     activation: ActivationName
     normalization: NormalizationName
     initializer: InitializerName
+    normalization_position: PositionName = "before"
+    normalize_inputs: bool = False
+    hidden_biases: bool = True
+    dropout_rate: float = 0.0
+    batch_norm: BatchNormSettings = BatchNormSettings()
 
 
 def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
@@ -82,63 +88,50 @@ class Body(nn.Module):
     settings: NetworkSettings
     output_size: int
     param_dtype: Any
+    train: bool = False
+    """Whether statistics are those of the batch."""
 
-    def dense(self, x: jax.Array, size: int) -> jax.Array:
+    def inputs(self, tree: PyTree) -> jax.Array:
+        """All leaves of the inputs, joined, and normalized where the settings say so."""
+        x = flat_features(tree, self.param_dtype)
+        return self.normalized(x) if self.settings.normalize_inputs else x
+
+    def hidden(self, x: jax.Array, size: int) -> jax.Array:
+        """A hidden layer with what belongs to it: dropout, normalization, activation."""
+        x = self.dropped(self.dense(x, size, self.settings.hidden_biases))
+        if self.settings.normalization_position == "before":
+            return self.activated(self.normalized(x))
+        return self.normalized(self.activated(x))
+
+    def dense(self, x: jax.Array, size: int, use_bias: bool = True) -> jax.Array:
         """A dense layer with the initial weights that the settings name."""
         initial = initializers(self.settings.initializer, x.shape[-1])
-        return nn.Dense(size, param_dtype=self.param_dtype, **initial)(x)
+        return nn.Dense(size, use_bias=use_bias, param_dtype=self.param_dtype, **initial)(x)
+
+    def dropped(self, x: jax.Array) -> jax.Array:
+        """`x` without a share of its units, the others raised by as much (Srivastava 2014)."""
+        if not self.settings.dropout_rate:
+            return x
+        here = self.has_rng("dropout")
+        return nn.Dropout(self.settings.dropout_rate, deterministic=not here)(x)
 
     def normalized(self, x: jax.Array) -> jax.Array:
         """`x` by the normalization that the settings name."""
-        return NORMALIZATIONS[self.settings.normalization](x, self.param_dtype)
+        name = self.settings.normalization
+        if name == "none":
+            return x
+        if name == "layer":
+            return self.layer_normalized(x)
+        kind = {"batch": BatchNorm, "batch_renorm": BatchRenorm}[name]
+        return kind(self.settings.batch_norm, self.train, self.param_dtype)(x)
+
+    def layer_normalized(self, x: jax.Array) -> jax.Array:
+        """`x` by LayerNorm."""
+        return nn.LayerNorm(param_dtype=self.param_dtype)(x)
 
     def activated(self, x: jax.Array) -> jax.Array:
         """`x` by the activation that the settings name."""
         return getattr(nn, self.settings.activation)(x)
-
-
-def _layer_norm(x: jax.Array, dtype: Any) -> jax.Array:
-    return nn.LayerNorm(param_dtype=dtype)(x)
-
-
-NORMALIZATIONS: dict[NormalizationName, Callable[[jax.Array, Any], jax.Array]] = {
-    "none": lambda x, dtype: x,
-    "layer": _layer_norm,
-}
-"""Applied before each activation; called inside a module."""
-
-
-class MLP(Body):
-    """Hidden layers, each with its normalization and activation; a linear output layer."""
-
-    @nn.compact
-    def __call__(self, *inputs: PyTree) -> jax.Array:
-        """(B, output_size) of all leaves of the inputs, joined."""
-        x = flat_features(inputs, self.param_dtype)
-        for size in self.settings.hidden_sizes:
-            x = self.activated(self.normalized(self.dense(x, size)))
-        return self.dense(x, self.output_size)
-
-
-class Residual(Body):
-    """Blocks x + W₂ act(W₁ LN(x)) with four times as many units inside, and a last LayerNorm.
-
-    The body of SimBa (Lee et al. 2024, arXiv:2410.09754), without its scale of observations, which
-    is the trainer's. Every hidden size is a block, and all are alike.
-    """
-
-    @nn.compact
-    def __call__(self, *inputs: PyTree) -> jax.Array:
-        """(B, output_size) of all leaves of the inputs, joined."""
-        size = self.settings.hidden_sizes[0]
-        x = self.dense(flat_features(inputs, self.param_dtype), size)
-        for _ in self.settings.hidden_sizes:
-            inner = self.dense(_layer_norm(x, self.param_dtype), 4 * size)
-            x = x + self.dense(self.activated(self.normalized(inner)), size)
-        return self.dense(_layer_norm(x, self.param_dtype), self.output_size)
-
-
-BODIES: dict[BodyName, type[Body]] = {"mlp": MLP, "residual": Residual}
 
 
 def flat_features(tree: PyTree, dtype: Any) -> jax.Array:

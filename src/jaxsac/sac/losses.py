@@ -66,7 +66,9 @@ def critic_loss(
     prediction, next_outputs, collections = networks.forward(
         networks.critic, params, critic, batch, next_action, forward_key
     )
-    next_output = networks.target_pessimism(head, next_outputs, subset_key)
+    next_output = networks.target_pessimism(
+        head, next_outputs, subset_key, networks.pessimism_settings
+    )
     target = head.backup(batch.reward, gamma * batch.discount, next_output, alpha * next_log_prob)
     loss, info = distance_to_target(head, prediction, target, weight)
     return loss, (info, collections)
@@ -77,7 +79,7 @@ def distance_to_target(
 ) -> tuple[jax.Array, Metrics]:
     """The head's distance, and the means of prediction and target."""
     info = Metrics(
-        target_mean=jnp.mean(head.value(target)), q_mean=jnp.mean(head.value(prediction))
+        target_mean=jnp.mean(head.target_value(target)), q_mean=jnp.mean(head.value(prediction))
     )
     return head.distance(prediction, target, weight), info
 
@@ -92,6 +94,7 @@ def actor_loss(
     noise: jax.Array,
     key: jax.Array,
     estimator: str = "total",
+    company: PyTree = None,
 ) -> Result:
     """Policy objective, with a choice of how to estimate its gradient.
 
@@ -111,8 +114,9 @@ def actor_loss(
       noise: ε, standard normal (K, B, A): K actions for every state.
       key: for networks that draw random numbers, and a pessimism that draws critics.
       estimator: a name in `ESTIMATORS`.
+      company: further states (B', ...) that share a batch with those, for its statistics alone.
     """
-    policy, collections = networks.policy_in_training(params, actor, observation, key)
+    policy, collections = networks.policy_in_training(params, actor, observation, key, company)
     q = functools.partial(q_of_samples, networks, critic, observation, key)
     loss, log_prob = ESTIMATORS[estimator](policy, q, alpha, noise)
     return loss, (Metrics(entropy=-jnp.mean(log_prob)), collections)
@@ -183,8 +187,9 @@ def q_of_samples(
         jnp.reshape(action, (-1, size)),
         key=layer_key,
     )
-    q = networks.actor_pessimism(networks.head, networks.head.value(output), subset_key)
-    return jnp.reshape(q, (num_samples, batch_size))
+    head = networks.head
+    output = networks.actor_pessimism(head, output, subset_key, networks.pessimism_settings)
+    return jnp.reshape(head.value(output), (num_samples, batch_size))
 
 
 def alpha_loss(

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxsac.sac.apply import Variables, apply, apply_in_training
+from jaxsac.sac.bodies import BODIES
 from jaxsac.sac.config import Config
 from jaxsac.sac.distributions import TanhNormal
-from jaxsac.sac.forward import FORWARDS, Forward, apart
-from jaxsac.sac.heads import Head, Scalar
-from jaxsac.sac.layers import BODIES, Body, NetworkSettings
-from jaxsac.sac.pessimism import PESSIMISMS, Pessimism, minimum
+from jaxsac.sac.forward import FORWARDS, Forward, apart, concatenated
+from jaxsac.sac.heads import Head, Scalar, make_head
+from jaxsac.sac.layers import Body, NetworkSettings
+from jaxsac.sac.pessimism import PESSIMISMS, Pessimism, PessimismSettings, minimum
 from jaxsac.sac.state import Trained
 from jaxsac.types import Params, PyTree, Spec
 
@@ -42,10 +43,10 @@ class Actor(nn.Module):
     param_dtype: Any
 
     @nn.compact
-    def __call__(self, observation: PyTree) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, observation: PyTree, train: bool = False) -> tuple[jax.Array, jax.Array]:
         """Mean and log σ of a batch."""
         settings = self.config.actor_settings
-        body = BODIES[settings.body](settings, 2 * self.action_size, self.param_dtype)
+        body = BODIES[settings.body](settings, 2 * self.action_size, self.param_dtype, train)
         mean, output = jnp.split(body(observation), 2, axis=-1)
         return mean, log_std_of(output, self.config)
 
@@ -59,7 +60,7 @@ class Critic(nn.Module):
     param_dtype: Any
 
     @nn.compact
-    def __call__(self, observation: PyTree, action: jax.Array) -> jax.Array:
+    def __call__(self, observation: PyTree, action: jax.Array, train: bool = False) -> jax.Array:
         """Outputs of a batch."""
         # One batched matrix product a layer for the whole ensemble, the first one too: with inputs
         # that are shared the compiler makes it one wide product and transposes its results.
@@ -72,7 +73,7 @@ class Critic(nn.Module):
             in_axes=0,  # pyright: ignore[reportArgumentType]
             out_axes=0,
             axis_size=size,
-        )(self.settings, math.prod(self.output_shape), self.param_dtype)
+        )(self.settings, math.prod(self.output_shape), self.param_dtype, train)
         inputs = jax.tree.map(
             lambda x: jnp.broadcast_to(x, (size, *x.shape)), (observation, action)
         )
@@ -91,6 +92,7 @@ class Networks(NamedTuple):
     forward: Forward = apart
     target_pessimism: Pessimism = minimum
     actor_pessimism: Pessimism = minimum
+    pessimism_settings: PessimismSettings = PessimismSettings()
     log_prob_epsilon: float = 0.0
 
     def policy(self, variables: Variables, observation: PyTree) -> TanhNormal:
@@ -99,11 +101,23 @@ class Networks(NamedTuple):
         return TanhNormal(mean, log_std, self.log_prob_epsilon)
 
     def policy_in_training(
-        self, params: Params, actor: Trained, observation: PyTree, key: jax.Array
+        self,
+        params: Params,
+        actor: Trained,
+        observation: PyTree,
+        key: jax.Array,
+        company: PyTree = None,
     ) -> tuple[TanhNormal, Variables]:
-        """π_φ(·|s) for φ = `params`, and the actor's collections after this batch."""
+        """π_φ(·|s) for φ = `params`, and the actor's collections after this batch.
+
+        States in `company`, (B', ...), count for batch statistics too; of them nothing is returned.
+        """
         variables = {"params": params, **actor.collections}
-        (mean, log_std), collections = apply_in_training(self.actor, variables, key, observation)
+        seen = observation if company is None else concatenated(observation, company)
+        (mean, log_std), collections = apply_in_training(self.actor, variables, key, seen)
+        if company is not None:
+            size = len(jax.tree.leaves(observation)[0])
+            mean, log_std = mean[:size], log_std[:size]
         return TanhNormal(mean, log_std, self.log_prob_epsilon), collections
 
     def q(self, variables: Variables, observation: PyTree, action: jax.Array) -> jax.Array:
@@ -114,14 +128,22 @@ class Networks(NamedTuple):
 def make_networks(config: Config, action_spec: Spec) -> Networks:
     """The default networks for a configuration, or the custom ones that it names."""
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
-    head = Scalar()
+    head = make_head(config.head, config.num_quantiles, config.num_atoms, config.value_bound)
     critic = Critic(config.critic_settings, config.num_critics, head.shape, dtype)
     return Networks(
-        actor=config.actor or Actor(config, size, dtype),
-        critic=config.critic or critic,
+        actor=_sized(config.actor, size) or Actor(config, size, dtype),
+        critic=_sized(config.critic, size) or critic,
         head=head,
         forward=FORWARDS[config.forward],
         target_pessimism=PESSIMISMS[config.target_pessimism],
         actor_pessimism=PESSIMISMS[config.actor_pessimism],
+        pessimism_settings=PessimismSettings(config.subset_size, config.dropped_quantiles),
         log_prob_epsilon=config.log_prob_epsilon,
     )
+
+
+def _sized(network: Any, action_size: int) -> Any:
+    """A custom network that is told the number of actions, if it has a field for it."""
+    if network is not None and getattr(network, "action_size", 0) is None:
+        return network.clone(action_size=action_size)
+    return network

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxsac.sac.apply import Variables
-from jaxsac.sac.config import Scalar
+from jaxsac.sac.choices import ScheduleName
+from jaxsac.sac.config import Config, Hyperparameters, Scalar
 from jaxsac.sac.losses import Result
-from jaxsac.sac.projection import PROJECTIONS, ProjectionName
+from jaxsac.sac.projection import PROJECTIONS
 from jaxsac.sac.state import Metrics, Trained
 from jaxsac.types import Params
+
+EPS_ROOT = 1e-20
 
 
 class Optimizer(NamedTuple):
@@ -30,11 +33,59 @@ class Optimizer(NamedTuple):
         return Trained(params, self.transform.init(params), collections)
 
 
-def make_optimizer(learning_rate: Scalar, projection: ProjectionName = "none") -> Optimizer:
-    """Adam (Kingma & Ba 2015) with its usual constants, and a projection after each step."""
+def make_optimizer(
+    network: Literal["actor", "critic", "alpha"], config: Config, hyper: Hyperparameters
+) -> Optimizer:
+    """The optimizer of a network, or of the temperature, and the projection after each step.
+
+    Adam with its usual constants (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019,
+    arXiv:1711.05101) with those of `hyper`, if need be after clipping the gradient to a norm. The
+    temperature's is always plain Adam; its learning rate follows the schedule too.
+    """
+    rate = getattr(hyper, f"{network}_lr")
+    if config.lr_schedule != "constant":
+        # The actor and the temperature count their own steps, one in `actor_every` updates.
+        every = 1 if network == "critic" else config.actor_every
+        rate = scheduled(config.lr_schedule, rate, hyper, every)
     # eps_root keeps the derivative of sqrt finite at a zero second moment (a unit that never
     # fired), so an update can itself be differentiated; in value it is below rounding.
-    return Optimizer(optax.adam(learning_rate, eps_root=1e-20), PROJECTIONS[projection])
+    if network == "alpha":
+        return Optimizer(optax.adam(rate, eps_root=EPS_ROOT), PROJECTIONS["none"])
+    if config.optimizer == "adam":
+        transform = optax.adam(rate, eps_root=EPS_ROOT)
+    else:
+        transform = optax.adamw(
+            rate, hyper.adam_b1, hyper.adam_b2, hyper.adam_eps, EPS_ROOT,
+            weight_decay=hyper.weight_decay,
+        )  # fmt: skip
+    if config.clip_gradients:
+        transform = optax.chain(optax.clip_by_global_norm(hyper.max_gradient_norm), transform)
+    return Optimizer(transform, PROJECTIONS[config.projection])
+
+
+def scheduled(
+    name: ScheduleName, rate: Scalar, hyper: Hyperparameters, every: int = 1
+) -> Callable[[Any], jax.Array]:
+    """A learning rate by the number of steps taken.
+
+    η(x) = η₁ + (η₀ - η₁) (1 - x), or η₁ + (η₀ - η₁) ½ (1 + cos πx), with x the part of the schedule
+    that is done, at most 1, and η₁ = final_lr_scale · η₀.
+
+    Args:
+      name: "linear" or "cosine".
+      rate: η₀.
+      hyper: has the final scale, and how many updates the schedule takes.
+      every: updates for one step.
+    """
+
+    def learning_rate(count: Any) -> jax.Array:
+        # In single precision at least: half has no thousands.
+        updates = jnp.promote_types(jnp.result_type(rate), jnp.float32)
+        done = jnp.minimum(count * every / jnp.asarray(hyper.schedule_updates, updates), 1)
+        left = 1 - done if name == "linear" else 0.5 * (1 + jnp.cos(jnp.pi * done))
+        return rate * (hyper.final_lr_scale + (1 - hyper.final_lr_scale) * left)
+
+    return learning_rate
 
 
 def minimize(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import jax
 
+from jaxsac.sac.forward import ACTOR_FORWARDS
 from jaxsac.sac.losses import actor_loss, alpha_loss
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.optimize import assess, make_optimizer, minimize
@@ -27,12 +28,13 @@ def learn(
 
     def learn_by(step: Callable[..., tuple[Trained, Metrics]]) -> tuple[State, Metrics]:
         actor, info = step(
-            "actor", actor_loss, make_optimizer(hyper.actor_lr, config.projection), state.actor,
+            "actor", actor_loss, make_optimizer("actor", config, hyper), state.actor,
             networks, state.actor, state.critic, state.alpha, batch.observation,
             randomness.action_noise, randomness.actor_key, config.actor_gradient,
+            ACTOR_FORWARDS[config.actor_forward](batch),
         )  # fmt: skip
         temperature, alpha_info = step(
-            "alpha", alpha_loss, make_optimizer(hyper.alpha_lr), state.temperature,
+            "alpha", alpha_loss, make_optimizer("alpha", config, hyper), state.temperature,
             info["entropy"], hyper.target_entropy, config.alpha_loss,
         )  # fmt: skip
         return state.replace(actor=actor, temperature=temperature), Metrics(info, **alpha_info)

@@ -5,15 +5,16 @@ A choice of `Config.projection`, for actor and critics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from jaxsac.types import Params
 
-ProjectionName = Literal["none", "unit_norm"]
+ProjectionName = Literal["none", "unit_norm", "unit_norm_affine"]
+Layer = Mapping[str, jax.Array]
 
 
 def unit_norm(params: Params) -> Params:
@@ -25,16 +26,48 @@ def unit_norm(params: Params) -> Params:
     Args:
       params: a pytree in which dense layers have a "kernel" (..., inputs, units); all else stays.
     """
+    return _with_layers(params, _unit_norm_layer)
 
-    def project(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
-        if getattr(path[-1], "key", None) != "kernel":
-            return leaf
-        return leaf / jnp.linalg.norm(leaf, axis=-2, keepdims=True)
 
-    return jax.tree.map_with_path(project, params)
+def unit_norm_affine(params: Params) -> Params:
+    """`unit_norm`, and the scale γ and shift β of each normalization together to the norm √d.
+
+    (γ, β) ← √d (γ, β) / ‖(γ, β)‖ over its d features, or γ alone where there is no shift
+    (FlashSAC, arXiv:2604.04539).
+
+    Args:
+      params: as `unit_norm`; normalizations have a "scale" (..., d), and perhaps a "bias".
+    """
+    return _with_layers(params, _affine_layer)
 
 
 PROJECTIONS: dict[ProjectionName, Callable[[Params], Params]] = {
     "none": lambda params: params,
     "unit_norm": unit_norm,
+    "unit_norm_affine": unit_norm_affine,
 }
+
+
+def _unit_norm_layer(layer: Layer) -> Layer:
+    if "kernel" not in layer:
+        return layer
+    kernel = layer["kernel"]
+    return {**layer, "kernel": kernel / jnp.linalg.norm(kernel, axis=-2, keepdims=True)}
+
+
+def _affine_layer(layer: Layer) -> Layer:
+    if "scale" not in layer:
+        return _unit_norm_layer(layer)
+    names = [name for name in ("scale", "bias") if name in layer]
+    square = sum(jnp.sum(layer[name] ** 2, axis=-1, keepdims=True) for name in names)
+    factor = jnp.sqrt(layer["scale"].shape[-1] / square)
+    return {**layer, **{name: factor * layer[name] for name in names}}
+
+
+def _with_layers(params: Params, change: Callable[[Layer], Layer]) -> Params:
+    """Parameters in which the arrays of each layer, by their names, are changed."""
+    if not isinstance(params, Mapping):
+        return params
+    arrays = {name: x for name, x in params.items() if not isinstance(x, Mapping)}
+    changed = change(arrays)
+    return {name: changed.get(name, _with_layers(x, change)) for name, x in params.items()}

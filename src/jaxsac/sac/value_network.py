@@ -19,7 +19,8 @@ from flax import linen as nn
 
 from jaxsac.sac import distributions
 from jaxsac.sac.apply import apply, apply_in_training
-from jaxsac.sac.layers import BODIES, NetworkSettings
+from jaxsac.sac.bodies import BODIES
+from jaxsac.sac.layers import NetworkSettings
 from jaxsac.sac.losses import Result, distance_to_target
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.optimize import make_optimizer, minimize
@@ -35,9 +36,9 @@ class Value(nn.Module):
     param_dtype: Any
 
     @nn.compact
-    def __call__(self, observation: PyTree) -> jax.Array:
+    def __call__(self, observation: PyTree, train: bool = False) -> jax.Array:
         """V of a batch."""
-        body = BODIES[self.settings.body](self.settings, 1, self.param_dtype)
+        body = BODIES[self.settings.body](self.settings, 1, self.param_dtype, train)
         return jnp.squeeze(body(observation), axis=-1)
 
 
@@ -79,7 +80,7 @@ def value_loss(
     policy = networks.policy(actor.variables, observation)
     action, log_prob = distributions.sample_and_log_prob(noise, policy)
     outputs = apply(networks.critic, critic.variables, observation, action, key=key)
-    q = networks.target_pessimism(networks.head, networks.head.value(outputs), key)
+    q = networks.target_pessimism(networks.head, outputs, key, networks.pessimism_settings)
     variables = {"params": params, **value.collections}
     prediction, collections = apply_in_training(module, variables, key, observation)
     error = prediction - (q - alpha * log_prob)
@@ -124,9 +125,7 @@ def value_critic_loss(
 def init(state: State, key: jax.Array) -> CriticsWithValue:
     """The critics' node of a fresh agent: its ensemble, with V_ψ and V_ψ̄."""
     variables = _module(state).init(key, state.observation_spec.zeros(1))
-    value = make_optimizer(state.hyperparameters.critic_lr, state.config.projection).start(
-        variables
-    )
+    value = make_optimizer("critic", state.config, state.hyperparameters).start(variables)
     return CriticsWithValue(
         **vars(state.critic), value=value, target_value_params=jax.tree.map(jnp.copy, value.params)
     )
@@ -146,7 +145,7 @@ def learn(
     (haarnoja/sac, fba571f).
     """
     hyper, module = state.hyperparameters, _module(state)
-    optimizer = make_optimizer(hyper.critic_lr, state.config.projection)
+    optimizer = make_optimizer("critic", state.config, hyper)
     value_key, critic_key = jax.random.split(randomness.critic_key)
     critic: Any = state.critic
     value, value_info = minimize(

@@ -141,7 +141,7 @@ def launch(
     losses: Counter[tuple[str, int]] = Counter()
     failures: list[str] = []
     progress = SweepProgress(parts, directory, console)
-    with Interrupt() as stop, progress:
+    with Interrupt(progress.stopping) as stop, progress:
         try:
             while (waiting or running) and not stop.requested:
                 while waiting and len(running) < workers:

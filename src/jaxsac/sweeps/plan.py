@@ -23,7 +23,8 @@ from jaxsac.sac.state import Config, Hyperparameters
 HYPERPARAMETERS = tuple(f.name for f in dataclasses.fields(Hyperparameters))
 NETWORK = tuple(f.name for f in dataclasses.fields(Config) if f.name not in ("actor", "critic"))
 RUN = (
-    "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "batch_size",
+    "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "n_step",
+    "reward_scale", "reward_scale_bound", "noise_hold", "reset_every", "batch_size",
     "replay_capacity",
 )  # fmt: skip
 
@@ -167,6 +168,11 @@ def _value(base: RunConfig, name: str, text: str) -> Any:
         return text.lower() == "true"
     if name.endswith("hidden_sizes"):  # 256x256
         return tuple(int(size) for size in text.split("x"))
+    if isinstance(default, int):
+        number = float(text)  # also 1e6
+        if not number.is_integer():
+            raise ValueError(f"{text!r} is no whole number")
+        return int(number)
     return text if default is None else type(default)(text)
 
 

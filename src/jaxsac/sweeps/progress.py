@@ -8,10 +8,11 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
-from jaxsac.runs import metrics
+from jaxsac.runs import labels, metrics
 from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import summary_line
+from jaxsac.runs.status import Entry, best_median_worst
 from jaxsac.sweeps.plan import Group
 
 TERMINAL_SECONDS, LINE_SECONDS = 2.0, 60.0
@@ -39,37 +40,59 @@ class SweepProgress:
         traceback: TracebackType | None,
     ) -> None:
         self._status.stop()
+        line = describe(self._parts, self._directory)
+        if self._console.is_terminal or line != self._line:
+            self._say(line)
 
     def message(self, text: str) -> None:
         """Prints a line above the live one."""
         self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
+    def stopping(self, signal: str) -> None:
+        """Says that a signal was heard."""
+        self.message(
+            f"{signal}: the workers are asked to save and to stop. {signal} again: they are not "
+            "waited for."
+        )
+
+    def _say(self, line: str) -> None:
+        """Prints as much as fits, with the time of day."""
+        line = f"{time.strftime('%H:%M:%S')} {line}"
+        self.message(labels.shorten(line, self._console.width))
+
     def show(self) -> None:
         """Looks and shows, if the last look was long enough ago."""
         if time.monotonic() - self._last < self._interval:
             return
-        before, self._line = self._line, describe(self._parts, self._directory)
+        line = describe(self._parts, self._directory)
         if self._console.is_terminal:
-            self._status.update(self._line)
-        elif self._line != before:
-            self.message(f"{time.strftime('%H:%M:%S')} {self._line}")
+            self._status.update(Text(line, no_wrap=True, overflow="ellipsis"))
+        elif line != self._line:
+            self._say(line)
+        self._line = line
         self._last = time.monotonic()
 
 
 def describe(parts: list[Group], directory: Path) -> str:
-    """Parts and steps done, and best, median and worst of the members' latest returns."""
+    """Parts and steps done, and the latest return: of the best point, where there are several."""
     steps = whole = done = 0
-    returns: list[float | None] = []
+    points: dict[int, Entry] = {}
     for part in parts:
         config, run = part.config, RunDirectory(directory / part.name)
         column = "eval_return" if config.eval_every else "train_return"
         tables = [_rows(metrics.path(run.metrics, name)) for name in config.member_names]
         members = [int(rows[-1]["step"] or 0) if rows else 0 for rows in tables]
-        returns += [_latest(rows, column) for rows in tables]
         steps, whole = steps + sum(members), whole + config.steps * config.population
         done += min(members) >= config.steps
-    latest = summary_line(returns)
-    return f"{done} of {len(parts)} parts, {steps:,} of {whole:,} steps, return {latest}"
+        for index, rows in enumerate(tables):
+            number, point = index // config.seeds, part.points[index // config.seeds]
+            entry = Entry(labels.settings(point), [], [])
+            entry = points.setdefault(part.first_point + number, entry)
+            entry.evaluation.append(_latest(rows, column))
+    best = best_median_worst(list(points.values()))[0]
+    label = f" ({best.label})" if len(points) > 1 else ""
+    latest = f"return {labels.spread(best.evaluation)}{label}"
+    return f"{done} of {len(parts)} parts, {steps / whole:.0%} of all steps, {latest}"
 
 
 def _rows(file: Path) -> list[dict[str, float | None]]:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from rich.table import Table
 
-from jaxsac.sweeps.plan import Group, Point
+from jaxsac.runs import labels
+from jaxsac.sweeps.plan import Group
 
 
 def best_first(scores: dict[int, np.ndarray]) -> list[int]:
@@ -29,7 +30,7 @@ def table(groups: list[Group], scores: dict[int, np.ndarray]) -> Table:
     for point in best_first(scores):
         values = scores[point]
         shown.add_row(
-            *(_text(value) for value in points[point].values()),
+            *(labels.setting(value) for value in points[point].values()),
             f"{values.mean():,.1f} ± {values.std():,.1f}",
         )
     return shown
@@ -65,7 +66,7 @@ def plot(
     left.xaxis.set_major_formatter(EngFormatter(sep=""))
     right.set(
         xlabel="return", title="last fifth of the steps: seeds, and their mean (bar)",
-        yticks=range(len(order)), yticklabels=[_label(points[point]) for point in order],
+        yticks=range(len(order)), yticklabels=[labels.settings(points[point]) for point in order],
     )  # fmt: skip
     right.invert_yaxis()
     for axes in (left, right):
@@ -74,11 +75,3 @@ def plot(
         f"{groups[0].config.env}, {len(points)} points × {groups[0].config.seeds} seeds"
     )
     figure.savefig(file, dpi=130)
-
-
-def _label(point: Point) -> str:
-    return ", ".join(f"{name} {_text(value)}" for name, value in point.items())
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

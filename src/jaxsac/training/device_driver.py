@@ -12,7 +12,7 @@ import numpy as np
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.device import Environment
 from jaxsac.training import device_loop, learner
-from jaxsac.training.population import EVALUATION_STREAM, Population
+from jaxsac.training.population import EVALUATION_STREAM, Population, stream_key
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
@@ -40,16 +40,19 @@ class DeviceDriver:
         self._carry: Any = None
         self.observation, self.action = env.observation, env.action
         self.action_map = ActionMap.unit(env.action)
-        self.step, self.whole = 0, False
+        self.step, self.whole, self.remarks = 0, False, []
 
     @property
     def learning(self) -> Any:
-        """The learners, a `loop.Carry`."""
+        """The learners, a `learner.Carry`."""
         return self._carry.learning
 
-    def examine(self, evaluates: bool) -> list[str]:
+    @learning.setter
+    def learning(self, learning: learner.Carry) -> None:
+        self._carry = self._carry._replace(learning=learning)
+
+    def examine(self) -> list[str]:
         """Nothing: pure functions keep no state, and have a time limit."""
-        del evaluates
         return []
 
     def start(self) -> None:
@@ -76,6 +79,11 @@ class DeviceDriver:
         self.whole = True
         self._adapt(count, time.monotonic() - start)
         return totals
+
+    def prepare_evaluation(self, episodes: int) -> None:
+        """Compiles the program that runs the episodes."""
+        evaluator = self._evaluator(episodes, sampled=False)
+        evaluator.lower(self.learning.policy, self._evaluation_keys(self.step)).compile()
 
     def evaluate(
         self, policy: learner.Policy, step: int, episodes: int, sampled: bool
@@ -124,7 +132,7 @@ class DeviceDriver:
 
     def _evaluation_keys(self, step: int) -> jax.Array:
         def key_of(member: jax.Array) -> jax.Array:
-            return jax.random.fold_in(device_loop.stream_key(member, EVALUATION_STREAM), step)
+            return jax.random.fold_in(stream_key(member, EVALUATION_STREAM), step)
 
         return jax.vmap(key_of)(self._axis.pad(self._population.seeds))
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxsac.envs import device
 from jaxsac.training import learner
-from jaxsac.training.population import TRAINING_STREAM, Population
+from jaxsac.training.population import TRAINING_STREAM, Population, stream_key
 from jaxsac.training.returns import Totals
 from jaxsac.training.schedule import Work
 
@@ -31,11 +31,6 @@ def init(population: Population, env: device.Environment) -> DeviceCarry:
 
     envs = jax.vmap(start)(population.seeds)
     return DeviceCarry(learner.init(population, envs.state.observation, env.action), envs)
-
-
-def stream_key(seed: jax.Array, stream: int) -> jax.Array:
-    """The key of a member's environments, apart from that of its learner."""
-    return jax.random.fold_in(jax.random.key(seed), 1 + stream)
 
 
 def learn_chunk(

@@ -15,8 +15,8 @@ from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
 
-class Driver(Protocol):
-    """The environments of a group of seeds, and the learners that act in them."""
+class Evaluator(Protocol):
+    """What evaluates the policies of a group of seeds."""
 
     observation: PyTree
     """Structs of one observation."""
@@ -24,18 +24,39 @@ class Driver(Protocol):
     """Struct of one action."""
     action_map: ActionMap
     """From [-1, 1] to the units of the environment."""
+
+    def evaluate(
+        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
+    ) -> Evaluation:
+        """Runs episodes of each seed's policy on environments and keys of their own.
+
+        Args:
+          policy: of all seeds, with the rows of a `SeedAxis`.
+          step: names the start states, so that they can be repeated.
+          episodes: per seed.
+          sampled: draw the actions instead of taking the mode.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends the environments."""
+        ...
+
+
+class Driver(Evaluator, Protocol):
+    """The environments of a group of seeds, and the learners that act in them."""
+
     step: int
     """Transitions per seed so far."""
     learning: Any
     """The learners, a `loop.Carry` with the rows of a `SeedAxis`."""
+    remarks: list[str]
+    """What there is to say about the environments at the start."""
     whole: bool
     """Whether learners, environments and `step` belong together, as between two advances."""
 
-    def examine(self, evaluates: bool) -> list[str]:
+    def examine(self) -> list[str]:
         """Looks for what would spoil a run, before it begins.
-
-        Args:
-          evaluates: whether the run evaluates its policies.
 
         Returns:
           Sentences on what a run can do without.
@@ -57,16 +78,13 @@ class Driver(Protocol):
         """
         ...
 
-    def evaluate(
-        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
-    ) -> Evaluation:
-        """Runs episodes of each seed's policy on environments and keys of their own.
+    def prepare_evaluation(self, episodes: int) -> None:
+        """Makes what `evaluate` needs for the mode of a policy: its compiled program above all.
+
+        Otherwise the first evaluation does, and takes longer than the others.
 
         Args:
-          policy: of all seeds, with the rows of a `SeedAxis`.
-          step: names the start states, so that they can be repeated.
           episodes: per seed.
-          sampled: draw the actions instead of taking the mode.
         """
         ...
 
@@ -90,10 +108,6 @@ class Driver(Protocol):
         Returns:
           The number of environments that could not be brought there; they start a new episode.
         """
-        ...
-
-    def close(self) -> None:
-        """Ends the environments."""
         ...
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from jaxsac.envs.registry import make_in_jax, redirect_mujoco_warnings
+from jaxsac.training.copies import make_envs, make_evaluation_envs
 from jaxsac.training.device_driver import DeviceDriver
-from jaxsac.training.driver import Driver
+from jaxsac.training.driver import Driver, Evaluator
+from jaxsac.training.evaluate import HostEvaluator
 from jaxsac.training.host_driver import HostDriver
 from jaxsac.training.population import Population
 from jaxsac.training.seed_axis import SeedAxis
@@ -17,5 +19,19 @@ def make_driver(population: Population, axis: SeedAxis) -> Driver:
       ValueError, ModuleNotFoundError: the environment cannot be made or learned on.
     """
     redirect_mujoco_warnings()
-    env = make_in_jax(population.env)
+    env = make_in_jax(population.env, population.env_options)
     return HostDriver(population, axis) if env is None else DeviceDriver(population, env, axis)
+
+
+def make_evaluator(population: Population, axis: SeedAxis) -> Evaluator:
+    """What evaluates in a population's environment, of which no copy to train in is made.
+
+    Raises:
+      ValueError, ModuleNotFoundError: the environment cannot be made.
+    """
+    redirect_mujoco_warnings()
+    env = make_in_jax(population.env, population.env_options)
+    if env is not None:
+        return DeviceDriver(population, env, axis)
+    copies, _ = make_evaluation_envs(population, population.eval_episodes)
+    return HostEvaluator(population, axis, copies or make_envs(population, 1))

@@ -5,14 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.envs import host, time_limit
 from jaxsac.training import learner
-from jaxsac.training.population import EVALUATION_STREAM
+from jaxsac.training.population import EVALUATION_STREAM, Population
 from jaxsac.training.returns import Evaluation
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
+
+
+class HostEvaluator:
+    """Evaluates the policies of a population in copies of its environment."""
+
+    def __init__(self, population: Population, axis: SeedAxis, envs: host.HostEnvs) -> None:
+        self._envs, self._policies = envs, Policies(axis)
+        self._members: list[int] = np.asarray(population.seeds).tolist()
+        self.observation, self.action_map = envs.observation_example, envs.action_map
+        self.action = jax.ShapeDtypeStruct((envs.action_map.size,), jnp.float32)
+
+    def evaluate(
+        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
+    ) -> Evaluation:
+        """Runs episodes of each seed's policy, all seeds and copies as one batch."""
+        policies, members = self._policies, self._members
+        act = policies.sampled(policy, members) if sampled else policies.mode(policy)
+        return evaluate(self._envs, act, members, step, episodes)
+
+    def prepare(self, policy: learner.Policy) -> None:
+        """Compiles the mode of the policies for as many observations as there are copies."""
+        leading = (self._envs.num_seeds, self._envs.num_envs)
+        observation = jax.tree.map(
+            lambda struct: np.zeros((*leading, *struct.shape), struct.dtype), self.observation
+        )
+        self._policies.mode(policy)(observation)
+
+    def close(self) -> None:
+        """Closes the copies."""
+        self._envs.close()
 
 
 def evaluate(
@@ -20,17 +51,19 @@ def evaluate(
     act: Callable[[PyTree], np.ndarray],
     members: list[int],
     step: int,
+    episodes: int | None = None,
 ) -> Evaluation:
-    """One episode in every environment, all seeds and episodes as one batch.
+    """Episodes of each seed, as many at a time as it has copies.
 
     The start states depend on the member's number and on `step` alone, so an evaluation can be
     repeated exactly, and how often it runs changes nothing else.
 
     Args:
-      envs: S seeds × one environment per episode.
+      envs: S seeds × their copies.
       act: observation (S, E, ...) -> action (S, E, A).
       members: the S seed numbers.
       step: transitions trained so far.
+      episodes: of each seed; one in each copy by default.
 
     Returns:
       Returns and lengths; NaN for an episode with a NaN or an infinity in it.
@@ -38,7 +71,24 @@ def evaluate(
     Raises:
       ValueError: an episode does not end.
     """
-    observation = envs.reset(environment_seeds(members, (EVALUATION_STREAM, step), envs.num_envs))
+    copies, count = envs.num_envs, episodes or envs.num_envs
+    seeds = np.array(environment_seeds(members, (EVALUATION_STREAM, step), count))
+    seeds = seeds.reshape(len(members), count)
+    rounds = []
+    for first in range(0, count, copies):
+        now = seeds[:, first : first + copies]
+        missing = copies - now.shape[1]  # copies that are left over repeat an episode
+        padded = np.pad(now, ((0, 0), (0, missing)), mode="edge")
+        each = _evaluate_once(envs, act, padded.ravel().tolist())
+        rounds.append(jax.tree.map(lambda x, now=now: x[:, : now.shape[1]], each))
+    return jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *rounds)
+
+
+def _evaluate_once(
+    envs: host.HostEnvs, act: Callable[[PyTree], np.ndarray], seeds: list[int]
+) -> Evaluation:
+    """One episode in every copy."""
+    observation = envs.reset(seeds)
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     ended = np.zeros((envs.num_seeds, envs.num_envs), bool)

@@ -13,10 +13,10 @@ import numpy as np
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.envs.examine import examine
-from jaxsac.envs.registry import make
 from jaxsac.training import learner
+from jaxsac.training.copies import make_envs, make_evaluation_envs
 from jaxsac.training.driver import init_learning
-from jaxsac.training.evaluate import Policies, environment_seeds, evaluate
+from jaxsac.training.evaluate import HostEvaluator, environment_seeds
 from jaxsac.training.population import TRAINING_STREAM, Population
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.seed_axis import SeedAxis
@@ -35,8 +35,11 @@ class HostDriver:
         self._population, self._axis = population, axis
         self._members: list[int] = np.asarray(population.seeds).tolist()
         self._envs = make_envs(population, population.num_envs)
-        self._eval_envs: host.HostEnvs | None = None
-        self._policies = Policies(axis)
+        try:
+            self._make_evaluator()
+        except BaseException:
+            self._envs.close()
+            raise
         learn_step = functools.partial(
             learner.learn_step, batch_size=population.batch_size, over_seeds=axis.over_members
         )
@@ -44,17 +47,27 @@ class HostDriver:
         self.observation = self._envs.observation_example
         self.action_map = self._envs.action_map
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
-        self.step, self.learning, self.whole = 0, None, False
+        self.step, self.whole = 0, False
+        self.learning: Any = None
 
-    def examine(self, evaluates: bool) -> list[str]:
+    def _make_evaluator(self) -> None:
+        """Before the first step, so that an environment that cannot be evaluated costs nothing."""
+        population, self.remarks = self._population, []
+        self._eval_envs: host.HostEnvs | None = None
+        if population.eval_episodes:
+            self._eval_envs, remark = make_evaluation_envs(population, population.eval_episodes)
+            self.remarks = [remark] if remark else []
+        self._evaluator = HostEvaluator(population, self._axis, self._eval_envs or self._envs)
+
+    def examine(self) -> list[str]:
         """Looks for what would spoil a run, in copies of the environment that do not train."""
-        seeds, labels = self._population.seeds[:1], self._population.labels[:1]
-        one = self._population.replace(seeds=seeds, labels=labels)
+        population, first = self._population, self._envs.first
+        one = population.replace(seeds=population.seeds[:1], labels=population.labels[:1])
         return examine(
-            self._population.env,
-            self._envs.first,
-            lambda: make_envs(one, 1, "a first look at ").first,
-            evaluates,
+            population.env,
+            first,
+            make=lambda: make_envs(one, 1, "a first look at ").first,
+            evaluates=population.eval_episodes > 0,
         )
 
     def start(self) -> None:
@@ -81,15 +94,27 @@ class HostDriver:
         self.whole = True
         return Totals.of(end, result.valid)
 
+    def prepare_evaluation(self, episodes: int) -> None:
+        """Compiles the policy for as many observations as there are copies."""
+        self._evaluator.prepare(self.learning.policy)
+
     def evaluate(
         self, policy: learner.Policy, step: int, episodes: int, sampled: bool
     ) -> Evaluation:
-        """Runs episodes of each seed's policy, all seeds and episodes as one batch."""
-        if self._eval_envs is None or self._eval_envs.num_envs != episodes:
-            self._eval_envs = make_envs(self._population, episodes, "evaluation of ")
-        policies, members = self._policies, self._members
-        act = policies.sampled(policy, members) if sampled else policies.mode(policy)
-        return evaluate(self._eval_envs, act, members, step)
+        """Runs episodes of each seed's policy, all seeds and copies as one batch."""
+        evaluate = functools.partial(self._evaluator.evaluate, policy, step, episodes, sampled)
+        if self._eval_envs is not None:
+            return evaluate()
+        snapshot, learning = self._envs.snapshot(), self.learning
+        observation = self._axis.take(jax.device_get(learning.observation))
+        try:
+            evaluation = evaluate()
+        finally:
+            self._envs.take_for(snapshot)
+        observation, restarted = self._envs.restore(snapshot, observation)
+        if restarted:
+            self.learning = learning._replace(observation=self._axis.place(observation))
+        return evaluation
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode: how they came there."""
@@ -125,7 +150,10 @@ class HostDriver:
         saved = self._axis.take(jax.device_get(learning.observation))
         observation, restarted = self._envs.restore(snapshot, saved)
         if restarted:
-            learning = learning._replace(observation=self._axis.place(observation))
+            over = np.zeros((self._population.size, self._population.num_envs), bool)
+            over.flat[restarted] = True
+            restart = self._axis.compile(learner.restart, donate=(0,))
+            learning = restart(learning, self._axis.pad(observation), self._axis.pad(over))
         self.step, self.learning, self.whole = step, learning, True
         return len(restarted)
 
@@ -135,21 +163,6 @@ class HostDriver:
             for envs in (self._eval_envs, self._envs):
                 if envs is not None:
                     closing.callback(envs.close)
-
-
-def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.HostEnvs:
-    """Copies of the population's environment, `per_seed` of them for each seed.
-
-    Raises:
-      ValueError, ModuleNotFoundError: it cannot be made or learned on.
-    """
-    copies = make(
-        population.env,
-        population.size * per_seed,
-        lambda index: f"{purpose}seed {population.labels[index // per_seed]}",
-        population.env_timeout,
-    )
-    return host.HostEnvs(copies, population.size)
 
 
 def _lengths(facts: dict[str, Any]) -> list[int]:

@@ -8,14 +8,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsac.data import normalize, replay
+from jaxsac.data import n_step, normalize, replay, return_scale
+from jaxsac.data.n_step import Window
 from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
+from jaxsac.data.return_scale import ReturnScale
 from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Hyperparameters, Metrics, State
-from jaxsac.training import flight_recorder
-from jaxsac.training.population import Population
+from jaxsac.training import flight_recorder, held_noise, interval, resets
+from jaxsac.training.held_noise import HeldNoise
+from jaxsac.training.interval import Interval
+from jaxsac.training.population import RESET_STREAM, Population, stream_key
+from jaxsac.training.resets import Resets
 from jaxsac.training.schedule import Work
 from jaxsac.types import PyTree, Spec, Transition, transition_of
 
@@ -33,10 +38,18 @@ class Carry(NamedTuple):
     agent: State
     normalizer: Normalizer
     """() where observations are used as they are."""
+    window: Window | tuple[()]
+    """What waits for the later steps of its return; () for returns of one step."""
+    return_scale: ReturnScale | tuple[()]
+    """What rewards are scaled by; () where they are used as they are."""
+    noise: HeldNoise | tuple[()]
+    """Of the latest action; () where each has noise of its own."""
+    resets: Resets | tuple[()]
+    """When agents start anew; () for never."""
     buffer: Buffer
     key: jax.Array
-    metrics: Metrics
-    """Of the latest update; zeros before the first."""
+    metrics: Interval
+    """Of the updates since the latest row of a run's metrics."""
     failure: Buffer
     """What the flight recorder holds."""
     observation: PyTree
@@ -59,24 +72,39 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
       action: struct of one action, (A,).
     """
     example = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), observation)
+    num_envs = jax.tree.leaves(observation)[0].shape[1]
     transition = transition_of(example, action)
 
-    def init_member(seed: jax.Array, hyperparameters: Hyperparameters) -> tuple[Any, ...]:
+    def init_member(
+        seed: jax.Array, hyperparameters: Hyperparameters, observation: PyTree
+    ) -> Carry:
         init_key, key = jax.random.split(jax.random.key(seed))
         agent = sac.init(init_key, example, action, population.agent, hyperparameters)
-        normalizer = normalize.init(example) if population.normalize_observations else ()
-        buffer = replay.init(population.replay_capacity, transition)
+        scale = return_scale.init(
+            population.reward_scale, population.reward_scale_bound, num_envs, action.dtype
+        )
         batch = Spec.of(transition).zeros(population.batch_size)
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
-        metrics = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-        return agent, normalizer, buffer, key, metrics, flight_recorder.init(agent, batch, key)
+        return Carry(
+            agent=agent,
+            normalizer=normalize.init(example) if population.normalize_observations else (),
+            window=n_step.init(population.n_step, num_envs, transition),
+            return_scale=scale,
+            noise=held_noise.init(population.noise_hold, num_envs, key),
+            resets=resets.init(population.reset_every, stream_key(seed, RESET_STREAM)),
+            buffer=replay.init(population.replay_capacity, transition),
+            key=key,
+            metrics=interval.init(_with_divisor(metrics, scale)),
+            failure=flight_recorder.init(agent, batch, key),
+            observation=observation,
+            action=jnp.zeros((num_envs, *action.shape), action.dtype),
+        )
 
     own = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, population.hyperparameters)
-    agent, normalizer, buffer, key, metrics, failure = jax.vmap(init_member, in_axes=(0, own))(
-        population.seeds, population.hyperparameters
+    carry = jax.vmap(init_member, in_axes=(0, own, 0))(
+        population.seeds, population.hyperparameters, observation
     )
-    key, first = _next_action(key, Policy(agent, normalizer), observation, uniform=True)
-    return Carry(agent, normalizer, buffer, key, metrics, failure, observation, first)
+    return _next_action(carry, uniform=True)
 
 
 def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
@@ -94,9 +122,10 @@ def learn_step(
 ) -> Carry:
     """Inserts what the environments returned, updates, and chooses the next action.
 
-    The action comes from the parameters after the last update: nothing is delayed. Each update
-    draws its own batch. Replay holds observations as they came; a batch is normalized when it is
-    drawn, so that what it held before is always on the latest scale.
+    What is inserted are the returns that this step completes. The action comes from the parameters
+    after the last update: nothing is delayed. Each update draws its own batch. Replay holds
+    observations and rewards as they came; a batch is scaled when it is drawn, so that what replay
+    held before is always on the latest scale.
 
     Args:
       carry: leading axis S.
@@ -105,52 +134,103 @@ def learn_step(
       batch_size: transitions per update.
       over_seeds: how a function of one seed runs over the seed axis (`training.seed_axis` decides).
     """
-    transition = Transition(
+    step = Transition(
         carry.observation, carry.action, result.reward, result.discount, result.next_observation
     )
-    buffer = jax.vmap(replay.add)(carry.buffer, transition, result.valid)
+    gamma = carry.agent.hyperparameters.gamma
+    window, rows, complete = jax.vmap(n_step.push)(
+        carry.window, step, result.valid, result.over, gamma
+    )
+    buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
     normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
+    scale = jax.vmap(return_scale.update)(
+        carry.return_scale, result.reward, result.valid, result.over, gamma
+    )
 
     def one_update(_: Any, learner: Any) -> Any:
-        agent, key, _metrics, failure = learner
+        agent, key, metrics, failure = learner
+        agent = resets.before_update(carry.resets, agent, over_seeds)
         skipped = agent.skipped
         key, sample_key, update_key = _split(key, 3)
-        batch = jax.vmap(_sample, (0, 0, 0, None))(buffer, normalizer, sample_key, batch_size)
-        agent, metrics = over_seeds(sac.update)(agent, batch, update_key)
+        batch = jax.vmap(_sample, (0, 0, 0, 0, None))(
+            buffer, normalizer, scale, sample_key, batch_size
+        )
+        agent, latest = over_seeds(sac.update)(agent, batch, update_key)
+        latest = jax.vmap(_with_divisor)(latest, scale)
         failed = agent.skipped > skipped
+        metrics = jax.vmap(interval.add)(metrics, latest, ~failed)
         failure = flight_recorder.record(failure, failed, agent, batch, update_key)
         return agent, key, metrics, failure
 
     learner = (carry.agent, carry.key, carry.metrics, carry.failure)
     agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
-    policy = Policy(agent, normalizer)
-    key, action = _next_action(key, policy, result.observation, work.uniform)
-    return Carry(agent, normalizer, buffer, key, metrics, failure, result.observation, action)
+    carry = carry._replace(
+        agent=agent,
+        normalizer=normalizer,
+        window=window,
+        return_scale=scale,
+        buffer=buffer,
+        key=key,
+        metrics=metrics,
+        failure=failure,
+        observation=result.observation,
+    )
+    return _next_action(carry, work.uniform)
 
 
-def _next_action(
-    keys: jax.Array, policy: Policy, observation: PyTree, uniform: Any
-) -> tuple[jax.Array, jax.Array]:
-    """Draws the action (S, E, A) for each observation: by the policy, or uniformly.
+def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
+    """Goes on elsewhere where episodes were given up, with what waited of them in replay.
 
-    Returns:
-      The keys (S,) of what comes next, and the action.
+    Args:
+      carry: leading axis S.
+      observation: from where all environments go on, (S, E, ...).
+      over: bool (S, E), those that are in another episode there.
     """
-    keys, action_keys = _split(keys, 2)
-    policy_action = jax.vmap(act)(policy, observation, action_keys)
+    scale = jax.vmap(return_scale.restart)(carry.return_scale, over)
+    if carry.window:
+        window, rows, complete = jax.vmap(n_step.cut)(carry.window, over)
+        buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
+        carry = carry._replace(window=window, buffer=buffer)
+    return carry._replace(return_scale=scale, observation=observation)
+
+
+def _next_action(carry: Carry, uniform: Any) -> Carry:
+    """The carry with an action for each of its observations: by the policy, or uniform."""
+    key, action_keys = _split(carry.key, 2)
+    if carry.noise:
+        action_keys, noise_keys = _split(action_keys, 2)
+        noise = jax.vmap(held_noise.advance)(carry.noise, noise_keys)
+        act_in_each = jax.vmap(act, in_axes=(None, 0, 0))
+        policy_action = jax.vmap(act_in_each)(carry.policy, carry.observation, noise.key)
+    else:
+        noise = carry.noise
+        policy_action = jax.vmap(act)(carry.policy, carry.observation, action_keys)
     uniform_action = jax.vmap(
         lambda key: jax.random.uniform(key, policy_action.shape[1:], policy_action.dtype, -1, 1)
     )(action_keys)
-    return keys, jnp.where(uniform, uniform_action, policy_action)
+    action = jnp.where(uniform, uniform_action, policy_action)
+    return carry._replace(noise=noise, key=key, action=action)
 
 
-def _sample(buffer: Buffer, normalizer: Normalizer, key: jax.Array, batch_size: int) -> Transition:
+def _sample(
+    buffer: Buffer,
+    normalizer: Normalizer,
+    scale: ReturnScale | tuple[()],
+    key: jax.Array,
+    batch_size: int,
+) -> Transition:
     """A batch of one seed as its agent sees it."""
     batch = replay.sample(buffer, key, batch_size)
     return batch._replace(
         observation=normalize.apply(normalizer, batch.observation),
+        reward=return_scale.apply(scale, batch.reward),
         next_observation=normalize.apply(normalizer, batch.next_observation),
     )
+
+
+def _with_divisor(metrics: Metrics, scale: ReturnScale | tuple[()]) -> Metrics:
+    """The metrics of an update, and what the rewards of its batch were divided by."""
+    return Metrics(metrics, reward_divisor=return_scale.divisor(scale)) if scale else metrics
 
 
 def _split(keys: jax.Array, num: int) -> tuple[jax.Array, ...]:

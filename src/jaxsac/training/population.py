@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 from flax import struct
 
+from jaxsac.data.return_scale import RewardScaleName
+from jaxsac.envs.options import EnvOptions
 from jaxsac.sac.state import Config, Hyperparameters
 from jaxsac.training.schedule import Schedule
 
-# First words of the seeds from which a member's environments draw their start states.
-TRAINING_STREAM, EVALUATION_STREAM = 0, 1
+# First words of the seeds from which a member's environments draw their start states, and the word
+# for the agents that start anew.
+TRAINING_STREAM, EVALUATION_STREAM, RESET_STREAM = 0, 1, 2
+
+
+def stream_key(seed: jax.Array, stream: int) -> jax.Array:
+    """A key of a member, apart from that of its learner."""
+    return jax.random.fold_in(jax.random.key(seed), 1 + stream)
 
 
 class Population(struct.PyTreeNode):
@@ -24,6 +33,13 @@ class Population(struct.PyTreeNode):
     """What each member is called for a person."""
     env: str = struct.field(pytree_node=False)
     """Id of the environment."""
+    env_options: EnvOptions = struct.field(pytree_node=False)
+    """How it is made, beside its id."""
+    eval_episodes: int = struct.field(pytree_node=False)
+    """Episodes of one evaluation, for each member; 0: there is none."""
+    eval_envs: int | None = struct.field(pytree_node=False)
+    """Copies of an environment on the host to evaluate each member in; 0: those that train; None:
+    one for each episode, as far as they can be made."""
     env_timeout: float = struct.field(pytree_node=False)
     """Seconds that one reset or step of one environment may take; 0: no limit."""
     num_envs: int = struct.field(pytree_node=False)
@@ -36,6 +52,16 @@ class Population(struct.PyTreeNode):
     """Transitions that the replay of each member holds."""
     normalize_observations: bool = struct.field(pytree_node=False)
     """Show the agents observations on the scale of those so far."""
+    n_step: int = struct.field(pytree_node=False)
+    """Steps of a return."""
+    reward_scale: RewardScaleName = struct.field(pytree_node=False)
+    """Show the agents rewards on the scale of the returns so far."""
+    reward_scale_bound: float = struct.field(pytree_node=False)
+    """What a return comes to at most by the scale `return_bound`."""
+    noise_hold: int = struct.field(pytree_node=False)
+    """Actions that one noise of exploration is for at most."""
+    reset_every: int = struct.field(pytree_node=False)
+    """Updates after which the agents start anew; 0: never."""
 
     @property
     def size(self) -> int:

@@ -23,11 +23,13 @@ class Schedule:
     """When to explore and when to update, counted in transitions of one seed."""
 
     learning_starts: int
-    """Transitions collected by uniform actions before the first update."""
+    """Transitions collected before the first update."""
     utd: Fraction
     """Updates per transition."""
     update_every: int = 1
     """Transitions between updates; those that are due are then done together."""
+    explores: bool = True
+    """Whether actions are uniform before the first update, and not those of the policy."""
 
     def updates_due(self, transitions: int) -> int:
         """Updates that have to be done once `transitions` have been collected."""
@@ -38,7 +40,7 @@ class Schedule:
         """The work of the step in which the count of transitions goes from `before` to `after`."""
         return Work(
             num_updates=self.updates_due(after) - self.updates_due(before),
-            uniform=after < self.learning_starts,
+            uniform=self.explores and after < self.learning_starts,
         )
 
     def works(self, before: int, count: int, num_envs: int) -> Work:

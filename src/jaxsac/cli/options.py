@@ -1,0 +1,197 @@
+"""The settings of a run as options: the basic ones first, the rest in groups with a heading."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import json
+import re
+import textwrap
+import typing
+from typing import Annotated, Any
+
+import tyro
+
+from jaxsac.runs.config import RunConfig
+from jaxsac.sac.config import Config, Hyperparameters, Scalar
+
+BASIC = (
+    "env", "seeds", "steps", "env_kwargs", "num_envs", "learning_starts", "utd", "batch_size",
+    "hidden_sizes", "actor_lr", "critic_lr", "gamma", "normalize_observations", "eval_every",
+)  # fmt: skip
+"""Settings that the help shows first."""
+GROUPS = {
+    "environment": ("wrapper", "env_timeout"),
+    "evaluation": ("eval_episodes", "eval_envs"),
+    "saving": ("log_every", "checkpoint_every", "keep_replay", "lock"),
+    "networks": (
+        "activation", "num_critics", "actor_hidden_sizes", "critic_hidden_sizes", "body",
+        "actor_body", "critic_body", "normalization", "actor_normalization",
+        "critic_normalization", "initializer", "log_std_min", "log_std_max", "log_std_map",
+        "actor", "actor_kwargs", "critic", "critic_kwargs",
+    ),
+}  # fmt: skip
+"""Headings, and what stands under them; all other settings stand under that of their record."""
+REST = {RunConfig: "training", Config: "losses", Hyperparameters: "hyperparameters"}
+
+
+def settings_class(name: str, doc: str, own: dict[str, Any], base: type) -> type:
+    """A dataclass of a command that takes all settings of a run.
+
+    Args:
+      name: of the class.
+      doc: what the command does.
+      own: fields of the command beside the settings: annotation and default.
+      base: its methods.
+
+    Returns:
+      A class whose instances `run_config` reads.
+    """
+    fields = _settings()
+    groups: dict[str, list[Any]] = {group: [] for group in (*GROUPS, *REST.values())}
+    for setting, (kind, field) in fields.items():
+        if setting not in BASIC:
+            named = next((g for g, names in GROUPS.items() if setting in names), REST[kind])
+            groups[named].append(field)
+    nested = [
+        (group, dataclasses.make_dataclass(group, members, frozen=True), dataclasses.MISSING)
+        for group, members in groups.items()
+    ]
+    basic = [fields[setting][1] for setting in BASIC]
+    return dataclasses.make_dataclass(
+        name,
+        [
+            *basic,
+            *(
+                (field, annotation, dataclasses.field(default=default))
+                for field, (annotation, default) in own.items()
+            ),
+            *((group, kind, dataclasses.field(default_factory=kind)) for group, kind, _ in nested),
+        ],
+        bases=(base,),
+        frozen=True,
+        namespace={"__doc__": doc},
+    )
+
+
+def run_config(options: Any) -> RunConfig:
+    """The run that an instance of a `settings_class` asks for."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        values |= vars(value) if field.name in (*GROUPS, *REST.values()) else {field.name: value}
+
+    def of(kind: Any) -> dict[str, Any]:
+        return {name: values[name] for name, (owner, _) in _settings().items() if owner is kind}
+
+    agent, hyperparameters = Config(**of(Config)), Hyperparameters(**of(Hyperparameters))
+    return RunConfig(**of(RunConfig), agent=agent, hyperparameters=hyperparameters)
+
+
+def _settings() -> dict[str, tuple[Any, Any]]:
+    """By name: the record that a setting belongs to, and its field for a class of options."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for kind in (RunConfig, Config, Hyperparameters):
+        docs, types = docstrings(kind), typing.get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            if field.name in ("agent", "hyperparameters", "objects"):
+                continue
+            if kind is Config and field.name in ("actor", "critic"):
+                continue
+            annotation: Any = Annotated[types[field.name], tyro.conf.arg(help=docs[field.name])]
+            if field.name == "wrapper":  # --wrapper a:b --wrapper c:d
+                annotation = tyro.conf.UseAppendAction[annotation]
+            new: Any = dataclasses.field()
+            if field.default is not dataclasses.MISSING:
+                new = dataclasses.field(default=field.default)
+            elif field.default_factory is not dataclasses.MISSING:
+                new = dataclasses.field(default_factory=field.default_factory)
+            found[field.name] = kind, (field.name, annotation, new)
+    return found
+
+
+def registry() -> tyro.constructors.ConstructorRegistry:
+    """How texts become values: 1e6 is a whole number, 256,256 sizes, and JSON a dict."""
+    found = tyro.constructors.ConstructorRegistry()
+    found.primitive_rule(_primitive)
+    return found
+
+
+def _primitive(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
+    one = {
+        int: ("INT", whole_number),
+        int | None: ("INT|None", _or_none(whole_number)),
+        Scalar: ("FLOAT", float),
+        Scalar | None: ("FLOAT|None", _or_none(float)),
+        dict[str, Any]: ("JSON", _json_object),
+    }
+    for kind, (metavar, read) in one.items():
+        if info.type == kind:
+            return tyro.constructors.PrimitiveConstructorSpec(
+                nargs=1,
+                metavar=metavar,
+                instance_from_str=lambda texts, read=read: read(texts[0]),
+                is_instance=lambda value: True,
+                str_from_instance=lambda value: [
+                    json.dumps(value) if isinstance(value, dict) else str(value)
+                ],
+            )
+    # Tuple[int, ...] of typing is not equal to tuple[int, ...], and both are met.
+    if typing.get_args(info.type) == (int, ...) or info.type == tuple[int, ...] | None:
+        return tyro.constructors.PrimitiveConstructorSpec(
+            nargs="*",
+            metavar="INT,INT,...",
+            instance_from_str=lambda texts: None if texts == ["None"] else _sizes(texts),
+            is_instance=lambda value: value is None or isinstance(value, tuple),
+            str_from_instance=lambda value: (
+                ["None"] if value is None else [",".join(map(str, value))]
+            ),
+        )
+    return None
+
+
+def whole_number(text: str) -> int:
+    """12, or 1e6.
+
+    Raises:
+      ValueError: another number, or none.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer():
+            raise ValueError(f"{text} is no whole number") from None
+        return int(number)
+
+
+def _sizes(texts: list[str]) -> tuple[int, ...]:
+    """256 256, 256,256 or 256x256."""
+    return tuple(whole_number(size) for text in texts for size in re.split("[,x]", text))
+
+
+def _or_none(read: Any) -> Any:
+    return lambda text: None if text == "None" else read(text)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f'{text} is no JSON object, such as {{"name": 1}}')
+    return value
+
+
+def docstrings(kind: type) -> dict[str, str]:
+    """The text below each field of a dataclass."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(body, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(doc.value.value).replace("\n", " ")
+        for field, doc in zip(body.body, body.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(doc, ast.Expr)
+        and isinstance(doc.value, ast.Constant)
+        and isinstance(doc.value.value, str)
+    }

@@ -1,0 +1,106 @@
+"""Rewards on the scale of the returns so far: raw in replay, divided when they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxsac.data import normalize
+from jaxsac.data.normalize import Moments
+
+EPSILON = 1e-8
+RewardScaleName = Literal["none", "return_std", "return_bound"]
+
+
+class ReturnScale(struct.PyTreeNode):
+    """Statistics of the discounted sum G of rewards in E environments."""
+
+    sums: jax.Array
+    """G of each, (E,)."""
+    moments: Moments
+    """Of all values that G has had."""
+    largest: jax.Array
+    """Of all their |G|, scalar."""
+    name: RewardScaleName = struct.field(pytree_node=False)
+    bound: float = struct.field(pytree_node=False)
+    """What |G| comes to at most by `return_bound`."""
+
+
+def init(
+    name: RewardScaleName, bound: float, num_envs: int, dtype: jax.typing.DTypeLike
+) -> ReturnScale | tuple[()]:
+    """No rewards yet; () for "none"."""
+    if name == "none":
+        return ()
+    zero = jnp.zeros((), dtype)
+    (moments,) = normalize.init(zero)
+    return ReturnScale(jnp.zeros(num_envs, dtype), moments, zero, name, bound)
+
+
+def update(
+    scale: ReturnScale | tuple[()],
+    reward: jax.Array,
+    valid: jax.Array,
+    over: jax.Array,
+    gamma: float | jax.Array,
+) -> ReturnScale | tuple[()]:
+    """G ← γ (1 - over) G + r, counted in each environment.
+
+    The reward that ends an episode so stands alone, and the next episode begins with it: as
+    FlashSAC (arXiv:2604.04539) and XQC have it.
+
+    Args:
+      scale: so far.
+      reward: (E,).
+      valid: bool (E,); others are not counted, and G begins again with 0.
+      over: bool (E,): terminated, cut by a time limit, or not valid.
+      gamma: discount factor, scalar.
+    """
+    if not scale:
+        return scale
+    sums = jnp.where(valid, gamma * (1 - over) * scale.sums + reward, 0)
+    return scale.replace(
+        sums=sums,
+        moments=normalize.merge(scale.moments, sums, valid),
+        largest=jnp.maximum(scale.largest, jnp.max(jnp.abs(sums))),
+    )
+
+
+def restart(scale: ReturnScale | tuple[()], over: jax.Array) -> ReturnScale | tuple[()]:
+    """Begins again with G = 0 where episodes were given up."""
+    return scale.replace(sums=jnp.where(over, 0, scale.sums)) if scale else scale
+
+
+def apply(scale: ReturnScale | tuple[()], reward: jax.Array) -> jax.Array:
+    """Rewards, or sums of them, on the scale of the returns so far."""
+    return (reward / divisor(scale)).astype(reward.dtype) if scale else reward
+
+
+def divisor(scale: ReturnScale) -> jax.Array:
+    """What rewards are divided by, scalar; 1 before the first."""
+    return jnp.where(scale.moments.count > 0, DIVISORS[scale.name](scale), 1)
+
+
+def return_std(scale: ReturnScale) -> jax.Array:
+    """std(G) + ε (XQC)."""
+    return jnp.sqrt(_variance(scale)) + EPSILON
+
+
+def return_bound(scale: ReturnScale) -> jax.Array:
+    """max( √(Var G + ε), max|G| / bound ) (SimbaV2 and FlashSAC)."""
+    return jnp.maximum(jnp.sqrt(_variance(scale) + EPSILON), scale.largest / scale.bound)
+
+
+DIVISORS: dict[str, Callable[[ReturnScale], jax.Array]] = {
+    "return_std": return_std,
+    "return_bound": return_bound,
+}
+
+
+def _variance(scale: ReturnScale) -> jax.Array:
+    moments = scale.moments
+    return moments.squares / jnp.maximum(moments.count, 1).astype(moments.squares.dtype)

@@ -1,0 +1,40 @@
+"""How an environment is made, beside its id."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxsac import named
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvOptions:
+    """What is asked for when copies of an environment are made."""
+
+    kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    """Arguments of its constructor."""
+    wrappers: tuple[str | Callable[..., Any], ...] = ()
+    """Each wrapper, or its module:function, the innermost first: called with an environment, it
+    returns one."""
+    function: Callable[..., Any] | None = None
+    """Makes one, in place of an id; a class that is no `gymnasium.Env` makes one in JAX."""
+
+    def wrapped(self, env: Any, kind: type | None = None) -> Any:
+        """An environment in its wrappers.
+
+        Args:
+          env: without them.
+          kind: what each has to return; None: anything.
+
+        Raises:
+          ValueError, ModuleNotFoundError: a wrapper that there is not, or that returns no
+            environment.
+        """
+        for wrapper in self.wrappers:
+            wrap = named.find(wrapper, "wrapper") if isinstance(wrapper, str) else wrapper
+            env = wrap(env)
+            if env is None or (kind is not None and not isinstance(env, kind)):
+                raise ValueError(f"wrapper {wrapper!r} returns {env!r}, expected an environment.")
+        return env

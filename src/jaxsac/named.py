@@ -1,0 +1,54 @@
+"""Functions and classes of a user's own, by `module:name`: as a command line and a manifest can."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+
+def find(name: str, what: str) -> Callable[..., Any]:
+    """What a name stands for.
+
+    Args:
+      name: `module:function`, or `module:Class`.
+      what: the setting that it is a value of, for a person.
+
+    Raises:
+      ValueError: no such form, or the module has nothing of this name that can be called.
+      ModuleNotFoundError: there is no such module.
+    """
+    module_name, colon, path = name.partition(":")
+    if not (module_name and colon and path):
+        raise ValueError(f"{what} must be module:name, such as my_module:make, got {name!r}.")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name.partition(".")[0] and error.name != module_name:
+            raise
+        raise ModuleNotFoundError(
+            f"{what} {name!r}: there is no module {module_name!r}, neither in the current folder "
+            "nor installed.",
+            name=error.name,
+        ) from error
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise ValueError(
+            f"{what} {name!r}: the module {module_name} has no function or class {path}."
+        )
+    return found
+
+
+def name_of(function: Callable[..., Any], what: str) -> str:
+    """The name by which a function or class is written down; not all of them can be found by it.
+
+    Raises:
+      ValueError: it has none, such as a `functools.partial`.
+    """
+    if not hasattr(function, "__qualname__"):
+        raise ValueError(
+            f"{what} must be a function or a class, which has a name to be written down, got "
+            f"{function!r}: wrap it in a function."
+        )
+    return f"{function.__module__}:{function.__qualname__}"

@@ -1,0 +1,96 @@
+"""What acts, of an agent on disk: the actor without the critics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsac.data import normalize
+from jaxsac.runs import bundle, checkpoint
+from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.spaces import Spaces
+from jaxsac.sac import agent as sac
+from jaxsac.sac.state import State
+from jaxsac.training import learner
+from jaxsac.types import PyTree
+
+ACTS = ("actor/params", "actor/collections")
+"""The leaves of an agent that `act` reads."""
+
+
+def acting_leaves(agent: State) -> State:
+    """An agent with None for every leaf that `act` does not read."""
+
+    def kept(path: Any, leaf: Any) -> Any:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        return leaf if any(name == part or name.startswith(f"{part}/") for part in ACTS) else None
+
+    return jax.tree.map_with_path(kept, agent)
+
+
+def read(
+    run: RunDirectory, spaces: Spaces, which: int | str, members: Sequence[int]
+) -> tuple[list[int], learner.Policy]:
+    """Policies that a run has saved.
+
+    Args:
+      run: the run.
+      spaces: its spaces.
+      which: "latest" or the step of a checkpoint; or "best", by the run's evaluations.
+      members: their indices.
+
+    Returns:
+      The steps of training after which each was saved, and the policies, (len(members), ...).
+
+    Raises:
+      BundleError: there is none, or it is damaged.
+      ValueError: `which` is none of these.
+    """
+    config = run.config()
+    each = [_read_one(run, config, spaces, which, member) for member in members]
+    policies = [policy for _, policy in each]
+    return [step for step, _ in each], jax.tree.map(lambda *rows: np.stack(rows), *policies)
+
+
+def _read_one(
+    run: RunDirectory, config: RunConfig, spaces: Spaces, which: int | str, member: int
+) -> tuple[int, learner.Policy]:
+    if which == "best":
+        folder, row, rows = run.best / config.member_names[member], 0, 1
+        if not folder.is_dir():
+            raise BundleError(
+                f"{run.path} has kept no best policy of {config.member_labels[member]}: it has not "
+                'been evaluated, or by an older version of jaxsac. "latest" is there.'
+            )
+        step = int(bundle.verify(folder)["step"])
+    else:
+        step = _step(run, which)
+        folder, row, rows = checkpoint.folder(run.checkpoints, step), member, config.population
+
+    def part(name: str, one: PyTree) -> PyTree:
+        structs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((rows, *x.shape), x.dtype), one)
+        return bundle.load(folder, name, structs, row=row, partial=True)
+
+    def init(key: jax.Array) -> State:
+        return sac.init(key, spaces.observation, spaces.action, config.full_agent)
+
+    agent = acting_leaves(jax.eval_shape(init, jax.random.key(0)))
+    normalizer: Any = ()
+    if config.normalize_observations:
+        normalizer = part("normalizer", jax.eval_shape(normalize.init, spaces.observation))
+    return step, learner.Policy(part("agent", agent), normalizer)
+
+
+def _step(run: RunDirectory, which: int | str) -> int:
+    if which == "latest":
+        return checkpoint.latest(run.checkpoints)
+    if isinstance(which, bool) or not isinstance(which, int):
+        raise ValueError(
+            f'which must be "latest", "best" or the step of a checkpoint, got {which!r}.'
+        )
+    return which

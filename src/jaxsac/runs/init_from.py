@@ -1,0 +1,132 @@
+"""A run that begins with what another has learned, under settings of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsac.runs import checkpoint, snapshot
+from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.training.driver import Driver
+from jaxsac.training.learner import Carry
+from jaxsac.training.seed_axis import SeedAxis
+from jaxsac.types import PyTree
+
+
+class Source:
+    """The latest checkpoint of a run that another begins with.
+
+    Its agents are taken as they are (networks, optimizers, temperature, counters), with the
+    hyperparameters of the new run; and the scale of their observations. A member begins with the
+    agent of its own seed where the source has that, otherwise the source's members are taken in
+    turn.
+    """
+
+    def __init__(self, config: RunConfig, structs: Carry) -> None:
+        """Finds it, and reads what does not take long, so that a misfit is said at once.
+
+        Args:
+          config: of the new run; its `init_from` names the source.
+          structs: of the new run's learners, one row for each member.
+
+        Raises:
+          RunDirectoryError, BundleError: there is no such run or checkpoint, or what it has learned
+            does not fit the networks, spaces or scale of the new run.
+        """
+        self._run = RunDirectory(Path(config.init_from or ""))
+        self._structs, self._with_replay = structs, config.init_replay
+        source = self._run.config()
+        self.step = checkpoint.latest(self._run.checkpoints)
+        self._facts = checkpoint.verify(self._run.checkpoints, self.step)
+        seeds = source.member_seeds
+        self._from = [
+            seeds.index(seed) if seed in seeds else index % len(seeds)
+            for index, seed in enumerate(config.member_seeds)
+        ]
+        self._names = dict(
+            zip(config.member_names, (source.member_names[i] for i in self._from), strict=True)
+        )
+        if bool(structs.normalizer) != source.normalize_observations:
+            raise BundleError(
+                f"{self._run.path} was trained with normalize_observations "
+                f"{source.normalize_observations}: its agents see no other scale."
+            )
+        if self._with_replay and not self._facts.get("replay", True):
+            raise BundleError(f"{self._run.path} was finished without its replay.")
+        population = source.population
+        self._agent = self._take("agent", structs.agent, population)
+        self._normalizer: Any = ()
+        if structs.normalizer:
+            self._normalizer = self._take("normalizer", structs.normalizer, population)
+
+    def give(self, driver: Driver, axis: SeedAxis) -> str:
+        """Hands it over to learners that have just started.
+
+        Returns:
+          What was taken, for a person.
+        """
+        learning: Carry = driver.learning
+        agent = axis.place(self._agent).replace(hyperparameters=learning.agent.hyperparameters)
+        driver.learning = learning._replace(
+            agent=agent, normalizer=axis.place(self._normalizer), buffer=self._buffer(axis)
+            if self._with_replay else learning.buffer,
+        )  # fmt: skip
+        held = np.asarray(driver.learning.buffer.size)
+        return f"begins with the agents of {self._run.path} at step {self.step:,}" + (
+            f" and {held.min():,} transitions of replay." if self._with_replay else "."
+        )
+
+    def _take(self, part: str, structs: PyTree, population: int) -> PyTree:
+        """Rows of the source for the members here."""
+        there = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((population, *x.shape[1:]), x.dtype), structs
+        )
+        try:
+            rows = checkpoint.load(self._run.checkpoints, self.step, part, there)
+        except BundleError as error:
+            raise BundleError(
+                f"the {part} of {self._run.path} does not fit this run, whose networks and spaces "
+                f"must be alike: {error}"
+            ) from error
+        return jax.tree.map(lambda x: x[np.array(self._from)], rows)
+
+    def _buffer(self, axis: SeedAxis) -> Any:
+        """The latest transitions of the source, as many as fit, the oldest first."""
+        structs, facts = self._structs.buffer, self._facts
+        capacity = next(iter(structs.rows.values())).shape[1]
+        sizes = dict(zip(facts["members"], map(int, facts["replay_sizes"]), strict=True))
+        source = self._run.config()
+        counters = {
+            name: jax.ShapeDtypeStruct((source.population,), np.int32)
+            for name in ("position", "size")
+        }
+        positions = checkpoint.load(
+            self._run.checkpoints, self.step, "learning", counters, partial=True
+        )["position"]
+
+        def replay_of(member: str) -> dict[str, np.ndarray]:
+            name = self._names[member]
+            part = {
+                dtype: jax.ShapeDtypeStruct((sizes[name], rows.shape[-1]), rows.dtype)
+                for dtype, rows in structs.rows.items()
+            }
+            rows = checkpoint.load(
+                self._run.checkpoints, self.step, snapshot.replay_part(name), part
+            )
+            full = sizes[name] == source.replay_capacity
+            oldest = int(positions[facts["members"].index(name)]) if full else 0
+            return {
+                dtype: np.roll(values, -oldest, axis=0)[-capacity:]
+                for dtype, values in rows.items()
+            }
+
+        rows = snapshot.buffer_rows(structs.rows, list(self._names), replay_of, axis)
+        held = np.array([min(sizes[name], capacity) for name in self._names.values()], np.int32)
+        return structs.replace(
+            rows=rows, size=axis.place(held), position=axis.place(held % np.int32(capacity))
+        )

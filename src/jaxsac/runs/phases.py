@@ -1,0 +1,48 @@
+"""What a run is doing at a moment, and how long it has been doing what."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Literal
+
+Phase = Literal[
+    "making environments", "restoring", "compiling", "warm-up", "training", "evaluating", "saving",
+    "complete", "stopped",
+]  # fmt: skip
+
+STEPPING: tuple[Phase, ...] = ("warm-up", "training")
+WALL_TIME: tuple[Phase, ...] = (*STEPPING, "evaluating", "saving")
+"""The phases whose seconds are the `wall_time` of the metrics; to make and to compile is apart."""
+
+
+class PhaseClock:
+    """The seconds spent in each phase, the one that lasts included."""
+
+    def __init__(self, phase: Phase, now: Callable[[], float] = time.monotonic) -> None:
+        self.phase: Phase = phase
+        self._now, self._since = now, now()
+        self._spent: dict[Phase, float] = defaultdict(float)
+        self._times: Counter[Phase] = Counter([phase])
+
+    def enter(self, phase: Phase) -> None:
+        """Begins a phase, and ends the one before."""
+        now = self._now()
+        self._spent[self.phase] += now - self._since
+        self.phase, self._since = phase, now
+        self._times[phase] += 1
+
+    def seconds(self, *phases: Phase) -> float:
+        """Spent in these phases together."""
+        lasting = self.lasting if self.phase in phases else 0.0
+        return sum(self._spent[phase] for phase in phases) + lasting
+
+    def mean(self, phase: Phase) -> float:
+        """Seconds that the phase has taken each time."""
+        return self.seconds(phase) / max(self._times[phase], 1)
+
+    @property
+    def lasting(self) -> float:
+        """Seconds since the present phase began."""
+        return self._now() - self._since

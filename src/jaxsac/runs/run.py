@@ -1,0 +1,241 @@
+"""Training from Python, and what a run has come to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxsac.runs import metrics, report
+from jaxsac.runs.compilation_cache import keep_compiled_programs
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.display import Display
+from jaxsac.runs.load import Policy, load_policy
+from jaxsac.runs.observer import Progress
+from jaxsac.runs.settings import default_directory, of_keywords
+from jaxsac.runs.train import train_group
+
+Row = dict[str, Any]
+
+
+class Columns(Mapping[str, np.ndarray]):
+    """A tidy table: columns of equal length by name, a row for every seed and step."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        self._columns = {name: np.array([_cell(row.get(name)) for row in rows]) for name in names}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __repr__(self) -> str:
+        rows = len(next(iter(self._columns.values()), ()))
+        return f"<{rows} rows of {', '.join(self._columns)}>"
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`.
+
+        Raises:
+          ModuleNotFoundError: pandas is not installed.
+        """
+        import pandas as pd  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
+
+        return pd.DataFrame(self._columns)
+
+
+class Returns(NamedTuple):
+    """Evaluations of the deterministic policies."""
+
+    steps: np.ndarray
+    """Transitions per seed at each evaluation, (N,)."""
+    values: np.ndarray
+    """Mean return over the episodes, (S, N); NaN where a member has none at that step."""
+
+
+class Run:
+    """A run directory, and what lies in it.
+
+    Attributes:
+      directory: where it is.
+      complete: whether it has reached its last step; a run that was stopped is resumed by the same
+        call.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        """Finds a run.
+
+        Raises:
+          RunDirectoryError: there is none, or its manifest cannot be read.
+        """
+        self.directory = Path(directory)
+        self._run = RunDirectory(self.directory)
+        self._run.config()
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings it was begun with."""
+        return self._run.config()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of its seeds have reached the last step."""
+        return all(run.is_finished(run.config()) for run in self._run.groups())
+
+    @property
+    def metrics(self) -> Columns:
+        """All rows of the metrics, with the seed (and the values of a sweep) of each."""
+        return Columns([row for _, rows in self._members() for row in rows])
+
+    @property
+    def returns(self) -> Returns:
+        """The evaluations, seed by seed."""
+        curves = [
+            {row["step"]: row["eval_return"] for row in rows if row["eval_return"] is not None}
+            for _, rows in self._members()
+        ]
+        steps = sorted({step for curve in curves for step in curve})
+        values = [[curve.get(step, np.nan) for step in steps] for curve in curves]
+        return Returns(np.array(steps, int), np.array(values, float).reshape(len(curves), -1))
+
+    def policy(
+        self,
+        seed: int | None = None,
+        which: int | Literal["latest", "best"] = "latest",
+        point: int | None = None,
+    ) -> Policy:
+        """`load_policy` of one seed, by default the first."""
+        seed = self.config.seed if seed is None else seed
+        return load_policy(self.directory, seed, which, point)
+
+    def plot(self, path: Path | str | None = None) -> Figure:
+        """The learning curves.
+
+        Args:
+          path: where to write it too; the format is that of its ending.
+
+        Raises:
+          ValueError: there is no return yet.
+        """
+        figure = report.figure(self._run)
+        if figure is None:
+            raise ValueError(f"the metrics of {self.directory} hold no return yet.")
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def __repr__(self) -> str:
+        config = self.config
+        state = "complete" if self.complete else "not complete"
+        what = f"{config.env}, seeds {self._seeds()}, {config.steps:,} steps, {state}"
+        return f"<{what}: {self.directory}>"
+
+    def _seeds(self) -> str:
+        config = self._run.groups()[-1].config()
+        return f"{self.config.seed} to {config.seed + config.seeds - 1}"
+
+    def _members(self) -> Iterator[tuple[str, list[Row]]]:
+        for run in self._run.groups():
+            config = run.config()
+            for name, own in zip(config.member_names, config.members, strict=True):
+                file = metrics.path(run.metrics, name)
+                rows = metrics.read(file) if file.exists() else []
+                yield name, [own | row for row in rows]
+
+
+def train(
+    env: str | Callable[..., Any],
+    *,
+    directory: Path | str | None = None,
+    preset: str | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrapper: Any = (),
+    actor: Any = None,
+    critic: Any = None,
+    on_row: Callable[[Row], Any] | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
+    """Trains a group of seeds, or resumes a run that was stopped: `jaxsac train` from Python.
+
+    Example:
+      run = jaxsac.train("Pendulum-v1", seeds=4, steps=20_000, learning_starts=1_000)
+      action = run.policy(seed=0, which="best")(observation)
+
+    Args:
+      env: id of an environment; or a function or class that makes one, whose module and name are
+        written down: a run is resumed with the same.
+      directory: run directory; runs/<env>-<hash of the settings> by default, so that the same call
+        resumes and another setting is another run.
+      preset: settings of another library or paper, which those given here override.
+      env_kwargs: arguments of the environment's constructor; what JSON can hold.
+      wrapper: function or class that is called with an environment and returns one; or
+        `module:function`, or a sequence of them, the innermost first.
+      actor: network of your own: a Linen module, its class, or `module:Class`.
+      critic: likewise.
+      on_row: called with every row of the metrics of every seed; the run stops, with everything
+        saved, when it returns True.
+      progress: whether to show how it goes.
+      **settings: the options of `jaxsac train --help`, by name.
+
+    Returns:
+      The run; `complete` says whether it reached its last step.
+
+    Raises:
+      TypeError: a setting that there is not.
+      ValueError: a value that cannot be trained with, or an environment that cannot.
+      RunDirectoryError: the directory belongs to another run, or another process trains there.
+    """
+    config = of_keywords(
+        env, preset=preset, env_kwargs=dict(env_kwargs or {}), wrapper=wrapper, actor=actor,
+        critic=critic, **settings,
+    )  # fmt: skip
+    path = default_directory(config) if directory is None else Path(directory)
+    keep_compiled_programs()
+
+    @contextlib.contextmanager
+    def observe(part: RunConfig) -> Iterator[_Caller]:
+        with Display(part) if progress else contextlib.nullcontext() as display:
+            yield _Caller(display, on_row)
+
+    train_group(config, path, observe)
+    report.learning_curve(RunDirectory(path))
+    return Run(path)
+
+
+class _Caller:
+    """An observer that passes on what it is told, and calls `on_row`."""
+
+    def __init__(self, display: Display | None, on_row: Callable[[Row], Any] | None) -> None:
+        self._display, self._on_row = display, on_row
+
+    def message(self, text: str) -> None:
+        if self._display is not None:
+            self._display.message(text)
+
+    def progress(self, progress: Progress) -> bool:
+        if self._display is not None:
+            self._display.progress(progress)
+        stops = [self._on_row(dict(row)) is True for row in progress.rows] if self._on_row else []
+        return any(stops)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._display, name) if self._display is not None else _nothing
+
+
+def _nothing(*args: Any) -> None:
+    """What a display would have shown."""
+
+
+def _cell(value: Any) -> Any:
+    return np.nan if value is None else value

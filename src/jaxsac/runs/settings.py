@@ -1,0 +1,126 @@
+"""The settings of a run by name, as a call from Python, a preset and a default directory do."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from jaxsac import named
+from jaxsac.runs import own_networks
+from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig
+from jaxsac.sac import presets
+from jaxsac.sac.config import Config, Hyperparameters
+
+NOT_IN_NAME = (*WITHOUT_EFFECT, "env", "seeds", "steps")
+"""Settings that a default directory does not depend on: a run is given more of the last two."""
+
+
+def of_keywords(
+    env: str | Callable[..., Any], preset: str | None = None, **settings: Any
+) -> RunConfig:
+    """The run of a call with any of the fields of `RunConfig`, `Config` and `Hyperparameters`.
+
+    Args:
+      env: id, or what makes the environment.
+      preset: name of a preset, which the settings override.
+      **settings: by name; wrapper, actor and critic may be objects, and lists stand for tuples.
+
+    Raises:
+      TypeError: a setting that there is not; names one that is like it.
+      ValueError: a value that a run cannot have.
+    """
+    _check_names(settings)
+    values = {} if preset is None else of_preset(preset)
+    values |= {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+    objects: dict[str, Any] = {}
+
+    def name_of(function: Any, what: str) -> str:
+        if isinstance(function, str):
+            return function
+        name = named.name_of(function, what)
+        objects[name] = function
+        return name
+
+    wrappers = values.get("wrapper", ())
+    wrappers = wrappers if isinstance(wrappers, tuple) else (wrappers,)
+    values["wrapper"] = tuple(name_of(wrapper, "wrapper") for wrapper in wrappers)
+    modules = {}
+    for what in ("actor", "critic"):
+        network = values.get(what)
+        if network is not None and not isinstance(network, str):
+            values[what], kwargs, modules[what] = own_networks.describe(network, what)
+            values[f"{what}_kwargs"] = kwargs
+    return RunConfig(
+        name_of(env, "env"),
+        agent=Config(**{**_of(Config, values), **modules}),
+        hyperparameters=Hyperparameters(**_of(Hyperparameters, values)),
+        objects=objects,
+        **_of(RunConfig, values),
+    )
+
+
+def of_preset(name: str) -> dict[str, Any]:
+    """Every setting in which a preset differs from the defaults.
+
+    Raises:
+      ValueError: there is no preset of this name.
+    """
+    default, chosen = presets.Preset(), presets.preset(cast(presets.Name, name))
+    records = [
+        (vars(default.config), vars(chosen.config)),
+        (vars(default.hyperparameters), vars(chosen.hyperparameters)),
+        (default._asdict(), chosen._asdict()),
+    ]
+    return {
+        field: value
+        for before, after in records
+        for field, value in after.items()
+        if field not in ("config", "hyperparameters") and value != before[field]
+    }
+
+
+def default_directory(config: RunConfig) -> Path:
+    """runs/<env>-<hash>, where the hash is of all that changes what a seed learns.
+
+    The same settings find their run again, also with more seeds or steps; others are another run.
+    """
+    settings, default = config.to_json(), RunConfig(config.env).to_json()
+    # Only what differs from the defaults, so that a new option leaves the names as they are.
+    changed = {
+        name: value
+        for name, value in settings.items()
+        if name not in NOT_IN_NAME and value != default[name]
+    }
+    digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
+    return Path("runs") / f"{file_name(config.env)}-{digest[:6]}"
+
+
+def file_name(env: str) -> str:
+    """An environment's id as part of a path."""
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in env)
+
+
+def _check_names(settings: dict[str, Any]) -> None:
+    known = {n for kind in (RunConfig, Config, Hyperparameters) for n in _fields(kind)}
+    for name in settings:
+        if name not in known:
+            close = difflib.get_close_matches(name, sorted(known), 1)
+            raise TypeError(
+                f"there is no setting {name!r}" + (f": is it {close[0]!r}?" if close else ".")
+            )
+
+
+def _of(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in _fields(kind) if name in values}
+
+
+def _fields(kind: Any) -> list[str]:
+    others = {
+        RunConfig: ("env", "agent", "hyperparameters", "objects"), Config: ("actor", "critic"),
+    }.get(kind, ())  # fmt: skip
+    return [f.name for f in dataclasses.fields(kind) if f.name not in others]

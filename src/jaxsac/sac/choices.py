@@ -1,0 +1,145 @@
+"""What a `Config` may be: names of choices, ranges of numbers, and what does not go together."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+from jaxsac.sac.forward import ActorForwardName, ForwardName
+from jaxsac.sac.heads import HeadName
+from jaxsac.sac.layers import (
+    ActivationName,
+    BodyName,
+    InitializerName,
+    PositionName,
+)
+from jaxsac.sac.normalization import NormalizationName
+from jaxsac.sac.pessimism import PessimismName
+from jaxsac.sac.projection import ProjectionName
+
+ActorGradientName = Literal["total", "path", "score"]
+LogStdMapName = Literal["clip", "tanh", "softplus"]
+AlphaLossName = Literal["log_alpha", "alpha"]
+OrderName = Literal["critics_first", "actor_first"]
+OptimizerName = Literal["adam", "adamw"]
+ScheduleName = Literal["constant", "linear", "cosine"]
+CHOICES = {
+    "body": BodyName,
+    "activation": ActivationName,
+    "normalization": NormalizationName,
+    "normalization_position": PositionName,
+    "initializer": InitializerName,
+    "actor_body": BodyName,
+    "actor_normalization": NormalizationName,
+    "critic_body": BodyName,
+    "critic_normalization": NormalizationName,
+    "head": HeadName,
+    "target_pessimism": PessimismName,
+    "actor_pessimism": PessimismName,
+    "forward": ForwardName,
+    "actor_forward": ActorForwardName,
+    "optimizer": OptimizerName,
+    "lr_schedule": ScheduleName,
+    "projection": ProjectionName,
+    "order": OrderName,
+    "actor_gradient": ActorGradientName,
+    "log_std_map": LogStdMapName,
+    "alpha_loss": AlphaLossName,
+}
+"""What the names in a `Config` may be."""
+AT_LEAST = {
+    "num_critics": 1,
+    "actor_every": 1,
+    "actor_samples": 1,
+    "num_quantiles": 1,
+    "num_atoms": 2,
+    "subset_size": 1,
+    "dropped_quantiles": 0,
+    "renorm_warmup": 0,
+}
+"""The lowest values of whole numbers in a `Config`."""
+RANGES = {
+    "log_prob_epsilon": (0, 1),
+    "critic_dropout_rate": (0, 1),
+    "batch_norm_momentum": (0, 1),
+    "batch_norm_epsilon": (0, 1),
+    "value_bound": (1e-6, math.inf),
+}
+"""Where other numbers in a `Config` lie."""
+OWN = ("actor_body", "actor_norm", "critic_body", "critic_norm")
+"""Beginnings of the names that may be None, for that of both networks."""
+
+
+def check(config: Any) -> None:
+    """Refuses a `Config` that cannot be, or in which a choice would have no effect.
+
+    Raises:
+      ValueError: names the setting, its value, and what it may be.
+    """
+    for name in ("hidden_sizes", "actor_hidden_sizes", "critic_hidden_sizes"):
+        sizes = getattr(config, name)
+        if sizes is None and name != "hidden_sizes":
+            continue
+        if not sizes or min(sizes) < 1:
+            raise ValueError(f"{name} must be positive, got {sizes}.")
+    for name, kind in CHOICES.items():
+        value, names = getattr(config, name), get_args(kind)
+        if value not in names and not (value is None and name.startswith(OWN)):
+            raise ValueError(f"{name} must be one of {names}, got {value!r}.")
+    for name, least in AT_LEAST.items():
+        if getattr(config, name) < least:
+            raise ValueError(f"{name} must be at least {least}, got {getattr(config, name)}.")
+    for name, (low, high) in RANGES.items():
+        if not low <= getattr(config, name) < high:
+            raise ValueError(f"{name} must be in [{low}, {high}), got {getattr(config, name)}.")
+    if not config.log_std_min < config.log_std_max:
+        raise ValueError(
+            f"log_std_min {config.log_std_min} is not below log_std_max {config.log_std_max}."
+        )
+    if not math.isfinite(config.target_entropy_scale):
+        raise ValueError(
+            f"target_entropy_scale must be a number, got {config.target_entropy_scale}."
+        )
+    _check_networks(config)
+    _check_heads(config)
+
+
+def _check_networks(config: Any) -> None:
+    settings = (config.actor_settings, config.critic_settings)
+    for network in settings:
+        if network.body != "mlp" and len(set(network.hidden_sizes)) > 1:
+            raise ValueError(
+                f"the hidden_sizes of a {network.body} body are its blocks and must be alike, got "
+                f"{network.hidden_sizes}."
+            )
+    if config.normalize_inputs and {network.normalization for network in settings} == {"none"}:
+        raise ValueError(
+            "normalize_inputs has no effect without a normalization: choose one, such as 'batch'."
+        )
+
+
+def _check_heads(config: Any) -> None:
+    if config.value_network and config.forward != "apart":
+        raise ValueError(
+            f"forward {config.forward!r}: with a value network the critics are not asked about the "
+            "next state."
+        )
+    if config.value_network and config.head != "scalar":
+        raise ValueError(
+            f"head {config.head!r}: a value network gives the critics one number to learn from, "
+            "which is for the scalar head."
+        )
+    pessimisms = (config.target_pessimism, config.actor_pessimism)
+    if "truncated" in pessimisms and config.head != "quantile":
+        raise ValueError(
+            f"pessimism 'truncated' drops quantiles: choose head 'quantile', not {config.head!r}."
+        )
+    if "truncated" in pessimisms and config.dropped_quantiles >= config.num_quantiles:
+        raise ValueError(
+            f"dropped_quantiles {config.dropped_quantiles} must be below num_quantiles "
+            f"{config.num_quantiles}."
+        )
+    if "random_subset" in pessimisms and config.subset_size > config.num_critics:
+        raise ValueError(
+            f"subset_size {config.subset_size} must be at most num_critics {config.num_critics}."
+        )

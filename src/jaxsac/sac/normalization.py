@@ -1,0 +1,130 @@
+"""What brings the features of a batch to a common scale.
+
+A choice of `Config.normalization`; called inside a module. The names of its parameters, "scale" and
+"bias", are those by which a projection finds them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+NormalizationName = Literal["none", "layer", "batch", "batch_renorm"]
+R_MAX, D_MAX = 3.0, 5.0
+"""Bounds of batch renormalization: those that its paper ends with, and CrossQ has."""
+
+
+class BatchNormSettings(NamedTuple):
+    """How statistics of batches are used and remembered; `Config` explains each."""
+
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    renorm_warmup: int = 100_000
+
+
+class Moments(NamedTuple):
+    """Of each feature, (features,)."""
+
+    mean: jax.Array
+    variance: jax.Array
+
+
+class BatchNorm(nn.Module):
+    """y = γ (x - μ) / √(σ² + ε) + β for each feature (Ioffe & Szegedy 2015, arXiv:1502.03167).
+
+    μ and σ² are those of the batch in training, and running averages elsewhere:
+    m ← momentum · m + (1 - momentum) · batch, of means and unbiased variances.
+    """
+
+    settings: BatchNormSettings
+    train: bool
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, features), normalized."""
+        size, dtype = x.shape[-1:], jnp.promote_types(self.param_dtype, jnp.float32)
+        scale = self.param("scale", nn.initializers.ones, size, self.param_dtype)
+        bias = self.param("bias", nn.initializers.zeros, size, self.param_dtype)
+        moments = self.moments(x.astype(dtype))
+        normalized = (x - moments.mean) * jax.lax.rsqrt(moments.variance + self.settings.epsilon)
+        return (scale * normalized + bias).astype(x.dtype)
+
+    def moments(self, x: jax.Array) -> Moments:
+        """Those to normalize by; in training the running averages move on."""
+        mean, variance = self.averages(x)
+        if not self.train:
+            return Moments(mean.value, variance.value)
+        batch = moments_of(x)
+        unbiased = batch.variance * (len(x) / max(len(x) - 1, 1))
+        self.learn(mean, batch.mean)
+        self.learn(variance, unbiased)
+        return batch
+
+    def averages(self, x: jax.Array) -> tuple[Any, Any]:
+        """The running averages, in single precision at least.
+
+        In half precision one over hundreds of batches would stand still.
+        """
+        return (
+            self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:], x.dtype),
+            self.variable("batch_stats", "var", jnp.ones, x.shape[-1:], x.dtype),
+        )
+
+    def learn(self, average: Any, value: jax.Array) -> None:
+        """Moves a running average."""
+        keep = self.settings.momentum
+        average.value = keep * average.value + (1 - keep) * value
+
+
+class BatchRenorm(BatchNorm):
+    """Batch normalization that trains by its running averages too (Ioffe 2017, arXiv:1702.03275).
+
+    After `renorm_warmup` batches of plain batch normalization it is `renormalized`. The variances
+    that are averaged are those of the batches as they are, as CrossQ has it in SBX.
+    """
+
+    def moments(self, x: jax.Array) -> Moments:
+        """Those to normalize by; in training the running averages move on."""
+        mean, variance = self.averages(x)
+        steps = self.variable("batch_stats", "steps", jnp.zeros, (), jnp.int32)
+        running = Moments(mean.value, variance.value)
+        if not self.train:
+            return running
+        batch = moments_of(x)
+        is_warm = steps.value >= self.settings.renorm_warmup
+        self.learn(mean, batch.mean)
+        self.learn(variance, batch.variance)
+        steps.value += 1
+        renorm = renormalized(batch, running, self.settings.epsilon)
+        return jax.tree.map(lambda new, plain: jnp.where(is_warm, new, plain), renorm, batch)
+
+
+def moments_of(x: jax.Array) -> Moments:
+    """Of a batch (B, features).
+
+    Not E[x²] - E[x]², which has no digits left where the mean of an input is large.
+    """
+    return Moments(jnp.mean(x, axis=0), jnp.var(x, axis=0))
+
+
+def renormalized(batch: Moments, running: Moments, epsilon: float) -> Moments:
+    """The moments by which batch normalization becomes batch renormalization.
+
+    y = (x - μ_B) / σ_B · r + d, r = σ_B / σ within [1/3, 3], d = (μ_B - μ) / σ within [-5, 5]
+
+    for the batch's μ_B and σ_B and the running μ and σ; r and d are not differentiated. Within the
+    bounds the value is that by running averages, (x - μ) / σ. This is (x - m) / √(v + ε) with
+    m = μ_B - d σ_B / r and v = σ_B² / r²; where ε enters is as CrossQ has it in SBX.
+    """
+    std = jnp.sqrt(running.variance + epsilon)
+    r = jax.lax.stop_gradient(jnp.sqrt(batch.variance + epsilon) / std)
+    d = jax.lax.stop_gradient((batch.mean - running.mean) / std)
+    r, d = jnp.clip(r, 1 / R_MAX, R_MAX), jnp.clip(d, -D_MAX, D_MAX)
+    # The square root of a feature that does not vary, a dead unit say, has no derivative.
+    varies = batch.variance > 0
+    batch_std = jnp.where(varies, jnp.sqrt(jnp.where(varies, batch.variance, 1)), 0)
+    return Moments(batch.mean - d * batch_std / r, batch.variance / r**2)

@@ -1,0 +1,68 @@
+"""Copies of a population's environment on the host: to train in, and to evaluate in."""
+
+from __future__ import annotations
+
+from jaxsac.envs import host
+from jaxsac.envs.registry import make
+from jaxsac.training.population import Population
+
+
+def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.HostEnvs:
+    """Copies of the population's environment, `per_seed` of them for each seed.
+
+    Raises:
+      ValueError, ModuleNotFoundError: it cannot be made or learned on.
+    """
+    copies = make(
+        population.env,
+        population.size * per_seed,
+        lambda index: f"{purpose}seed {population.labels[index // per_seed]}",
+        population.env_timeout,
+        population.env_options,
+    )
+    return host.HostEnvs(copies, population.size)
+
+
+def make_evaluation_envs(
+    population: Population, episodes: int
+) -> tuple[host.HostEnvs | None, str | None]:
+    """Copies to evaluate in, beside those that train.
+
+    As many for each seed as `Population.eval_envs` says. Where that is left open they are one for
+    each episode; or one, or none, where more cannot be made, as with a simulator that can exist
+    once.
+
+    Args:
+      population: the members.
+      episodes: of one evaluation, for each seed.
+
+    Returns:
+      The copies, or None where evaluation has to use those that train; and a sentence for a person
+      where there are fewer than one for each episode.
+
+    Raises:
+      ValueError, ModuleNotFoundError, Exception: as many as were asked for cannot be made.
+    """
+    if population.eval_envs is not None:
+        wanted = min(population.eval_envs, episodes)
+        return (make_envs(population, wanted, PURPOSE) if wanted else None), None
+    reason = None
+    for wanted in dict.fromkeys((episodes, 1)):
+        try:
+            envs = make_envs(population, wanted, PURPOSE)
+        except Exception as error:
+            reason = error
+            continue
+        return envs, None if wanted == episodes else _in_turn(population, "one copy", reason)
+    return None, _in_turn(population, "the copies that train, whose episodes then go on", reason)
+
+
+PURPOSE = "evaluation of "
+"""Begins the name of a copy in an error."""
+
+
+def _in_turn(population: Population, where: str, reason: Exception | None) -> str:
+    return (
+        f"{population.env} cannot be copied for evaluation ({reason}): the episodes of an "
+        f"evaluation follow each other in {where}. --eval-envs says how many to make."
+    )

@@ -1,0 +1,52 @@
+"""Exploration that keeps its noise for several steps, while the policy follows the state.
+
+What is kept is the key: by the same key `sac.act` draws the same ε, and mean and σ are those of the
+state at hand.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+
+class HeldNoise(struct.PyTreeNode):
+    """The noise of E environments."""
+
+    key: jax.Array
+    """What draws each one's ε, (E,)."""
+    left: jax.Array
+    """Further actions that it is for, int32 (E,)."""
+    longest: int = struct.field(pytree_node=False)
+    """Actions that one ε is for at most."""
+
+
+def init(longest: int, num_envs: int, key: jax.Array) -> HeldNoise | tuple[()]:
+    """To be drawn with the first action; () where each action has noise of its own.
+
+    Args:
+      longest: actions that one ε is for at most; 1 turns holding off.
+      num_envs: E.
+      key: of any value.
+    """
+    if longest == 1:
+        return ()
+    return HeldNoise(jax.random.split(key, num_envs), jnp.zeros(num_envs, jnp.int32), longest)
+
+
+def advance(noise: HeldNoise, key: jax.Array) -> HeldNoise:
+    """The noise of the next action: what is over is drawn anew, for k actions.
+
+    P(k) ∝ k⁻² for k up to `longest` (FlashSAC, arXiv:2604.04539); drawn for each environment, and
+    held across the end of an episode.
+    """
+    noise_key, length_key = jax.random.split(key)
+    count = len(noise.left)
+    log_weights = -2 * jnp.log(jnp.arange(1, noise.longest + 1))
+    lengths = 1 + jax.random.categorical(length_key, log_weights, shape=(count,)).astype(jnp.int32)
+    is_over = noise.left == 0
+    return noise.replace(
+        key=jnp.where(is_over, jax.random.split(noise_key, count), noise.key),
+        left=jnp.where(is_over, lengths, noise.left) - 1,
+    )

@@ -1,0 +1,86 @@
+"""The scale of returns against sums and moments in double precision."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsac.data import return_scale
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+GAMMA, STEPS, ENVS = 0.9, 60, 3
+RNG = np.random.default_rng(0)
+VALID = RNG.random((STEPS, ENVS)) < 0.9
+VALID[30, 1] = True
+OVER = (RNG.random((STEPS, ENVS)) < 0.2) | ~VALID
+# Far from zero, and in one place far from the others.
+REWARD = np.where(VALID, RNG.normal(2.0, 1.0, (STEPS, ENVS)), np.nan)
+REWARD[30, 1] = -100.0
+
+update = jax.jit(return_scale.update)
+
+
+def scale_after(name, bound=5.0, steps=STEPS):
+    scale = return_scale.init(name, bound, ENVS, np.float64)
+    for step in zip(REWARD[:steps], VALID, OVER, strict=False):
+        scale = update(scale, *step, GAMMA)
+    assert isinstance(scale, return_scale.ReturnScale)
+    return scale
+
+
+def sums():
+    """Every discounted sum that is counted, by a loop over each environment."""
+    found = []
+    for env in range(ENVS):
+        total = 0.0
+        for step in range(STEPS):
+            if not VALID[step, env]:
+                total = 0.0
+                continue
+            carried = 0.0 if OVER[step, env] else GAMMA * total
+            total = carried + REWARD[step, env]
+            found.append(total)
+    return np.array(found)
+
+
+def test_moments_and_extremes_are_those_of_all_discounted_sums():
+    scale, found = scale_after("return_std"), sums()
+    assert scale.moments.count == len(found) == VALID.sum()
+    np.testing.assert_allclose(scale.moments.mean, found.mean(), rtol=1e-12)
+    np.testing.assert_allclose(scale.moments.squares, found.var() * len(found), rtol=1e-12)
+    np.testing.assert_allclose(scale.largest, np.abs(found).max(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("bound", [5.0, 50.0])
+def test_rewards_are_divided_as_the_papers_say(bound):
+    found = sums()
+    by_std = return_scale.apply(scale_after("return_std"), REWARD[:2])
+    np.testing.assert_allclose(by_std, REWARD[:2] / (found.std() + 1e-8), rtol=1e-12)
+    divisor = max(np.sqrt(found.var() + 1e-8), np.abs(found).max() / bound)
+    assert (divisor > 1.1 * found.std()) == (bound == 5.0), "each of the two decides once"
+    bounded = return_scale.apply(scale_after("return_bound", bound), REWARD[:2])
+    np.testing.assert_allclose(bounded, REWARD[:2] / divisor, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "reward", "divisor"),
+    [("return_std", 3.0, 1e-8), ("return_bound", 3.0, 3 / 5), ("return_bound", 0.0, 1e-4)],
+)
+def test_one_sum_alone_has_no_deviation(name, reward, divisor):
+    scale, true = return_scale.init(name, 5.0, 1, np.float64), np.ones(1, bool)
+    scale = return_scale.update(scale, np.array([reward]), true, true, GAMMA)
+    np.testing.assert_allclose(return_scale.divisor(scale), divisor, rtol=1e-12)
+
+
+def test_before_any_reward_and_without_a_scale_rewards_are_as_they_are():
+    for name in ("none", "return_std", "return_bound"):
+        scale = return_scale.init(name, 5.0, ENVS, np.float64)
+        np.testing.assert_array_equal(return_scale.apply(scale, REWARD[0]), REWARD[0])
+
+
+def test_episodes_that_are_given_up_leave_nothing_behind():
+    scale = scale_after("return_std", steps=30)
+    after = return_scale.restart(scale, np.array([False, True, False]))
+    assert isinstance(after, return_scale.ReturnScale)
+    assert scale.sums[1] != 0
+    np.testing.assert_array_equal(after.sums, [scale.sums[0], 0, scale.sums[2]])

@@ -1,0 +1,113 @@
+"""Signals are heard at once, and honoured at a safe point."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from jaxsac.runs.interrupt import Interrupt
+
+IN_NATIVE_CODE = """
+import hashlib, os
+from jaxsac.runs import interrupt
+
+interrupt.PATIENCE = 0.1
+say = lambda text: os.write(1, f"{text}\\n".encode())
+with interrupt.Interrupt(say):
+    say("entered")
+    hashlib.pbkdf2_hmac("sha256", b"", b"", ROUNDS)  # calls no handler of Python before it is done
+    say("came back")
+"""
+
+
+@pytest.fixture
+def usual_handler():
+    """Python's own, which a test run in the background of a shell does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_acts_as_usual(usual_handler):
+    with Interrupt() as stop:
+        assert not stop.requested
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_other_signals_are_a_request_too_and_handlers_come_back(number):
+    before = [signal.getsignal(each) for each in (signal.SIGINT, number)]
+    with Interrupt() as stop:
+        os.kill(os.getpid(), number)
+        assert stop.requested
+    with Interrupt():
+        pass
+    assert [signal.getsignal(each) for each in (signal.SIGINT, number)] == before
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def enter():
+        with Interrupt() as stop:
+            seen.append((stop.requested, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [(False, before)]
+
+
+def in_native_code(rounds):
+    program = IN_NATIVE_CODE.replace("ROUNDS", str(rounds))
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_signal_is_heard_while_native_code_runs_and_a_second_one_ends_it():
+    process = in_native_code(10**9)  # minutes
+    assert process.stdout.readline() == "entered\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "Ctrl-C\n"
+    process.send_signal(signal.SIGINT)
+    output, error = process.communicate()
+    assert (output, process.returncode) == ("", 128 + signal.SIGINT)
+    assert error == "\njaxsac: ended at once, without saving.\n"
+
+
+def test_a_second_signal_in_native_code_acts_when_that_comes_back(usual_handler):
+    def again():
+        with Interrupt() as stop:
+            stop._heard = 2
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        again()
+
+
+def test_a_signal_of_another_kind_is_named():
+    heard = []
+    with Interrupt(heard.append):
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert heard == ["SIGUSR1"]
+
+
+def test_what_was_woken_by_signals_before_is_woken_again():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer)
+    try:
+        with Interrupt():
+            pass
+        assert signal.set_wakeup_fd(before) == writer
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)

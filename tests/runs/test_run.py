@@ -1,0 +1,265 @@
+"""Training from Python, and what a run is then asked."""
+
+import math
+import sys
+import threading
+
+import flax.linen as nn
+import gymnasium
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsac
+from jaxsac.runs import metrics
+from jaxsac.runs.directory import RunDirectoryError
+from probe_environments import Drift
+
+SMALL = {
+    "steps": 60, "learning_starts": 20, "batch_size": 8, "replay_capacity": 200,
+    "eval_every": 30, "eval_episodes": 2, "log_every": 20, "hidden_sizes": [8], "progress": False,
+}  # fmt: skip
+
+
+def drift(length=10):
+    return gymnasium.wrappers.TimeLimit(Drift(), length)
+
+
+def doubled(env):
+    return gymnasium.wrappers.TransformReward(env, lambda reward: 2 * float(reward))
+
+
+class OwnActor(nn.Module):
+    width: int = 4
+    action_size: int | None = None
+
+    @nn.compact
+    def __call__(self, observation):
+        x = nn.relu(nn.Dense(self.width)(observation))
+        return nn.Dense(self.action_size)(x), jnp.clip(nn.Dense(self.action_size)(x), -5, 2)
+
+
+class OwnCritic(nn.Module):
+    sizes: tuple[int, ...] = (4,)
+
+    @nn.compact
+    def __call__(self, observation, action):
+        x = jnp.concatenate([observation, action], axis=-1)
+        for size in self.sizes:
+            x = nn.relu(nn.Dense(size)(x))
+        return nn.Dense(2)(x).T
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("python") / "run"
+    heard = []
+    run = jaxsac.train(
+        drift, directory=str(directory), seeds=2, env_kwargs={"length": 5}, wrapper=doubled,
+        on_row=heard.append, **SMALL,
+    )  # fmt: skip
+    return run, heard
+
+
+def test_a_run_from_python_is_what_the_command_line_leaves(run):
+    run, heard = run
+    assert run.complete
+    assert (run.config.env, run.config.wrapper) == ("test_run:drift", ("test_run:doubled",))
+    assert run.config.env_kwargs == {"length": 5}
+    files = [metrics.path(run.directory / "metrics", f"seed-{n:04d}") for n in (0, 1)]
+    rows = [row for file in files for row in metrics.read(file)]
+    table = run.metrics
+    assert table["seed"].tolist() == [0] * 4 + [1] * 4
+    assert table["step"].tolist() == [20, 30, 40, 60] * 2
+    for name in ("train_return", "critic_loss", "eval_return"):
+        np.testing.assert_array_equal(
+            table[name], [math.nan if row[name] is None else row[name] for row in rows]
+        )
+    # Episodes of five steps, in training and in evaluation.
+    assert set(table["train_length"].tolist()) == {5}
+    assert set(table["eval_length"][[1, 3, 5, 7]].tolist()) == {5}
+    by_step = sorted(heard, key=lambda row: (row["seed"], row["step"]))
+    assert [row["train_return"] for row in by_step] == pytest.approx(table["train_return"], 1e-5)
+    assert run.returns.steps.tolist() == [30, 60]
+    np.testing.assert_array_equal(run.returns.values.ravel(), table["eval_return"][[1, 3, 5, 7]])
+    assert (run.directory / "report" / "learning_curve.png").exists()
+
+
+def test_a_wrapper_is_part_of_training_and_evaluation(run, tmp_path):
+    plain = jaxsac.train(
+        drift, directory=tmp_path / "plain", seeds=2, env_kwargs={"length": 5}, **SMALL
+    )
+    wrapped = run[0].metrics
+    # The warm-up is the same in both, and nothing has been learned in it.
+    np.testing.assert_allclose(
+        wrapped["train_return"][[0, 4]], 2 * plain.metrics["train_return"][[0, 4]], rtol=1e-5
+    )
+
+
+def test_the_policies_of_a_run(run):
+    run, _ = run
+    latest, best = run.policy(1), run.policy(1, which="best")
+    assert latest.step == 60
+    returns = run.returns
+    assert best.step == returns.steps[np.argmax(returns.values[1])]
+    assert latest(np.zeros(2)).shape == (2,)
+    assert run.policy().step == 60
+    with pytest.raises(ValueError, match="no seed 2: its seeds are 0 to 1"):
+        run.policy(2)
+
+
+def test_the_table_as_a_data_frame(run, monkeypatch):
+    class Pandas:
+        @staticmethod
+        def DataFrame(columns):  # noqa: N802
+            return {name: list(column) for name, column in columns.items()}
+
+    monkeypatch.setitem(sys.modules, "pandas", Pandas)
+    frame = run[0].metrics.to_pandas()
+    assert frame["seed"] == [0] * 4 + [1] * 4
+    assert list(frame)[:2] == ["seed", "step"]
+
+
+def test_the_plot_of_a_run(run, tmp_path):
+    figure = run[0].plot(tmp_path / "curve.svg")
+    assert "2 seeds" in figure.axes[0].get_title()
+    assert "<svg" in (tmp_path / "curve.svg").read_text()
+
+
+def test_seeds_added_later_are_one_population_with_those_before(run, tmp_path):
+    options = {"env_kwargs": {"length": 5}, "wrapper": [doubled], **SMALL}
+    few = jaxsac.train(drift, directory=tmp_path / "run", seeds=1, **options)
+    before = few.metrics["train_return"].tolist()
+    more = jaxsac.train(drift, directory=tmp_path / "run", seeds=2, **options)
+    assert more.complete
+    assert more.metrics["seed"].tolist() == [0] * 4 + [1] * 4
+    assert more.metrics["train_return"].tolist()[:4] == before
+    together = run[0]
+    np.testing.assert_allclose(
+        more.metrics["train_return"], together.metrics["train_return"], rtol=1e-4
+    )
+    assert more.returns.values.shape == (2, 2)
+    assert "2 seeds" in more.plot().axes[0].get_title()
+    np.testing.assert_allclose(
+        more.policy(1)(np.ones(2)), together.policy(1)(np.ones(2)), rtol=1e-3, atol=1e-4
+    )
+    # Again the same: nothing to do; and more steps are for all.
+    assert jaxsac.train(drift, directory=tmp_path / "run", seeds=2, **options).complete
+    longer = jaxsac.train(drift, directory=tmp_path / "run", seeds=2, **{**options, "steps": 80})
+    assert longer.metrics["step"].tolist() == [20, 30, 40, 60, 80] * 2
+
+
+def test_a_run_is_stopped_by_what_on_row_returns_and_resumed_by_the_same_call(tmp_path):
+    call = {"directory": tmp_path / "run", **SMALL}
+    stopped = jaxsac.train(drift, on_row=lambda row: row["step"] >= 40, **call)
+    assert not stopped.complete
+    assert stopped.metrics["step"].tolist() == [20, 30, 40]
+    resumed = jaxsac.train(drift, **call)
+    assert resumed.complete
+    straight = jaxsac.train(drift, directory=tmp_path / "straight", **SMALL)
+    np.testing.assert_array_equal(resumed.metrics["critic_loss"], straight.metrics["critic_loss"])
+
+    def other():
+        return drift()
+
+    with pytest.raises(RunDirectoryError, match=r"env: 'test_run:drift' there, 'test_run:"):
+        jaxsac.train(other, **call)
+
+
+def test_training_in_a_thread(tmp_path):
+    found = []
+
+    def train():
+        found.append(jaxsac.train(drift, directory=tmp_path / "run", **SMALL))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert found[0].complete
+
+
+def test_networks_of_ones_own(tmp_path):
+    call = {"directory": tmp_path / "run", **SMALL}
+    run = jaxsac.train(drift, actor=OwnActor(width=3), critic=OwnCritic((5, 5)), **call)
+    assert (run.config.actor, run.config.actor_kwargs) == ("test_run:OwnActor", {"width": 3})
+    assert run.config.critic_kwargs == {"sizes": [5, 5]}
+    # As a command line, and a policy elsewhere, find them.
+    by_name = jaxsac.train(
+        drift, directory=tmp_path / "named", actor="test_run:OwnActor", actor_kwargs={"width": 3},
+        critic="test_run:OwnCritic", critic_kwargs={"sizes": [5, 5]}, **SMALL,
+    )  # fmt: skip
+    np.testing.assert_array_equal(run.policy()(np.ones(2)), by_name.policy()(np.ones(2)))
+    assert run.metrics["actor_loss"].tolist()[1:] == by_name.metrics["actor_loss"].tolist()[1:]
+    for wrong, message in (
+        ({"actor": "test_run:drift"}, "expected a module of flax"),
+        ({"actor": "no_module_here:A"}, "no module 'no_module_here'"),
+        ({"actor": "test_run:OwnActor", "actor_kwargs": {"height": 3}}, "does not take"),
+        ({"critic": OwnCritic(sizes=(object(),))}, "cannot hold its field sizes"),
+        ({"actor": 3}, "actor must be a module of flax.linen"),
+    ):
+        with pytest.raises((ValueError, ModuleNotFoundError), match=message):
+            jaxsac.train(drift, directory=tmp_path / "wrong", **{**SMALL, **wrong})
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_what_a_call_cannot_mean_is_refused(tmp_path):
+    for wrong, kind, message in (
+        ({"learning_start": 20}, TypeError, "no setting 'learning_start': is it 'learning_starts'"),
+        ({"env_kwargs": {"length": object()}}, ValueError, "env_kwargs must be a dict"),
+        ({"env_kwargs": {"size": 3}}, ValueError, r"does not take the env_kwargs \{'size': 3\}"),
+        ({"wrapper": "test_run:nothing"}, ValueError, "no function or class nothing"),
+        ({"wrapper": lambda env: None}, ValueError, "returns None, expected an environment"),
+        ({"preset": "sb2"}, ValueError, "no preset 'sb2'"),
+        ({"steps": 1.5}, ValueError, "steps must be a whole number, got 1.5"),
+    ):
+        with pytest.raises(kind, match=message):
+            jaxsac.train(drift, directory=tmp_path / "run", **{**SMALL, **wrong})
+    with pytest.raises(ValueError, match=r"module:name|unknown environment"):
+        jaxsac.train("test_run:nothing", directory=tmp_path / "run", **SMALL)
+    assert list(tmp_path.iterdir()) == []
+    assert jaxsac.train(drift, directory=tmp_path / "run", **{**SMALL, "steps": 6e1}).complete
+
+
+def test_a_run_that_begins_with_what_another_has_learned(tmp_path):
+    source = jaxsac.train(drift, directory=tmp_path / "source", seeds=2, **SMALL)
+    frozen = {"actor_lr": 0.0, "critic_lr": 0.0, "alpha_lr": 0.0, "tau": 0.0}
+    begun = jaxsac.train(
+        drift, directory=tmp_path / "begun", seeds=2, init_from=str(source.directory),
+        init_replay=True, **{**SMALL, **frozen, "replay_capacity": 70},
+    )  # fmt: skip
+    for seed in (0, 1):
+        np.testing.assert_array_equal(
+            begun.policy(seed)(np.ones(2)), source.policy(seed)(np.ones(2))
+        )
+    # Its replay held 60 transitions of the source before the first of its own.
+    assert begun.metrics["updates"].tolist() == [0, 10, 20, 40] * 2
+    with pytest.raises(Exception, match="does not fit this run, whose networks and spaces"):
+        jaxsac.train(
+            drift, directory=tmp_path / "other", init_from=str(source.directory),
+            **{**SMALL, "hidden_sizes": [9]},
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="init_replay is of the run that init_from names"):
+        jaxsac.train(drift, directory=tmp_path / "other", init_replay=True, **SMALL)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_finished_run_may_drop_its_replay(tmp_path, capsys):
+    call = {**SMALL, "directory": tmp_path / "run", "keep_replay": False, "progress": True}
+    run = jaxsac.train(drift, **{**call, "checkpoint_every": 40})
+    said = " ".join(capsys.readouterr().out.split())
+    assert "without replay: 60 transitions, 1,920 bytes" in said
+    assert not list(run.directory.glob("checkpoints/*/replay-*"))
+    assert [p.name for p in run.directory.glob("checkpoints/*")] == ["60"]
+    assert run.policy().step == 60
+    with pytest.raises(Exception, match=r"without its replay .*--init-from"):
+        jaxsac.train(drift, **{**call, "steps": 80})
+
+
+def test_metrics_are_means_over_the_updates_since_the_row_before(tmp_path):
+    each = jaxsac.train(drift, directory=tmp_path / "each", **{**SMALL, "log_every": 1})
+    means = jaxsac.train(drift, directory=tmp_path / "means", **{**SMALL, "eval_every": 0})
+    losses = each.metrics["critic_loss"][20:]
+    assert means.metrics["step"].tolist() == [20, 40, 60]
+    expected = [losses[:20].mean(), losses[20:].mean()]
+    np.testing.assert_allclose(means.metrics["critic_loss"][1:], expected, rtol=1e-4)
+    np.testing.assert_array_equal(means.metrics["target_entropy"][1:], -2)
