@@ -23,12 +23,13 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import jaxsac
-from jaxsac.cli.commands import default_directory, keep_compiled_programs
+from jaxsac.cli.commands import keep_compiled_programs
 from jaxsac.runs import metrics
 from jaxsac.runs import train as runner
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.display import Display
+from jaxsac.runs.settings import file_name
 
 sys.path.append(str(Path(__file__).parents[1]))
 
@@ -87,7 +88,7 @@ class Study:
 
     def directory(self, variant: str) -> Path:
         """Where that run lies."""
-        return self.runs / default_directory(self.env).name / variant
+        return self.runs / file_name(self.env) / variant
 
 
 def scaled(env: str) -> str:
@@ -158,7 +159,7 @@ def main(study: Study) -> None:
     """Trains, writes and draws."""
     keep_compiled_programs()
     train(study)
-    results = RESULTS / default_directory(study.env).name
+    results = RESULTS / file_name(study.env)
     results.mkdir(parents=True, exist_ok=True)
     first, *rest = list(evaluations(study))
     with (results / "returns.csv").open("w", newline="") as lines:

@@ -29,12 +29,12 @@ def main() -> None:
     with Display(CONFIG, Console()) as display:
         if not runner.train(CONFIG, directory, display):
             raise SystemExit(130)
-    _, _, deterministic, _ = evaluation.evaluate_run(directory, None, EPISODES)
-    means = deterministic.returns.mean(axis=1)
+    deterministic = evaluation.evaluate_run(directory, "latest", EPISODES).deterministic
+    means = deterministic.mean(axis=1)
     with (RESULTS / "returns.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("seed", "mean_return", "std_return", "episodes"))
-        for member, returns in zip(CONFIG.member_seeds, deterministic.returns, strict=True):
+        for member, returns in zip(CONFIG.member_seeds, deterministic, strict=True):
             writer.writerow((member, f"{returns.mean():.2f}", f"{returns.std():.2f}", EPISODES))
     shutil.copy(RunDirectory(directory).manifest, RESULTS / "manifest.json")
     print("mean return by seed:", np.round(means, 1).tolist())

@@ -19,8 +19,8 @@ from examples import (
 from flax import linen as nn
 
 import jaxsac
+from jaxsac.sac.bodies import MLP
 from jaxsac.sac.critics import TargetedCritics
-from jaxsac.sac.layers import MLP
 from jaxsac.sac.networks import log_std_of
 
 KEY = jax.random.key(5)

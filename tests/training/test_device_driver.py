@@ -115,11 +115,11 @@ def test_evaluations_of_members_and_of_steps_have_keys_of_their_own(config):
 
 
 def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, tmp_path):
-    step, _, deterministic, sampled = evaluation.evaluate_run(tmp_path / "straight", None, 2)
-    assert step == 84
+    found = evaluation.evaluate_run(tmp_path / "straight", "latest", 2)
+    assert found.members[1].step == 84
     last = metrics.read(metrics.path(tmp_path / "straight" / "metrics", "seed-0001"))[-1]
-    assert f"{deterministic.returns[1].mean():.6g}" == f"{last['eval_return']:.6g}"
-    assert (sampled.returns != deterministic.returns).all()
+    assert f"{found.deterministic[1].mean():.6g}" == f"{last['eval_return']:.6g}"
+    assert (found.sampled != found.deterministic).all()
 
 
 def test_all_that_can_be_carried_is_part_of_a_run(config, tmp_path):
@@ -131,9 +131,9 @@ def test_all_that_can_be_carried_is_part_of_a_run(config, tmp_path):
     assert "normalizer.safetensors" in tensors
     for name in (b"window/rows/reward", b"return_scale/sums", b"noise/left", b"resets/key"):
         assert name in tensors["learning.safetensors"]
-    _, _, deterministic, _ = evaluation.evaluate_run(tmp_path / "run", None, 2)
+    deterministic = evaluation.evaluate_run(tmp_path / "run", "latest", 2).deterministic
     last = metrics.read(metrics.path(tmp_path / "run" / "metrics", "seed-0001"))[-1]
-    assert f"{deterministic.returns[1].mean():.6g}" == f"{last['eval_return']:.6g}"
+    assert f"{deterministic[1].mean():.6g}" == f"{last['eval_return']:.6g}"
     assert last["reward_divisor"] is not None
     assert last["reward_divisor"] > 1, "a step costs up to 16"
 
