@@ -12,7 +12,7 @@ RUN ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep eval test test-slow golden identity gradient-study gradient-figures check-resume faults conventions bench bench-quick lint format clean
+.PHONY: help install train sweep eval test test-slow golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -47,6 +47,9 @@ test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
 
 golden: $(INSTALLED) ## Say whether this tree learns the same bits as another revision: BASE=<revision>
 	$(BIN)/python tests/golden/compare.py '$(or $(BASE),HEAD)'
+
+check: $(INSTALLED) ## Look for what can go wrong with an environment: ENV=
+	$(BIN)/jaxsac check '$(ENV)' $(ARGS)
 
 check-resume: $(INSTALLED) ## Kill a run at random, let it go on, compare: ENV= ARGS="--kills 10"
 	$(BIN)/python experiments/faults/check_resume.py --env '$(ENV)' $(ARGS)

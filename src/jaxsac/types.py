@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -125,6 +125,15 @@ def flatten_batch(tree: PyTree, batch_shape: tuple[int, ...]) -> PyTree:
     """Merges the leading axes `batch_shape` of every leaf into one."""
     size, rank = math.prod(batch_shape), len(batch_shape)
     return jax.tree.map(lambda leaf: jnp.reshape(leaf, (size, *jnp.shape(leaf)[rank:])), tree)
+
+
+class Finding(NamedTuple):
+    """The outcome of one check, for a person."""
+
+    what: str
+    verdict: Literal["good", "advice", "bad"]
+    """Advice is what may be meant so, and costs something if it is not."""
+    detail: str
 
 
 def is_key(leaf: Any) -> bool:

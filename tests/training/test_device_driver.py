@@ -84,7 +84,7 @@ def test_rows_come_where_they_are_asked_for(config, straight, tmp_path):
 
 
 def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
-    agent = sac.init(jax.random.key(0), Short.observation, Short.action, NET)
+    agent = sac.init(jax.random.key(0), Short().observation, Short().action, NET)
     policy = learner.Policy(agent, normalizer=())
     env, key = Short(), jax.random.key(5)
     evaluate = functools.partial(device_loop.evaluate, env=env, episodes=4, sampled=False)
@@ -112,15 +112,6 @@ def test_evaluations_of_members_and_of_steps_have_keys_of_their_own(config):
     together = keys_of(30) + keys_of(57)
     assert len({tuple(key) for key in together}) == 4
     assert together == [keys_of(step, seed=k, seeds=1)[0] for step in (30, 57) for k in (0, 1)]
-
-
-def test_an_evaluation_that_has_no_end_is_given_up_with_everything_saved(
-    config, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(device_driver, "LONGEST_EPISODE", 8)
-    with pytest.raises(ValueError, match=r"no end after .*max_episode_steps"):
-        train.train(config, tmp_path / "run", Listener())
-    assert checkpoint.latest(tmp_path / "run" / "checkpoints") == 30
 
 
 def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, tmp_path):

@@ -19,7 +19,10 @@ from rich.text import Text
 
 from jaxsac.cli import doctor
 from jaxsac.cli.options import registry, run_config, settings_class, whole_number
+from jaxsac.envs import check, check_in_jax
 from jaxsac.envs.checked import is_fault
+from jaxsac.envs.options import EnvOptions
+from jaxsac.envs.registry import make, make_in_jax, redirect_mujoco_warnings
 from jaxsac.runs import report
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.compilation_cache import keep_compiled_programs
@@ -35,12 +38,15 @@ from jaxsac.sweeps import report as sweep_report
 from jaxsac.sweeps.launch import LaunchError
 from jaxsac.sweeps.placement import Placement
 from jaxsac.sweeps.plan import Group
+from jaxsac.types import Finding
 
 
 def _help(annotation: Any, text: str) -> Any:
     return Annotated[annotation, tyro.conf.arg(help=text)]
 
 
+TIMEOUT = 300.0
+"""Seconds that a reset or step of an environment may take while it is checked."""
 STOPPED = 130
 """Exit status of what was stopped before its end."""
 REFUSALS = (
@@ -257,13 +263,38 @@ class Doctor:
         config = None
         if self.env is not None:
             config = RunConfig(self.env, seeds=self.seeds, replay_capacity=self.replay_capacity)
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        findings = doctor.examine(config, self.run_dir)
-        for finding in findings:
-            color = "green" if finding.verdict == "good" else "red"
-            table.add_row(finding.what, f"[{color}]{finding.verdict}[/]", Text(finding.detail))
-        Console().print(table)
-        return int(any(finding.verdict == "bad" for finding in findings))
+        return _show(doctor.examine(config, self.run_dir))
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Look for what can go wrong with an environment: spaces, digits, seeds, ends, rewards."""
+
+    env: tyro.conf.Positional[str]
+    """As for `train`."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Arguments of the environment's constructor, as a JSON object."""
+    wrapper: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """As for `train`."""
+
+    def run(self) -> int:
+        """Prints a table of findings; the exit status is 1 if one of them is bad."""
+        redirect_mujoco_warnings()
+        options = EnvOptions(self.env_kwargs, self.wrapper)
+        in_jax = make_in_jax(self.env, options)
+        if in_jax is not None:
+            return _show(check_in_jax.check(in_jax))
+        return _show(check.check(lambda: make(self.env, 1, timeout=TIMEOUT, options=options)[0]))
+
+
+def _show(findings: list[Finding]) -> int:
+    """Prints a table of findings, and returns 1 if one of them is bad."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for finding in findings:
+        color = {"good": "green", "advice": "yellow", "bad": "red"}[finding.verdict]
+        table.add_row(finding.what, f"[{color}]{finding.verdict}[/]", Text(finding.detail))
+    Console().print(table)
+    return int(any(finding.verdict == "bad" for finding in findings))
 
 
 def run(arguments: list[str]) -> int:
@@ -374,4 +405,5 @@ COMMANDS: dict[str, Any] = {
     "eval": Eval,
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
+    "check": Check,
 }

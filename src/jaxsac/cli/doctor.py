@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +21,7 @@ from jaxsac.training.driver import learning_structs
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.learner import Carry
 from jaxsac.training.seed_axis import SeedAxis
-from jaxsac.types import Transition, same_bits, transition_of
+from jaxsac.types import Finding, Transition, same_bits, transition_of
 
 SLOWDOWN = 1.5
 """Of an insert into a hundredfold larger replay, from which it is not in place."""
@@ -35,14 +34,6 @@ REPEATS, MEASURING_SECONDS = 25, 3.0
 OBSERVATION = jax.ShapeDtypeStruct((17,), jnp.float32)
 ACTION = jax.ShapeDtypeStruct((6,), jnp.float32)
 SMALL = Config(hidden_sizes=(32, 32))
-
-
-class Finding(NamedTuple):
-    """The outcome of one check."""
-
-    what: str
-    verdict: Literal["good", "bad"]
-    detail: str
 
 
 def examine(config: RunConfig | None, directory: Path) -> list[Finding]:

@@ -19,7 +19,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from jaxsac.envs.spaces import observation_example
+from jaxsac.envs.spaces import RESCALED, observation_example
 from jaxsac.types import PyTree
 
 IN_ENVIRONMENT = "In the environment: "
@@ -29,6 +29,10 @@ IN_ENVIRONMENT = "In the environment: "
 def is_fault(error: BaseException) -> bool:
     """Whether an error came out of an environment's own code, so that its traceback is wanted."""
     return any(note.startswith(IN_ENVIRONMENT) for note in getattr(error, "__notes__", ()))
+
+
+class MisfitError(ValueError):
+    """What an environment returned is not what its spaces declare, or nothing to learn on."""
 
 
 class CheckedEnv(gymnasium.Wrapper):
@@ -61,7 +65,7 @@ class CheckedEnv(gymnasium.Wrapper):
 
         Raises:
           TimeoutError: it took too long.
-          ValueError: an observation that does not fit the space.
+          MisfitError: an observation that does not fit the space.
         """
         self._steps = 0
         try:
@@ -78,7 +82,7 @@ class CheckedEnv(gymnasium.Wrapper):
 
         Raises:
           TimeoutError: it took too long.
-          ValueError: an observation that does not fit the space, or a reward that is no number.
+          MisfitError: an observation that does not fit the space, or a reward that is no number.
         """
         self._steps += 1
         where = f"step {self._steps} of an episode of {self._name}"
@@ -94,22 +98,24 @@ class CheckedEnv(gymnasium.Wrapper):
     def _checked(self, observation: PyTree) -> PyTree:
         observation = _plain(observation, self._example)
         if jax.tree.structure(observation) != self._structure:
-            raise ValueError(
+            raise MisfitError(
                 f"an observation is {_shown(observation)}, but the environment's "
                 f"observation_space says {_shown(self._example)}."
             )
         for leaf, expected in zip(jax.tree.leaves(observation), self._leaves, strict=True):
             if np.shape(leaf) != expected.shape:
-                raise ValueError(
+                raise MisfitError(
                     f"an observation has the shape {np.shape(leaf)}, but the environment's "
                     f"observation_space says {expected.shape}."
                 )
             dtype = np.asarray(leaf).dtype
             if not np.can_cast(dtype, expected.dtype, "same_kind"):
-                raise ValueError(
+                raise MisfitError(
                     f"an observation has the dtype {dtype}, but the environment's "
                     f"observation_space says {expected.dtype}."
                 )
+            if dtype.kind in "iu" and dtype.itemsize > expected.dtype.itemsize:
+                _check_range(np.asarray(leaf), expected.dtype)
         return observation
 
 
@@ -141,6 +147,17 @@ def _plain(observation: PyTree, example: PyTree) -> PyTree:
     return tuple(itertools.starmap(_plain, zip(observation, parts, strict=True)))
 
 
+def _check_range(leaf: np.ndarray, dtype: np.dtype) -> None:
+    """Refuses whole numbers that would become others."""
+    allowed = np.iinfo(dtype)
+    outside = leaf[(leaf < allowed.min) | (leaf > allowed.max)]
+    if outside.size:
+        raise MisfitError(
+            f"an observation has the number {outside.flat[0]}, which does not fit {dtype}, in "
+            f"which it is learned on: {RESCALED}."
+        )
+
+
 def _shown(observation: PyTree) -> str:
     """The structure of an observation, for a person."""
     if isinstance(observation, dict):
@@ -154,13 +171,13 @@ def _number(reward: Any) -> Any:
     """A reward as one number, also where it comes in an array of one.
 
     Raises:
-      ValueError: it is no number, such as None or text, or several.
+      MisfitError: it is no number, such as None or text, or several.
     """
     if isinstance(reward, float):
         return reward
     array = np.asarray(reward)
     if array.dtype.kind not in "fiub" or array.size != 1:
-        raise ValueError(f"a reward is {reward!r}, expected one number.")
+        raise MisfitError(f"a reward is {reward!r}, expected one number.")
     return array.reshape(())[()]
 
 

@@ -61,6 +61,11 @@ class HostEnvs:
         for env in reversed(self._envs):
             self._closing.callback(env.close)
 
+    @property
+    def first(self) -> gymnasium.Env:
+        """One of the copies."""
+        return self._envs[0]
+
     def reset(self, seeds: Sequence[int]) -> PyTree:
         """Starts all S·E episodes; `seeds` holds one number for each copy.
 

@@ -27,11 +27,11 @@ class State(struct.PyTreeNode):
 class Pendulum:
     """Swing a pendulum up and hold it, by a torque of at most 2 N·m; episodes of 200 steps."""
 
-    observation = jax.ShapeDtypeStruct((3,), jnp.float32)
-    action = jax.ShapeDtypeStruct((1,), jnp.float32)
-
     def __init__(self, time_limit: int = 200) -> None:
         self.time_limit = time_limit
+        dtype = jnp.result_type(float)  # float64 where JAX has 64 bits enabled
+        self.observation = jax.ShapeDtypeStruct((3,), dtype)
+        self.action = jax.ShapeDtypeStruct((1,), dtype)
 
     def reset(self, key: jax.Array) -> State:
         """Any angle, and a speed of at most 1 rad/s."""

@@ -14,36 +14,54 @@ from gymnasium import spaces
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.types import PyTree
 
+RESCALED = (
+    "subtract an offset and rescale: `gymnasium.wrappers.TransformObservation(env, lambda "
+    "observation: (observation - OFFSET) / SCALE, gymnasium.spaces.Box(-numpy.inf, numpy.inf, "
+    "env.observation_space.shape, numpy.float64))`"
+)
+"""What to do with numbers that do not survive the conversion to what is learned on."""
+
+
+BOUNDED = (
+    "`gymnasium.wrappers.TransformAction(env, lambda action: action, "
+    "gymnasium.spaces.Box(-1, 1, env.action_space.shape))`"
+)
+"""What to do with actions without bounds."""
+
+
+class SpaceError(ValueError):
+    """A space that cannot be learned on."""
+
 
 def action_map(space: spaces.Space[Any]) -> ActionMap:
     """The map from [-1, 1]^A to a bounded, floating `Box`.
 
     Raises:
-      ValueError: any other space, or a `Box` with an infinite, half-infinite or empty range.
+      SpaceError: any other space, or a `Box` with an infinite, half-infinite or empty range.
     """
     if not isinstance(space, spaces.Box):
-        raise ValueError(
+        raise SpaceError(
             f"action space {space} is not a Box: jaxsac learns continuous actions only; use an "
             "algorithm for discrete actions, or an environment (or wrapper) with one Box."
         )
     if not np.issubdtype(space.dtype, np.floating):
-        raise ValueError(
+        raise SpaceError(
             f"action space {space} has dtype {space.dtype}, not a floating type: wrap the "
             "environment so that it takes real numbers."
         )
     if space.low.size < 1:
-        raise ValueError(f"action space {space} has no dimension, so there is nothing to learn.")
+        raise SpaceError(f"action space {space} has no dimension, so there is nothing to learn.")
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
     unbounded = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
     if unbounded.size:
-        raise ValueError(
+        raise SpaceError(
             f"action space {space} is unbounded in dimension(s) {unbounded.tolist()}: the policy "
-            "lives in a box, so give finite bounds, for example with "
-            "gymnasium.wrappers.TransformAction or RescaleAction."
+            "lives in a box, so give finite bounds, in a --wrapper module:function or where the "
+            f"environment is made, with {BOUNDED}, say."
         )
     empty = np.flatnonzero(low >= high)
     if empty.size:
-        raise ValueError(
+        raise SpaceError(
             f"action space {space} has an empty range (low >= high) in dimension(s) "
             f"{empty.tolist()}: remove those dimensions or widen their bounds."
         )
@@ -57,21 +75,45 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
     JAX has 64 bits enabled; every other dtype is kept.
 
     Raises:
-      ValueError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, or a dtype that JAX
-        does not have.
+      SpaceError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, one without a single
+        number, a dtype that JAX does not have, or bounds of integers beyond the one that it has.
     """
-    if isinstance(space, spaces.Dict | spaces.Tuple) and not space.spaces:
-        raise ValueError(f"observation space {space} is empty: there is nothing to observe.")
+    example = _example(space)
+    if not any(leaf.size for leaf in jax.tree.leaves(example)):
+        raise SpaceError(
+            f"observation space {space} is empty: there is nothing to observe. If one state is all "
+            "there is, observe a constant: "
+            "`gymnasium.wrappers.TransformObservation(env, lambda observation: numpy.zeros(1), "
+            "gymnasium.spaces.Box(0, 1, (1,), numpy.float64))`."
+        )
+    return example
+
+
+def _example(space: spaces.Space[Any]) -> PyTree:
     if isinstance(space, spaces.Dict):
-        return {name: observation_example(part) for name, part in space.spaces.items()}
+        return {name: _example(part) for name, part in space.spaces.items()}
     if isinstance(space, spaces.Tuple):
-        return tuple(observation_example(part) for part in space.spaces)
+        return tuple(_example(part) for part in space.spaces)
     if not isinstance(space, spaces.Box | spaces.MultiBinary):
-        raise ValueError(
+        raise SpaceError(
             f"observation space {space} is not a Box, MultiBinary, Dict or Tuple: wrap the "
             "environment, for example with gymnasium.wrappers.FlattenObservation."
         )
     dtype = np.dtype(space.dtype)
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
-        raise ValueError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
-    return jax.ShapeDtypeStruct(space.shape, jax.dtypes.canonicalize_dtype(space.dtype))
+        raise SpaceError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
+    learned_on = jax.dtypes.canonicalize_dtype(dtype)
+    if isinstance(space, spaces.Box) and dtype.kind in "iu" and learned_on != dtype:
+        _check_range(space, learned_on)
+    return jax.ShapeDtypeStruct(space.shape, learned_on)
+
+
+def _check_range(space: Any, learned_on: Any) -> None:
+    """Refuses bounds beyond a narrower dtype; those of the space's own dtype bound nothing."""
+    own, narrow = np.iinfo(space.dtype), np.iinfo(learned_on)
+    low, high = int(space.low.min()), int(space.high.max())
+    if own.min < low < narrow.min or narrow.max < high < own.max:
+        raise SpaceError(
+            f"observation space {space} has bounds beyond {learned_on}, in which it is learned on: "
+            f"{RESCALED}."
+        )

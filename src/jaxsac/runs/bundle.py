@@ -150,10 +150,14 @@ def _read(
     shape = tuple(file.get_slice(name).get_shape())
     tensor = file.get_tensor(name) if row is None else file.get_slice(name)[row : row + 1][0]
     if shape != struct.shape or tensor.dtype != struct.dtype:
-        raise BundleError(
+        error = (
             f"{path}.safetensors: {name} is {tensor.dtype}{shape}, expected "
             f"{struct.dtype}{struct.shape}."
         )
+        if {str(tensor.dtype), str(struct.dtype)} == {"float32", "float64"}:
+            how = "with" if tensor.dtype == np.float64 else "without"
+            error += f" It was saved {how} JAX_ENABLE_X64=1: read it {how} that flag."
+        raise BundleError(error)
     return tensor
 
 

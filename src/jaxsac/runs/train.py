@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsac.runs import best, checkpoint, failures, init_from, metrics, releases, snapshot
+from jaxsac.runs import best, checkpoint, failures, flags, init_from, metrics, releases, snapshot
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, versions
@@ -97,6 +97,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     if run.is_finished(config):
         observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
+    flags.check()
     observer.phase("making environments")
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
@@ -107,7 +108,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     releases.warn(observer.message)
     observer.message(axis.describe())
     observer.message(memory.plan(axis, structs).describe())
-    for remark in driver.remarks:
+    for remark in (*driver.remarks, *driver.examine()):
         observer.message(remark)
     spaces = Spaces(driver.observation, driver.action, driver.action_map)
     begun = bool(checkpoint.steps(run.checkpoints))

@@ -13,7 +13,7 @@ from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.device import Environment
 from jaxsac.training import device_loop, learner
 from jaxsac.training.population import EVALUATION_STREAM, Population, stream_key
-from jaxsac.training.returns import LONGEST_EPISODE, Evaluation, Totals, endless
+from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
@@ -51,6 +51,10 @@ class DeviceDriver:
     def learning(self, learning: learner.Carry) -> None:
         self._carry = self._carry._replace(learning=learning)
 
+    def examine(self) -> list[str]:
+        """Nothing: pure functions keep no state, and have a time limit."""
+        return []
+
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
         padded = self._axis.pad(self._population)
@@ -84,16 +88,10 @@ class DeviceDriver:
     def evaluate(
         self, policy: learner.Policy, step: int, episodes: int, sampled: bool
     ) -> Evaluation:
-        """Runs episodes of each seed's policy, all in one compiled program.
-
-        Raises:
-          ValueError: an episode does not end.
-        """
+        """Runs episodes of each seed's policy, all in one compiled program."""
         keys = self._evaluation_keys(step)
         results = jax.device_get(self._evaluator(episodes, sampled)(policy, keys))
-        returns, lengths, ended = self._axis.take(results)
-        if not ended.all():
-            raise endless()
+        returns, lengths, _ = self._axis.take(results)
         return Evaluation(returns.astype(np.float64), lengths)
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
@@ -127,7 +125,7 @@ class DeviceDriver:
                 env=self._env,
                 episodes=episodes,
                 sampled=sampled,
-                longest=LONGEST_EPISODE,
+                longest=self._env.time_limit,
             )
             self._evaluators[kind] = self._axis.compile(self._axis.over_members(evaluate))
         return self._evaluators[kind]

@@ -66,7 +66,10 @@ def learn_chunk(
         learning = learner.learn_step(
             learning, result, work, batch_size=batch_size, over_seeds=over_seeds
         )
-        return DeviceCarry(learning, envs), totals + Totals.of(end, result.valid)
+        more = Totals.of(end, result.valid)
+        # Where JAX has 64 bits enabled, sums of 32-bit numbers have 64.
+        more = jax.tree.map(lambda x, sum_so_far: x.astype(sum_so_far.dtype), more, totals)
+        return DeviceCarry(learning, envs), totals + more
 
     none = jnp.zeros(len(carry.learning.action), jnp.int32)
     nothing = Totals(none, none.astype(carry.envs.episode_return.dtype), none, none)

@@ -55,6 +55,17 @@ class Driver(Evaluator, Protocol):
     whole: bool
     """Whether learners, environments and `step` belong together, as between two advances."""
 
+    def examine(self) -> list[str]:
+        """Looks for what would spoil a run, before it begins.
+
+        Returns:
+          Sentences on what a run can do without.
+
+        Raises:
+          ValueError: what it cannot do without.
+        """
+        ...
+
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
         ...

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsac.envs import host
+from jaxsac.envs import host, time_limit
 from jaxsac.training import learner
 from jaxsac.training.population import EVALUATION_STREAM, Population
-from jaxsac.training.returns import LONGEST_EPISODE, Evaluation, endless
+from jaxsac.training.returns import Evaluation
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
@@ -92,7 +92,8 @@ def _evaluate_once(
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     ended = np.zeros((envs.num_seeds, envs.num_envs), bool)
-    for _ in range(LONGEST_EPISODE):
+    longest = time_limit.declared(envs.first) or time_limit.LONGEST_EPISODE
+    for _ in range(longest):
         result, end = envs.step(act(observation))
         first = end.mask & ~ended
         returns = np.where(first, end.episode_return, returns)
@@ -101,7 +102,10 @@ def _evaluate_once(
         if ended.all():
             return Evaluation(returns, lengths)
         observation = result.observation
-    raise endless()
+    raise ValueError(
+        f"an episode of an evaluation has no end after {longest:,} steps, and the environment "
+        f"declares no time limit: {time_limit.REMEDY}."
+    )
 
 
 class Policies:

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
+from jaxsac.envs.examine import examine
 from jaxsac.training import learner
 from jaxsac.training.copies import make_envs, make_evaluation_envs
 from jaxsac.training.driver import init_learning
@@ -57,6 +58,17 @@ class HostDriver:
             self._eval_envs, remark = make_evaluation_envs(population, population.eval_episodes)
             self.remarks = [remark] if remark else []
         self._evaluator = HostEvaluator(population, self._axis, self._eval_envs or self._envs)
+
+    def examine(self) -> list[str]:
+        """Looks for what would spoil a run, in copies of the environment that do not train."""
+        population, first = self._population, self._envs.first
+        one = population.replace(seeds=population.seeds[:1], labels=population.labels[:1])
+        return examine(
+            population.env,
+            first,
+            make=lambda: make_envs(one, 1, "a first look at ").first,
+            evaluates=population.eval_episodes > 0,
+        )
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""

@@ -8,9 +8,6 @@ import numpy as np
 
 from jaxsac.envs.step_result import EpisodeEnd
 
-LONGEST_EPISODE = 100_000
-"""Steps after which an evaluation gives up: most likely the environment never ends an episode."""
-
 
 class Evaluation(NamedTuple):
     """Undiscounted returns and lengths, each (S, episodes)."""
@@ -18,15 +15,6 @@ class Evaluation(NamedTuple):
     returns: np.ndarray
     """NaN for an episode with a NaN or an infinity in it."""
     lengths: np.ndarray
-
-
-def endless() -> ValueError:
-    """The error of an evaluation in which an episode does not end."""
-    return ValueError(
-        f"an episode of an evaluation has no end after {LONGEST_EPISODE:,} steps. Register the "
-        "environment with max_episode_steps (a time limit is no termination, so values are "
-        "bootstrapped beyond it), or train without evaluation: --eval-every 0."
-    )
 
 
 class Totals(NamedTuple):

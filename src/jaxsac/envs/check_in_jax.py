@@ -1,0 +1,110 @@
+"""Whether an environment in JAX is fit for learning: by random actions, in one compiled program."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.envs import device
+from jaxsac.envs.check import check_reward_scale, check_speed
+from jaxsac.envs.device import Environment
+from jaxsac.types import Finding, Spec, same_bits
+
+STEPS, COPIES = 100, 16
+
+
+def check(env: Environment) -> list[Finding]:
+    """All checks of an environment in JAX."""
+    try:
+        found = [check_structs(env)]
+    except Exception as error:
+        return [Finding("functions", "bad", f"{type(error).__name__}: {error}")]
+    if found[0].verdict == "bad":
+        return found
+    walk = jax.jit(functools.partial(_walk, env))
+    once = jax.device_get(walk(jax.random.key(0)))
+    start = time.perf_counter()
+    again = jax.device_get(walk(jax.random.key(0)))
+    speed = STEPS * COPIES / (time.perf_counter() - start)
+    rewards, valid, ended, first = once
+    return [
+        *found,
+        check_finite(valid),
+        check_repeats(same_bits(once, again), first),
+        check_episodes(env, ended),
+        check_reward_scale(rewards[valid]),
+        check_speed(speed),
+    ]
+
+
+def check_structs(env: Environment) -> Finding:
+    """Whether `reset` and `step` return what the environment says, and the same kind of state."""
+    reset = jax.eval_shape(env.reset, jax.random.key(0))
+    step = jax.eval_shape(env.step, reset, env.action)
+    said = Spec.of(env.observation)
+    for name, state in (("reset", reset), ("step", step)):
+        if Spec.of(state.observation) != said:
+            return Finding(
+                "functions",
+                "bad",
+                f"{name} returns observations {state.observation}, and the environment says "
+                f"{env.observation}: one of the two is wrong.",
+            )
+    before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), state) for state in (reset, step))
+    if before != after:
+        return Finding("functions", "bad", f"step makes {after} of the state {before}.")
+    return Finding(
+        "functions", "good", f"observations {_shown(env.observation)}, actions {_shown(env.action)}"
+    )
+
+
+def check_finite(valid: np.ndarray) -> Finding:
+    """Whether observations and rewards are finite."""
+    broken = int((~valid).sum())
+    good = f"all of {valid.size:,} steps"
+    bad = f"{broken} of {valid.size:,} steps returned a NaN or an infinity: each ends its episode."
+    return Finding("finite numbers", "bad" if broken else "good", bad if broken else good)
+
+
+def check_repeats(same: bool, first: Any) -> Finding:
+    """Whether the environment is its key and its actions."""
+    if not same:
+        text = "the same key and the same actions lead elsewhere the second time"
+        return Finding("determinism", "bad", f"{text}: a function of it is not pure.")
+    starts = np.concatenate([np.reshape(x, (COPIES, -1)) for x in jax.tree.leaves(first)], axis=1)
+    if (starts == starts[0]).all():
+        text = "every episode starts from the same observation, whatever the key"
+        return Finding("determinism", "advice", f"{text}; so does every evaluation.")
+    return Finding("determinism", "good", "the same key and actions lead to the same numbers")
+
+
+def check_episodes(env: Environment, ended: np.ndarray) -> Finding:
+    """Whether episodes end."""
+    if env.time_limit < 1:
+        return Finding("episodes", "bad", f"the time limit is {env.time_limit}, expected 1 or more")
+    text = f"a time limit of {env.time_limit:,} steps; {int(ended.sum())} ended in {ended.size:,}"
+    return Finding("episodes", "good", text)
+
+
+def _walk(env: Environment, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, Any]:
+    """Rewards, whether they are of transitions, and ends, (STEPS, COPIES), and the first states."""
+    reset_key, key = jax.random.split(key)
+    envs = device.reset(env, reset_key, COPIES)
+
+    def one_step(envs: device.Envs, key: jax.Array) -> Any:
+        shape = (COPIES, *env.action.shape)
+        action = jax.random.uniform(key, shape, env.action.dtype, -1, 1)
+        envs, result, end = device.step(env, envs, action)
+        return envs, (result.reward, result.valid, end.mask)
+
+    _, walked = jax.lax.scan(one_step, envs, jax.random.split(key, STEPS))
+    return *walked, envs.state.observation
+
+
+def _shown(struct: Any) -> str:
+    return ", ".join(f"{x.shape} of {jnp.dtype(x.dtype)}" for x in jax.tree.leaves(struct))

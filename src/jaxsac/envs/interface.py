@@ -1,0 +1,59 @@
+"""Where an environment departs from Gymnasium's interface."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from jaxsac.envs.walk import SEED
+
+FLAGS = "observation, reward, terminated, truncated, info"
+
+
+def departures(env: gymnasium.Env, action: np.ndarray) -> Iterator[tuple[bool, str]]:
+    """Resets an environment, takes one step, and looks at all that it returns.
+
+    Args:
+      env: not wrapped by jaxsac.
+      action: to take, in its own units.
+
+    Yields:
+      Whether jaxsac can do with a departure, and a sentence on it; where it cannot, no more.
+    """
+    parameters = inspect.signature(type(env).reset).parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    if "seed" not in parameters and not takes_any:
+        yield False, "reset takes no seed: it is reset(self, *, seed=None, options=None)."
+        return
+    if "options" not in parameters and not takes_any:
+        yield True, "reset takes no options, which jaxsac does without."
+    begun = env.reset(seed=SEED)
+    if not isinstance(begun, tuple) or len(begun) != 2:
+        yield False, f"reset returns {_count(begun)}, expected observation, info."
+        return
+    yield from _of_info("reset", begun[1])
+    result: Any = env.step(action)
+    if not isinstance(result, tuple) or len(result) != 5:
+        yield False, f"step returns {_count(result)}, expected {FLAGS}."
+        return
+    _, reward, terminated, truncated, info = result
+    for name, flag in (("terminated", terminated), ("truncated", truncated)):
+        if not isinstance(flag, bool | np.bool_):
+            yield np.size(flag) == 1, f"{name} is {flag!r}, expected a bool."
+    if np.ndim(reward):
+        yield True, f"the reward is {reward!r}, expected a number; an array of one is taken."
+    yield from _of_info("step", info)
+
+
+def _of_info(name: str, info: Any) -> Iterator[tuple[bool, str]]:
+    if not isinstance(info, dict):
+        yield True, f"the info of {name} is {info!r}, expected a dict; jaxsac does without."
+        return
+
+
+def _count(result: Any) -> str:
+    return f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"

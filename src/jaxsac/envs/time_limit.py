@@ -1,0 +1,49 @@
+"""Whether the episodes of an environment end."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import gymnasium
+from gymnasium.wrappers import TimeLimit
+
+from jaxsac.envs.determinism import layers
+from jaxsac.envs.walk import SEED, random_actions
+
+LONGEST_EPISODE = 10_000
+"""Steps after which an episode counts as one without end, where no limit is declared."""
+SECONDS = 2.0
+"""After which a slow simulator is not watched any longer."""
+REMEDY = (
+    "give it a time limit, which is no termination, with --env-kwargs "
+    """'{"max_episode_steps": 1000}', say, or train without evaluation: --eval-every 0"""
+)
+
+
+class Watched(NamedTuple):
+    """An episode by random actions."""
+
+    steps: int
+    ended: bool
+    """False where it was given up."""
+
+
+def declared(env: gymnasium.Env) -> int | None:
+    """Steps after which an environment's wrappers cut its episodes; None where none does."""
+    limits = [x._max_episode_steps for x in layers(env) if isinstance(x, TimeLimit)]
+    return min(limits, default=None)
+
+
+def watch(env: gymnasium.Env) -> Watched:
+    """Takes random actions until an episode ends, or the steps or the seconds are over."""
+    end = time.monotonic() + SECONDS
+    actions = random_actions(env, 1000)
+    env.reset(seed=SEED)
+    for count in range(LONGEST_EPISODE):
+        if time.monotonic() > end:
+            return Watched(count, ended=False)
+        _, _, terminated, truncated, _ = env.step(actions[count % len(actions)].copy())
+        if terminated or truncated:
+            return Watched(count + 1, ended=True)
+    return Watched(LONGEST_EPISODE, ended=False)

@@ -1,0 +1,213 @@
+"""What a run is told of its environment before it begins."""
+
+import random
+import re
+import shlex
+
+import gymnasium
+import numpy
+import numpy as np
+import pytest
+
+import broken_environments
+from jaxsac.cli import commands
+from jaxsac.cli.options import run_config
+from jaxsac.envs import determinism, examine, host, time_limit, walk
+from jaxsac.envs.options import EnvOptions
+from jaxsac.envs.registry import make
+
+# A program that other tests have compiled.
+TRAIN = [
+    "train", "--seeds", "2", "--steps", "30", "--learning-starts", "20", "--batch-size", "8",
+    "--replay-capacity", "200", "--hidden-sizes", "8", "--eval-every", "0",
+]  # fmt: skip
+
+
+def look(name, evaluates=False, **options):
+    env_id = f"broken_environments:{name}-v0"
+
+    def one():
+        return make(env_id, 1, options=EnvOptions(**options))[0]
+
+    env = one()
+    try:
+        return examine.examine(env_id, env, one, evaluates)
+    finally:
+        env.close()
+
+
+def test_of_a_sound_environment_nothing_is_said():
+    assert look("Sound", evaluates=True) == []
+    assert look("Frozen") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Clock", "cannot be resumed exactly: two copies with the same seed.*observation"),
+        ("OwnGenerator", "cannot be resumed exactly: what it draws after its first reset"),
+        ("PythonsGenerator", "cannot be resumed exactly: it draws from Python's `random`"),
+        ("NumpysGenerator", "cannot be resumed exactly: it draws from NumPy's `np.random`"),
+        ("Curriculum", "cannot be resumed exactly: it keeps state through a reset"),
+        ("Centered", "cannot be resumed exactly: its wrapper Centered keeps state through"),
+        ("OnlyByClock", "cannot be resumed exactly: a second reset with the same seed"),
+        ("Dated", r"observation\['t'\] is about 1700000000 and changes by 1\.\d .*rounds away"),
+        ("Today", r"observation\['t'\] lies between .* 675 numbers"),
+        ("HugeReward", r"the reward is as large as 1e\+40"),
+        ("NoEnd", "no time limit, and no episode ended in 10,000 random steps: there may be no"),
+    ],
+)
+def test_what_a_run_can_do_without_is_said(name, said):
+    (sentence,) = look(name)
+    assert re.search(said, sentence)
+    assert sentence.startswith(f"broken_environments:{name}-v0")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Normalized", "NormalizeObservation keeps running statistics.*--normalize-observations"),
+        ("NormalizedReward", "NormalizeReward keeps running statistics.*--reward-scale"),
+        ("Counting", "the number 3000000000, which does not fit int32"),
+        ("NoEnd", "ended in 10,000 random steps: an evaluation would not end"),
+    ],
+)
+def test_what_a_run_cannot_do_without_is_refused(name, said):
+    with pytest.raises(ValueError, match=said) as refusal:
+        look(name, evaluates=True)
+    assert not hasattr(refusal.value, "__notes__"), "one line for a person"
+
+
+def test_looking_leaves_global_generators_and_the_copies_that_train_alone(monkeypatch):
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    look("PythonsGenerator")
+    look("NumpysGenerator")
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+    (env,), stepped = make("broken_environments:Sound-v0", 1), []
+    monkeypatch.setattr(env.unwrapped, "step", stepped.append)
+    monkeypatch.setattr(env.unwrapped, "reset", stepped.append)
+    copies = []
+
+    def another():
+        copies.extend(make("broken_environments:Sound-v0", 1))
+        return copies[-1]
+
+    assert examine.examine("Sound", env, another, evaluates=True) == []
+    assert stepped == []
+    assert len(copies) == 2
+
+
+def test_where_one_can_live_the_copy_that_trains_is_reset_and_not_stepped(monkeypatch):
+    steps = []
+    monkeypatch.setattr(broken_environments.Only, "step", steps.append)
+    assert look("Only") == []
+    assert steps == []
+    assert not broken_environments.Only.alive
+
+
+def test_what_a_copy_raises_is_left_to_training(monkeypatch):
+    def fail(self, action):
+        raise ValueError("the simulator broke")
+
+    monkeypatch.setattr(broken_environments.Sound, "step", fail)
+    assert look("Sound") == []
+
+
+def test_slow_simulators_are_not_waited_for(monkeypatch):
+    made, steps = [], []
+    step = broken_environments.Sound.step
+    monkeypatch.setattr(broken_environments.Sound, "step", lambda *x: steps.append(0) or step(*x))
+    monkeypatch.setattr(walk, "SLOW", 0.0)
+    monkeypatch.setattr(determinism, "SECONDS", 0.0)
+    monkeypatch.setattr(time_limit, "SECONDS", 0.0)
+    env_id = "broken_environments:NoEnd-v0"
+
+    def another():
+        made.extend(make(env_id, 1))
+        return made[-1]
+
+    (sentence,) = examine.examine("E", make(env_id, 1)[0], another, evaluates=True)
+    assert "if none does in 10,000, an evaluation gives up" in sentence
+    assert (len(made), len(steps)) == (1, 0)
+
+
+# Remedies do what they are said to do.
+
+
+def code_in(error):
+    """What a message advises: code in backticks, to be run where `env` is the environment."""
+    return re.findall(r"`(gymnasium\.wrappers\..*?)`", str(error))
+
+
+@pytest.mark.parametrize("name", ["Unbounded", "Blind", "Counted", "Counting"])
+def test_what_is_advised_makes_spaces_usable(name, monkeypatch):
+    with pytest.raises(ValueError, match="gymnasium") as refusal:
+        look(name)
+    (code,) = code_in(refusal.value)
+    code = code.replace("OFFSET", "3e9").replace("SCALE", "10")
+
+    packages = {"gymnasium": gymnasium, "numpy": numpy}
+    advised = eval(f"lambda env: {code}", packages)
+    monkeypatch.setattr(broken_environments, "advised", advised, raising=False)
+    wrappers = ("broken_environments:advised",)  # --wrapper
+    options = EnvOptions(wrappers=wrappers)
+    assert look(name, wrappers=wrappers) == []
+    envs = host.HostEnvs(make(f"broken_environments:{name}-v0", 1, options=options), 1)
+    envs.reset([0])
+    result, _ = envs.step(np.ones((1, 1, 2), np.float32))
+    assert result.valid.all()
+    size = {"Unbounded": 2}.get(name, 1)
+    assert result.next_observation.shape == (1, 1, size)
+    assert np.abs(result.next_observation).max() < 10
+
+
+def test_what_is_advised_against_rounding_keeps_the_digits():
+    (sentence,) = look("HugeReward")
+    (code,) = code_in(sentence)
+    env = broken_environments.HugeReward()
+    scaled = eval(code.replace("OFFSET", "1e40").replace("SCALE", "1e40"), globals() | {"env": env})
+    scaled.reset(seed=0)
+    assert scaled.step(np.zeros(2))[1] == 0
+
+
+def train(env, directory, *options):
+    env = f"broken_environments:{env}-v0"
+    return commands.run([*TRAIN, "--env", env, "--run-dir", str(directory), *options])
+
+
+@pytest.mark.parametrize("name", ["Normalized", "NoEnd", "Counting", "Blind"])
+def test_a_run_is_refused_at_its_start_in_one_line_and_leaves_nothing(name, tmp_path, capsys):
+    assert train(name, tmp_path / "run", "--eval-every", "10") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_found_is_said_at_the_start_and_without_evaluation_no_end_is_needed(
+    tmp_path, capsys
+):
+    assert train("NoEnd", tmp_path / "run", "--eval-every", "0") == 0
+    assert capsys.readouterr().out.count("NoEnd-v0 declares no time limit") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("Normalized", {"normalize_observations": True}),
+        ("NormalizedReward", {"reward_scale": "return_std"}),
+        ("NoEnd", {"env_kwargs": {"max_episode_steps": 1000}, "eval_every": 0}),
+    ],
+)
+def test_the_options_that_are_advised_are_options(name, setting):
+    with pytest.raises(ValueError, match="--") as refusal:
+        look(name, evaluates=True)
+    text = re.sub(r"[,.](?= |$)", "", str(refusal.value))
+    words = [w for w in shlex.split(text[text.index("--") :]) if w not in ("say", "or", "train")]
+    options = {"Normalized": words[:1], "NormalizedReward": words[:2]}.get(
+        name, [*words[:2], *words[-2:]]
+    )
+    command = commands.parse([*TRAIN, "--env", f"broken_environments:{name}-v0", *options])
+    assert {key: getattr(run_config(command), key) for key in setting} == setting
+
+
+def test_with_the_time_limit_that_is_advised_nothing_is_said():
+    assert look("NoEnd", evaluates=True, kwargs={"max_episode_steps": 1000}) == []

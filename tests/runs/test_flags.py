@@ -1,0 +1,32 @@
+"""Runs under flags that are set for the whole process."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsac.runs import train
+from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.load import load_policy
+from run_examples import Listener, small_run
+
+
+@pytest.mark.parametrize("env", ["probe_environments:Drift-v0", "jaxsac:Pendulum-v1"])
+def test_a_run_in_double_precision_is_trained_resumed_and_read_as_such(env, tmp_path):
+    def run_to(steps):
+        config = small_run(env=env, steps=steps, seeds=1, normalize_observations=True)
+        return train.train(config, tmp_path / "run", Listener())
+
+    with jax.enable_x64(True):
+        assert run_to(40)
+        assert run_to(60)
+        policy = load_policy(tmp_path / "run")
+        assert policy.observation_spec.dtype == np.float64
+        assert policy(np.zeros(policy.observation_spec.shape)).shape == policy.action_low.shape
+    with pytest.raises(BundleError, match="It was saved with JAX_ENABLE_X64=1"):
+        load_policy(tmp_path / "run")
+
+
+def test_a_run_without_compiling_is_refused_with_the_flag_named_and_leaves_nothing(tmp_path):
+    with jax.disable_jit(), pytest.raises(ValueError, match="JAX_DISABLE_JIT is set"):
+        train.train(small_run(), tmp_path / "run", Listener())
+    assert list(tmp_path.iterdir()) == []
