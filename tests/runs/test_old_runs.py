@@ -125,6 +125,18 @@ def test_tensors_of_an_older_version_are_found_by_their_names_then(tmp_path):
     np.testing.assert_array_equal(second["actor"]["params"]["w"], a[1])
 
 
+def test_hyperparameters_that_there_were_none_of_have_done_what_their_defaults_do(tmp_path):
+    gamma, added = np.array([0.5, 0.6], np.float32), np.zeros(2, np.float32)
+    bundle.write(tmp_path / "7", [("agent", {"hyperparameters": {"gamma": gamma}})], {})
+    names = [name.removeprefix("hyperparameters/") for name in upgrade.ADDED]
+    wanted = {"hyperparameters": {"gamma": gamma, **dict.fromkeys(names, added)}}
+    found = bundle.load(tmp_path / "7", "agent", structs(wanted))["hyperparameters"]
+    np.testing.assert_array_equal(found["gamma"], gamma)
+    for name in names:
+        default = np.float32(getattr(jaxsac.Hyperparameters(), name))
+        np.testing.assert_array_equal(found[name], [default, default])
+
+
 def test_of_todays_bundles_every_name_must_be_todays(tmp_path):
     bundle.write(tmp_path / "7", [("agent", {"actor_params": np.ones(2)})], {})
     with pytest.raises(BundleError, match=r"differ: \['actor/params', 'actor_params'\]"):

@@ -23,8 +23,10 @@ import jaxsac
 from jaxsac.sac import forward
 from jaxsac.sac.choices import CHOICES
 from jaxsac.sac.critics import TargetedCritics
+from jaxsac.sac.heads import Categorical, Quantile
 from jaxsac.sac.networks import make_networks
 from jaxsac.sac.presets import gaussian_entropy
+from jaxsac.types import Spec
 
 KEY = jax.random.key(5)
 ROWS = {
@@ -116,6 +118,20 @@ def test_the_terms_of_the_gradient_sum_up_on_a_joint_batch():
     assert_close(total, terms.total, rtol=1e-8, atol=1e-10)
     other = batch._replace(next_observation=2 * batch.next_observation)
     assert not is_identical(jaxsac.gradient_terms(agent, other, KEY).total, terms.total)
+
+
+def test_the_numbers_of_choices_reach_what_they_are_for():
+    config = config_with(
+        head="categorical", num_atoms=7, value_bound=2.5, subset_size=1, dropped_quantiles=3,
+        batch_norm_momentum=0.5, batch_norm_epsilon=0.1, renorm_warmup=9, critic_dropout_rate=0.2,
+    )  # fmt: skip
+    networks = make_networks(config, Spec.of(jnp.zeros(2)))
+    assert networks.head == Categorical(7, 2.5)
+    assert networks.pessimism_settings == (1, 3)
+    assert config.critic_settings.batch_norm == config.actor_settings.batch_norm == (0.5, 0.1, 9)
+    assert (config.critic_settings.dropout_rate, config.actor_settings.dropout_rate) == (0.2, 0)
+    quantiles = config_with(head="quantile", num_quantiles=4)
+    assert make_networks(quantiles, Spec.of(jnp.zeros(2))).head == Quantile(4)
 
 
 @pytest.mark.parametrize("actor_forward", ["apart", "joint"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxsac.sac.heads import Categorical, Quantile, Scalar
+from jaxsac.sac.losses import distance_to_target
 from jaxsac.sac.pessimism import PESSIMISMS, PessimismSettings
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -135,3 +136,10 @@ def test_a_random_subset_is_drawn_for_the_batch_and_every_pair_may_be():
     draw = jax.jit(lambda key: PESSIMISMS["random_subset"](Scalar(), output, key, subset))
     drawn = {tuple(draw(key).tolist()) for key in jax.random.split(KEY, 60)}
     assert drawn == set(pairs.values())
+
+
+def test_metrics_of_distributions_are_means_of_values():
+    prediction, target = jnp.asarray(outputs(E, B, N)), jnp.asarray(softmax(outputs(B, N, seed=1)))
+    _, info = distance_to_target(Categorical(N, BOUND), prediction, target, None)
+    np.testing.assert_allclose(info.target_mean, np.mean(target @ ATOMS), rtol=1e-12)
+    np.testing.assert_allclose(info.q_mean, np.mean(softmax(prediction) @ ATOMS), rtol=1e-12)

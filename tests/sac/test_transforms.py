@@ -44,6 +44,8 @@ def group(request):
         target_entropy=-2 * spread,
         initial_alpha=0.4 * spread,
     )
+    # The others have no effect with plain SAC.
+    hyperparameters = jax.tree.map(lambda x: jnp.broadcast_to(x, (SEEDS,)), hyperparameters)
     keys = stack([jax.random.key(seed) for seed in range(SEEDS)])
     states = jax.vmap(
         lambda key, h: jaxsac.init(key, jnp.zeros(3), jnp.zeros(2), request.param, h)

@@ -113,14 +113,20 @@ def load(
     with _tensors(folder, part) as (file, written):
         names = {leaf: upgrade.tensor_name(leaf, written) for leaf, _ in named}
         there = set(file.keys())
-        lacking = set(names.values()) - there
-        if lacking or (there != set(names.values()) and not partial):
+        before = {leaf: upgrade.value_before(leaf) for leaf in names if names[leaf] not in there}
+        lacking = {names[leaf] for leaf, value in before.items() if value is None}
+        if lacking or (not there <= set(names.values()) and not partial):
             difference = sorted(lacking | (there - set(names.values())))
             raise BundleError(
                 f"{folder / part}.safetensors does not fit this run; leaves that differ: "
                 f"{difference}."
             )
-        found = [_read(folder / part, file, names[leaf], struct, row) for leaf, struct in named]
+        found = [
+            np.full(struct.shape, before[leaf], struct.dtype)
+            if leaf in before
+            else _read(folder / part, file, names[leaf], struct, row)
+            for leaf, struct in named
+        ]
     structs, structure = jax.tree.flatten(template)
     leaves = [
         jax.random.wrap_key_data(jnp.asarray(tensor)) if is_key(struct) else tensor

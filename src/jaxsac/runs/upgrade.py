@@ -51,6 +51,17 @@ MOVED: dict[int, dict[str, str]] = {
     }
 }
 """By format: what the tensors of an agent were called, by the beginning of today's names."""
+ADDED: dict[str, float] = {
+    "hyperparameters/adam_b1": 0.9,
+    "hyperparameters/adam_b2": 0.999,
+    "hyperparameters/adam_eps": 1e-8,
+    "hyperparameters/weight_decay": 0.0,
+    "hyperparameters/max_gradient_norm": 1.0,
+    "hyperparameters/final_lr_scale": 0.0,
+    "hyperparameters/schedule_updates": 1_000_000.0,
+}
+"""Tensors of an agent that a bundle may lack, with what they would have held: it was written before
+there were any. Released and unreleased versions share a format, so this goes by name alone."""
 NOT_RESUMED = frozenset({2})
 """Formats whose runs this version does not resume. Their policies, reports and evaluations work."""
 
@@ -93,6 +104,11 @@ def tensor_name(leaf: str, written: int) -> str:
                 name = old + name.removeprefix(new)
                 break
     return owner + name
+
+
+def value_before(leaf: str) -> float | None:
+    """What a tensor that a bundle lacks would have held; None where none may be lacking."""
+    return ADDED.get(leaf.removeprefix("agent/"))
 
 
 def refusal_to_resume(written: int) -> str | None:
