@@ -201,8 +201,8 @@ def _newest(env_id: str) -> str | None:
         for each, spec in gymnasium.registry.items()
         if (spec.namespace, spec.name) == (namespace, name) and spec.version is not None
     }
-    newest = max(versions, default=version)
-    return None if newest == version else versions[newest]
+    newest = max(versions, default=None)
+    return None if version is None or newest in (None, version) else versions[newest]
 
 
 def _unknown(env_id: str, error: Exception) -> ValueError:
