@@ -25,8 +25,8 @@ class Layer(NamedTuple):
     """One layer, with Flax's names."""
 
     kind: str
-    params: Mapping[str, np.ndarray]
-    statistics: Mapping[str, np.ndarray] = {}
+    params: Mapping[str, Any]
+    statistics: Mapping[str, Any] = {}
 
 
 Network = list[Layer]
@@ -35,7 +35,8 @@ Network = list[Layer]
 class Case(NamedTuple):
     """What SBX and jaxsac are given."""
 
-    algorithm: str
+    algorithm: Any
+    """The name of its preset."""
     observation: np.ndarray
     action: np.ndarray
     reward: np.ndarray

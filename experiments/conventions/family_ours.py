@@ -15,6 +15,7 @@ import ours
 from family_case import Case, Layer, Network
 
 import jaxsac
+from jaxsac.sac.presets import ALGORITHMS
 
 SBX_CHOICES: dict[str, dict[str, Any]] = {
     "tqc": {"num_critics": 2},
@@ -66,7 +67,7 @@ def updated(the: Case) -> dict[str, Any]:
 
 def agent_of(the: Case) -> jaxsac.State:
     """The preset's agent, with what SBX has otherwise and with the weights of the case."""
-    preset = jaxsac.preset(the.algorithm)
+    preset = ALGORITHMS[the.algorithm]
     width, blocks = family_case.WIDTH, the.algorithm == "simba"
     sizes = {
         "actor_hidden_sizes": (width,) * (family_case.ACTOR_BLOCKS if blocks else 2),

@@ -68,7 +68,7 @@ def updated(name: Any, the: case.Case) -> dict[str, Any]:
     }
 
 
-def update(state: jaxsac.State, batch: jaxsac.Transition, random: Randomness) -> jaxsac.State:
+def update(state: jaxsac.State, batch: jaxsac.Transition, random: Randomness) -> Any:
     """The agent after one `jaxsac.update` with this noise."""
     # A trace of its own, or the noise would stay in the program that others use.
     original = jaxsac.update.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]

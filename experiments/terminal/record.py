@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -33,7 +34,7 @@ class Moment(NamedTuple):
 
     name: str
     shown: str
-    """What the screen shows by then."""
+    """A pattern of what the screen shows by then."""
     typed: bytes = b""
 
 
@@ -44,7 +45,7 @@ SESSIONS = {
         f"jaxsac train --env Pendulum-v1 --steps 5000 {SMALL}",
         [
             COMPILING,
-            Moment("Random actions before the first update", "warm-up"),
+            Moment("Random actions before the first update", "warm-up *$"),
             Moment("Evaluation", "500 of"),
             Moment("Ctrl-C is pressed in the next one", "1,000 of", CTRL_C),
             Moment("It has been heard", "Ctrl-C: "),
@@ -71,7 +72,7 @@ def record(command: str, moments: list[Moment]) -> str:
         while data := _read(terminal):
             stream.feed(data)
             shown = "\n".join(screen.display)
-            if waiting and waiting[0].shown in shown:
+            if waiting and re.search(waiting[0].shown, shown, re.MULTILINE):
                 moment = waiting.pop(0)
                 texts.append(_picture(moment.name, screen))
                 os.write(terminal, moment.typed)

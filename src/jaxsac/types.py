@@ -56,9 +56,23 @@ class Spec:
     leaves: tuple[jax.ShapeDtypeStruct, ...]
 
     @classmethod
-    def of(cls, example: PyTree) -> Spec:
-        """The spec of an unbatched `example`: arrays, scalars or `jax.ShapeDtypeStruct`s."""
+    def of(cls, example: PyTree, name: str = "the example") -> Spec:
+        """The spec of an unbatched `example`: arrays, scalars or `jax.ShapeDtypeStruct`s.
+
+        Args:
+          example: any pytree of those.
+          name: what to call it in an error.
+
+        Raises:
+          TypeError: it holds a space of an environment, which has no values.
+        """
         leaves, treedef = jax.tree.flatten(example)
+        for leaf in leaves:
+            if hasattr(leaf, "sample") and hasattr(leaf, "contains"):
+                raise TypeError(
+                    f"{name} must be an example, or jax.ShapeDtypeStructs, got the space {leaf}: "
+                    "space.sample() is an example."
+                )
         return cls(treedef, tuple(_struct(leaf) for leaf in leaves))
 
     @property

@@ -254,6 +254,9 @@ def test_without_evaluation_every_row_is_a_line_with_the_training_returns():
 
 def test_a_screen_has_the_returns_of_every_seed_and_their_mean_with_its_spread():
     text = shown(small_run(seed=7, eval_every=30), progress(), terminal=True)
+    heading, first, *_, mean = text.splitlines()[-4:]
+    assert heading.index("evaluation") + len("evaluation") == len(mean.rstrip())
+    assert first.rindex(".") == mean.rindex(".", 0, mean.rindex("±")), "digits below digits"
     rows = [line.split() for line in text.splitlines()[-4:]]
     assert rows == [
         ["return", "in", "training", "evaluation"],

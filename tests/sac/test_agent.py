@@ -410,7 +410,7 @@ def test_observations_may_be_pytrees_of_several_dtypes(batch):
 
 
 def test_bytes_are_pixels_between_0_and_1():
-    mlp = MLP(CONFIG, 2, jnp.float32)
+    mlp = MLP(CONFIG.actor_settings, 2, jnp.float32)
     image = jnp.arange(4, dtype=jnp.uint8).reshape(1, 2, 2) * 80
     variables = mlp.init(KEY, image)
     expected = mlp.apply(variables, image.astype(jnp.float32) / 255)

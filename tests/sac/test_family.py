@@ -22,6 +22,7 @@ from examples import (
 import jaxsac
 from jaxsac.sac import forward
 from jaxsac.sac.choices import CHOICES
+from jaxsac.sac.critics import TargetedCritics
 from jaxsac.sac.networks import make_networks
 from jaxsac.sac.presets import gaussian_entropy
 
@@ -99,12 +100,12 @@ def test_a_seed_learns_alike_alone_and_in_a_group_and_what_is_not_finite_is_left
 
     # Acting and Q are functions of each state alone, whatever else is in its batch.
     agent, observation, action = member(later, 0), batches.observation[0], batches.action[0]
-    assert_close(
-        jaxsac.act(agent, observation)[2:3], jaxsac.act(agent, observation[2:3]), 1e-5, 1e-6
-    )
-    q = jaxsac.q_values(agent, observation, action)
-    assert q.shape == (agent.config.num_critics, BATCH_SIZE)
-    assert_close(q[:, 2], jaxsac.q_values(agent, observation[2], action[2]), 1e-9, 1e-10)
+    company = observation.at[3:].multiply(9)
+    acted, again = (jaxsac.act(agent, x)[:3] for x in (observation, company))
+    assert_close(acted, again, 1e-9, 1e-10)
+    q, again = (jaxsac.q_values(agent, x, action)[:, :3] for x in (observation, company))
+    assert q.shape == (agent.config.num_critics, 3)
+    assert_close(q, again, 1e-9, 1e-10)
 
 
 def test_the_terms_of_the_gradient_sum_up_on_a_joint_batch():
@@ -140,6 +141,7 @@ def test_targets_in_training_mode_normalize_by_the_joint_batch_and_have_no_stati
     config = config_with(normalization="batch", forward="joint_with_targets", head="categorical")
     state, batch = make_agent(config=config), make_batch()
     networks = make_networks(config, state.action_spec)
+    assert isinstance(state.critic, TargetedCritics)
     targets = jax.tree.map(lambda x: 1.5 * x, state.critic.target_params)
     critic, next_action = state.critic.replace(target_params=targets), 0.5 * batch.action
     whole = (

@@ -88,7 +88,8 @@ def _flock(directory: Path, lock: IO[str]) -> None:
     except OSError as error:
         raise RunDirectoryError(
             f"{directory} cannot be locked against other processes ({error}): give a run "
-            "directory on a file system that has locks."
+            "directory on a file system that has locks, or --no-lock where no other process "
+            "trains in this one."
         ) from error
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from jaxsac.runs.labels import shorten, spread
 from jaxsac.runs.phases import STEPPING
-from jaxsac.runs.status import Status
+from jaxsac.runs.status import Returns, Status
 
 OTHER_LINES = 9
 """Of a terminal: all lines but those of the members, and one to spare."""
@@ -68,15 +68,27 @@ class Screen:
         """The latest returns, in a table for so many columns and lines of a terminal."""
         status = self._status
         entries = status.entries(max(height - OTHER_LINES, 3))
-        columns = {"training": [spread(entry.train) for entry in entries]}
+        columns = [_column("training", [entry.train for entry in entries])]
         if status.config.eval_every:
-            columns["evaluation"] = [spread(entry.evaluation) for entry in entries]
+            columns.append(_column("evaluation", [entry.evaluation for entry in entries]))
         # Where there is too little room for all, labels are cut, and numbers are not.
-        room = width - sum(max(map(len, (name, *cells))) + 2 for name, cells in columns.items())
+        room = width - sum(len(heading) + 2 for heading, *_ in columns)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("return in", no_wrap=True)
-        for name in columns:
-            table.add_column(name, justify="right", no_wrap=True)
-        for entry, *cells in zip(entries, *columns.values(), strict=True):
+        for heading, *_ in columns:
+            table.add_column(heading, no_wrap=True)
+        for entry, *cells in zip(entries, *(cells for _, *cells in columns), strict=True):
             table.add_row(shorten(entry.label, room), *cells)
         return table
+
+
+def _column(heading: str, returns: list[Returns]) -> list[str]:
+    """A heading and its cells, all equally long, with one number below the other."""
+    parts = [spread(each).partition(" ± ") for each in returns]
+    longest = max(len(deviation) for _, _, deviation in parts)
+    cells = [
+        f"{mean}{sign}{deviation:>{longest}}" + " " * (0 if sign or not longest else len(" ± "))
+        for mean, sign, deviation in parts
+    ]
+    width = max(map(len, (heading, *cells)))
+    return [text.rjust(width) for text in (heading, *cells)]

@@ -13,6 +13,7 @@ from jaxsac.sac.checks import (
     check_action,
     check_batch,
     check_hyperparameters,
+    check_key,
     check_networks,
     check_state,
 )
@@ -46,11 +47,14 @@ def init(
       A state that shares no buffer with its arguments, so it can be donated.
 
     Raises:
+      TypeError: a key that is none, or a space of an environment in place of an example.
       ValueError: an action that is not a floating vector, a hyperparameter out of its range, a
         target entropy that no policy on [-1, 1]^A can reach (above A·log 2), or a custom network
         that returns something else than expected.
     """
-    observation_spec, action_spec = Spec.of(observation), Spec.of(action)
+    check_key(key)
+    observation_spec = Spec.of(observation, "observation")
+    action_spec = Spec.of(action, "action")
     check_action(action_spec)
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
     if hyperparameters.target_entropy is None:
@@ -116,6 +120,7 @@ def act(state: State, observation: PyTree, key: jax.Array | None = None) -> jax.
 def sample(state: State, observation: PyTree, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Draws actions (..., A) and their log-probabilities (...), measured in [-1, 1]^A."""
     check_state(state)
+    check_key(key)
     batch_shape = state.observation_spec.batch_shape("observation", observation)
     distribution = _policy(state, observation, batch_shape)
     noise = jax.random.normal(key, distribution.mean.shape, distribution.mean.dtype)
@@ -162,6 +167,7 @@ def update(
       ValueError: a batch of another structure, shape, rank or dtype; raised while tracing.
     """
     batch_size = check_batch(state, batch, weight)
+    check_key(key)
     networks = make_networks(state.config, state.action_spec)
     random = _randomness(state, batch_size, key)
     steps = (_critics(state.config).learn, policy.learn)
@@ -200,7 +206,9 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
     Raises:
       ValueError: as `update`.
     """
-    random = _randomness(state, check_batch(state, batch), key)
+    batch_size = check_batch(state, batch)
+    check_key(key)
+    random = _randomness(state, batch_size, key)
     return actor_gradient_terms(
         state.actor,
         make_networks(state.config, state.action_spec),

@@ -30,6 +30,22 @@ def check_state(state: State) -> None:
         )
 
 
+def check_key(key: Any) -> None:
+    """Refuses what is not one random key.
+
+    Raises:
+      TypeError: names what it is.
+    """
+    dtype, shape = getattr(key, "dtype", None), jnp.shape(key)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
+    if not typed and (dtype != jnp.uint32 or len(shape) != 1):
+        what = type(key).__name__ if dtype is None else f"{dtype}{list(shape)}"
+        raise TypeError(
+            f"key must be one random key of JAX, such as jax.random.key(0), got {what}: numbers "
+            "are no keys, and jax.random.split makes several of one."
+        )
+
+
 def check_batch(state: State, batch: Transition, weight: Any = None) -> int:
     """Refuses a batch that does not fit the examples given to `init`.
 
@@ -42,10 +58,12 @@ def check_batch(state: State, batch: Transition, weight: Any = None) -> int:
       The batch size B.
 
     Raises:
-      TypeError: `state` is no agent.
+      TypeError: `state` is no agent, or `batch` no transition.
       ValueError: another structure, shape, rank or dtype; names the leaf.
     """
     check_state(state)
+    if not isinstance(batch, Transition):
+        raise TypeError(f"batch must be a jaxsac.Transition, got {type(batch).__name__}.")
     spec = Spec.of(transition_of(state.observation_spec.tree, state.action_spec.tree))
     batch_shape = spec.batch_shape("batch", batch)
     if len(batch_shape) != 1 or batch_shape[0] < 1:

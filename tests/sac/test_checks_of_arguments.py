@@ -1,0 +1,77 @@
+"""What the functions of one's own loop are given by mistake, and what they say."""
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from examples import make_agent, make_batch
+
+import jaxsac
+
+KEY = jax.random.key(0)
+
+
+def test_a_batch_that_would_train_on_something_else_is_named():
+    agent, batch = make_agent(), make_batch()
+    jaxsac.check_batch(agent, batch)
+    reward = batch.reward.at[1].set(jnp.nan)
+    wrong = batch._replace(
+        action=2 * jnp.ones_like(batch.action), discount=batch.discount.at[0].set(99), reward=reward
+    )
+    with pytest.raises(ValueError, match=r"batch\.reward: 1 of \d+ values are not finite") as found:
+        jaxsac.check_batch(agent, wrong)
+    said = str(found.value)
+    assert (
+        f"batch.action: {batch.action.size} of {batch.action.size} values are outside [-1, 1]"
+        in said
+    )
+    assert "batch.discount: 1 of" in said
+    assert "0 where the process terminated" in said
+    observation = jax.tree.map(lambda x: jnp.full_like(x, jnp.inf), batch.observation)
+    with pytest.raises(ValueError, match=r"batch\.observation.* not finite"):
+        jaxsac.check_batch(agent, batch._replace(observation=observation))
+    with pytest.raises(ValueError, match="batch"):
+        jaxsac.check_batch(agent, batch._replace(reward=batch.reward[:, None]))
+
+
+@pytest.mark.parametrize("key", [0, np.int64(3), 1.5, "seed", jnp.ones(3)])
+def test_what_is_no_key_is_refused_by_name(key):
+    agent, batch = make_agent(), make_batch()
+    observation = jax.tree.map(lambda x: x[0], batch.observation)
+    calls = [lambda: jaxsac.init(key, np.zeros(3), np.zeros(2))]
+    if not isinstance(key, str):  # which jax.jit refuses, and names
+        calls += [
+            lambda: jaxsac.act(agent, observation, key),
+            lambda: jaxsac.sample(agent, observation, key),
+            lambda: jaxsac.update(agent, batch, key),
+            lambda: jaxsac.gradient_terms(agent, batch, key),
+        ]
+    for call in calls:
+        with pytest.raises(
+            TypeError, match=r"key must be one random key of JAX.*jax.random.key\(0"
+        ):
+            call()
+    jaxsac.act(agent, observation, jax.random.PRNGKey(0))
+
+
+def test_spaces_in_place_of_examples_are_refused_by_name():
+    box = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+    for observation in (box, {"camera": box}, gymnasium.spaces.Dict(a=box)):
+        with pytest.raises(TypeError, match=r"observation must be an example.*the space"):
+            jaxsac.init(KEY, observation, np.zeros(2, np.float32))
+    with pytest.raises(TypeError, match="action must be an example"):
+        jaxsac.init(KEY, np.zeros(3, np.float32), box)
+    assert jaxsac.init(KEY, box.sample(), np.zeros(2, np.float32), jaxsac.Config((4,)))
+
+
+def test_arguments_in_another_order_are_refused_by_name():
+    agent, batch = make_agent(), make_batch()
+    with pytest.raises(TypeError, match=r"state must be a jaxsac.State.*got Transition"):
+        jaxsac.update(batch, agent, KEY)
+    with pytest.raises(TypeError, match=r"batch must be a jaxsac\.Transition"):
+        jaxsac.update(agent, KEY, batch)
+    with pytest.raises(TypeError, match=r"state must be a jaxsac\.State"):
+        jaxsac.act(batch.observation, agent)
+    with pytest.raises(TypeError, match="key must be one random key"):
+        jaxsac.init(np.zeros(3, np.float32), KEY, np.zeros(2, np.float32))
