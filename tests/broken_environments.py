@@ -40,6 +40,13 @@ class Sound(gymnasium.Env):
         return -float(np.sum(np.square(action))) - float(self.x @ self.x)
 
 
+class Featureless(Sound):
+    """Observes nothing of its state."""
+
+    def observe(self):
+        return np.zeros(2)
+
+
 class Clock(Sound):
     """Draws from the time."""
 
@@ -254,7 +261,8 @@ def register(name, make, limit=LIMIT):
 
 
 for kind in (
-    Sound, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum, Counting, Counted,
+    Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
+    Counting, Counted,
     Dated, Today, Unbounded, Blind, Outside, NaN, Rich, HugeReward, Wide, Unclosable, NoInfo, Only,
     OnlyByClock,
 ):  # fmt: skip

@@ -66,7 +66,8 @@ def test_what_is_broken_in_one_way_has_that_one_finding(name, what, verdict, sai
     [
         "Pendulum-v1", "MountainCarContinuous-v0", "HalfCheetah-v4", "HalfCheetah-v5", "Hopper-v4",
         "InvertedPendulum-v4", "InvertedPendulum-v5", "Ant-v5", "broken_environments:Sound-v0",
-        "broken_environments:Only-v0", "probe_environments:Scripted-v0",
+        "broken_environments:Only-v0", "broken_environments:Featureless-v0",
+        "probe_environments:Scripted-v0",
     ],
 )  # fmt: skip
 def test_nothing_is_found_in_what_is_sound(name):

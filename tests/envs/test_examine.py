@@ -78,15 +78,25 @@ def test_what_a_run_cannot_do_without_is_refused(name, said):
     assert not hasattr(refusal.value, "__notes__"), "one line for a person"
 
 
-def test_looking_leaves_global_generators_and_the_copies_that_train_alone(monkeypatch):
-    before = random.getstate(), np.random.get_state()[1].tolist()
+def test_looking_leaves_global_generators_as_they_were():
+    random.seed()
+    np.random.seed()
+
+    def state():
+        return random.getstate(), [str(part) for part in np.random.get_state()]
+
+    before = state()
     look("PythonsGenerator")
     look("NumpysGenerator")
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
-    (env,), stepped = make("broken_environments:Sound-v0", 1), []
+    assert state() == before
+
+
+def test_looking_closes_its_copies_and_leaves_alone_the_one_that_trains(monkeypatch):
+    closed, stepped, copies = [], [], []
+    monkeypatch.setattr(broken_environments.Sound, "close", lambda env: closed.append(env))
+    (env,) = make("broken_environments:Sound-v0", 1)
     monkeypatch.setattr(env.unwrapped, "step", stepped.append)
     monkeypatch.setattr(env.unwrapped, "reset", stepped.append)
-    copies = []
 
     def another():
         copies.extend(make("broken_environments:Sound-v0", 1))
@@ -94,6 +104,7 @@ def test_looking_leaves_global_generators_and_the_copies_that_train_alone(monkey
 
     assert examine.examine("Sound", env, another, evaluates=True) == []
     assert stepped == []
+    assert closed == [copy.unwrapped for copy in copies]
     assert len(copies) == 2
 
 

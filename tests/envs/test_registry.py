@@ -56,6 +56,15 @@ def test_an_environment_that_wraps_itself_by_a_function_of_its_own_has_copies(mo
     assert len(make("Halved-v0", 3)) == 3
 
 
+@pytest.mark.filterwarnings("ignore:.*out of date")
+def test_a_version_that_has_left_gymnasium_names_the_one_that_is_there():
+    with pytest.raises(ValueError, match=r"HalfCheetah-v3 is not made any more.*: use (.*)\.") as e:
+        make("HalfCheetah-v3", 1)
+    newest = str(e.value).rpartition("use ")[2].removesuffix(".")
+    assert newest == "HalfCheetah-v5"
+    assert len(make(newest, 1)) == 1
+
+
 def test_a_missing_module_is_named():
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         make("no_such_module:Robot-v0", 1)

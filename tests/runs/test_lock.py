@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -100,3 +102,41 @@ def test_a_run_looks_at_nothing_before_it_has_the_lock(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "make_driver", fail)
     with run.locked(), pytest.raises(RunDirectoryError, match="another process"):
         train.train(small_run(), tmp_path, Listener())
+
+
+# A stand-in for Python on Windows.
+NO_UNIX = """
+import signal, sys
+sys.modules["fcntl"] = None
+for name in ("SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "setitimer", "alarm", "ITIMER_REAL"):
+    delattr(signal, name)
+from jaxsac import load_policy
+from jaxsac.cli import commands
+from jaxsac.runs.interrupt import Interrupt
+with Interrupt():
+    pass
+try:
+    commands.run(["--help"])
+except SystemExit as stop:
+    assert not stop.code
+options = ["--env", "Pendulum-v1", "--run-dir", sys.argv[1]]
+sys.exit(commands.run(["train", *options]))
+"""
+
+
+def test_without_the_signals_and_locks_of_unix_help_is_given_and_training_refused_in_one_sentence(
+    tmp_path,
+):
+    program = [sys.executable, "-c", NO_UNIX, str(tmp_path / "run")]
+    result = subprocess.run(program, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "replay-failure" in result.stdout
+    assert result.stderr.count("\n") == 1
+    assert "for Linux and macOS" in result.stderr
+    assert "--no-lock" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_lock_training_does_without_locks(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert train.train(small_run(lock=False), tmp_path / "run", Listener())

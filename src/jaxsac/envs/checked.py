@@ -220,13 +220,22 @@ def deadline(seconds: float, what: str = "an environment") -> Iterator[None]:
     """Raises in the middle of what takes too long.
 
     It rests on SIGALRM, so it has no effect outside the main thread. Native code that does not
-    return to Python for `GRACE` seconds more takes the whole process with it.
+    return to Python for `GRACE` seconds more takes the whole process with it; so does all that
+    takes too long where there are no such signals, as on Windows.
 
     Raises:
       TimeoutError: the time is over. 0 seconds are no limit.
     """
     if not seconds or threading.current_thread() is not threading.main_thread():
         yield
+        return
+
+    if not hasattr(signal, "setitimer"):
+        _watchdog.expect(seconds, what)
+        try:
+            yield
+        finally:
+            _watchdog.done()
         return
 
     def stop(number: int, frame: FrameType | None) -> None:

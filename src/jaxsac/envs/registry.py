@@ -95,6 +95,10 @@ def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> g
     except ModuleNotFoundError as error:
         raise _no_module(env_id, error) from error
     except Exception as error:
+        if isinstance(error, ImportError) and (newest := _newest(env_id)) is not None:
+            raise ValueError(
+                f"{env_id} is not made any more ({str(error).rstrip('.')}): use {newest}."
+            ) from error
         if isinstance(error, TypeError) and kwargs and "argument" in str(error):
             raise ValueError(
                 f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error}."
@@ -187,6 +191,18 @@ def _check_name(family: str, name: str, known: Iterable[str]) -> None:
             f"unknown environment id '{family}:{name}': there is "
             f"{', '.join(f'{family}:{each}' for each in known)}."
         )
+
+
+def _newest(env_id: str) -> str | None:
+    """The newest version of an environment; None if it is the one that is asked for."""
+    namespace, name, version = parse_env_id(env_id.rpartition(":")[2])
+    versions = {
+        spec.version: each
+        for each, spec in gymnasium.registry.items()
+        if (spec.namespace, spec.name) == (namespace, name) and spec.version is not None
+    }
+    newest = max(versions, default=None)
+    return None if version is None or newest in (None, version) else versions[newest]
 
 
 def _unknown(env_id: str, error: Exception) -> ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import socket
 import time
@@ -29,7 +30,7 @@ def locked(directory: Path) -> Iterator[None]:
     the lock's file goes again, and so do the directories that were made for it.
 
     Raises:
-      RunDirectoryError: another process holds it, or the file system has no locks.
+      RunDirectoryError: another process holds it, or the system or its file system has no locks.
     """
     made = [path for path in (directory, *directory.parents) if not path.exists()]
     before = _names(directory)
@@ -50,6 +51,11 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def _acquire(directory: Path) -> IO[str]:
+    if importlib.util.find_spec("fcntl") is None:
+        raise RunDirectoryError(
+            f"{directory} cannot be locked: runs are made for Linux and macOS, and this Python has "
+            "no fcntl. A run without a lock, --no-lock, must be the only one in its directory."
+        )
     for _ in range(ATTEMPTS):
         try:
             directory.mkdir(parents=True, exist_ok=True)
