@@ -377,6 +377,7 @@ def test_a_stopped_run_exits_with_130_and_says_what_resumes_it(tmp_path, monkeyp
     said, *lines = printed.err.splitlines()
     assert said == "to resume:"
     assert max(map(len, lines)) <= 80
+    assert all(line.startswith("    --") for line in lines[1:])
     # What a shell makes of it.
     words = shlex.split("\n".join(lines).replace("\\\n", ""))
     assert words == ["/a folder/jaxsac", *command, "--run-dir", str(directory)]

@@ -99,6 +99,7 @@ def test_no_line_is_longer_than_the_console_is_wide(members, width, terminal):
     text = shown(config, *phases, terminal=terminal, width=width)
     assert max(map(len, text.splitlines())) <= width
     assert len(text.splitlines()) < 24
+    assert "100%" in text.splitlines()[1] or not terminal, "the title is one line"
     for words in ("1,000,000", "stopped", "evaluation"):
         assert words in text
     if members > 1:

@@ -155,6 +155,7 @@ def test_wall_time_is_that_of_training_and_not_of_the_compiler(tmp_path, monkeyp
     assert train.train(small_run(eval_every=30, checkpoint_every=40), tmp_path / "run", listener)
     expected = [19, 29 + 50, 39 + 50, 59 + 50 + 7 + 50]
     assert columns(rows_of(tmp_path / "run", 0), "wall_time") == expected
+    assert now == 3 * 1000 + 59 + 2 * 50 + 2 * 7
     assert listener.messages[-1] == "checkpoints took 14.0 s, 8.1% of the time."
 
 
