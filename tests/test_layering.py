@@ -17,10 +17,11 @@ BELOW = {
     "types": set(),
     "sac": {"types"},
     "data": {"types"},
-    "envs": {"types"},
+    "envs": {"types", "named"},
     "packages": set(),
+    "named": set(),
     "training": {"types", "sac", "data", "envs"},
-    "runs": {"types", "packages", "sac", "data", "envs", "training"},
+    "runs": {"types", "packages", "named", "sac", "data", "envs", "training"},
     "sweeps": {"types", "packages", "sac", "data", "envs", "training", "runs"},
     "cli": {"types", "packages", "sac", "data", "envs", "training", "runs", "sweeps"},
     "__init__": {"types", "sac", "data"},
@@ -42,6 +43,7 @@ REFUSED = {
     "sweeps": {"optax"},
     "cli": {"optax"},
     "packages": set(),
+    "named": {"gymnasium", "optax"},
     "__main__": set(),
 }
 FILES = sorted(ROOT.rglob("*.py"))
@@ -142,9 +144,10 @@ optional = {"gymnasium", "mujoco", "matplotlib", "tyro", "safetensors", "psutil"
 assert not optional & set(sys.modules), optional & set(sys.modules)
 assert "jaxsac.runs" not in sys.modules
 assert set(jaxsac._WHEN_ASKED_FOR) <= set(jaxsac.__all__)
-assert all(callable(getattr(jaxsac, name)) for name in jaxsac._WHEN_ASKED_FOR)
+assert callable(jaxsac.load_policy) and callable(jaxsac.Policy)
 assert not hasattr(jaxsac, "no_such_name")
 assert "gymnasium" not in sys.modules
+assert all(callable(getattr(jaxsac, name)) for name in jaxsac._WHEN_ASKED_FOR)
 import jax
 jax.config.update("jax_platforms", "cpu")
 # JAX refuses this once a backend exists.

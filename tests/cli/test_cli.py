@@ -67,8 +67,8 @@ def test_every_flag_has_its_docstring_as_help(capsys):
     for line in (
         "Number of independent seeds trained together.",
         "Gradient updates per environment transition; fractions are allowed.",
-        "Adam step size of log α; 0 keeps the temperature at initial_alpha.",
-        "What the Bellman target makes of the ensemble: its minimum or mean.",
+        "Learning rate of log α; 0 keeps the temperature at initial_alpha.",
+        "What the Bellman target makes of the ensemble: its minimum (of distrib",
         "Entropy that α steers to, in nats, with actions in [-1, 1]; None means "
         "-target_entropy_scale·dim(A).",
         "Settings of another library or paper instead of jaxsac's; explicit options override it.",
@@ -79,12 +79,12 @@ def test_every_flag_has_its_docstring_as_help(capsys):
 
 def test_the_basic_options_come_first_and_the_rest_in_named_groups(capsys):
     text = help_of(capsys, "train")
-    headings = re.findall(r"[─-] ((?:[a-z]+ )?options) [─-]", text)
+    headings = re.findall(r"^ ((?:[a-z]+ )?options) +$", text, re.MULTILINE)
     assert headings[0] == "options"
     assert headings[1:] == [f"{name} options" for name in (*options.GROUPS, *options.REST.values())]
     basic = text[: text.index("environment options")]
-    assert 14 <= len(re.findall(r"^[│|]? *--", basic, re.MULTILINE)) <= 18
-    listed = re.findall(r"^[│|]? *(--[a-z-]+)", text, re.MULTILINE)
+    assert 14 <= len(re.findall(r"^ +--[a-z]", basic, re.MULTILINE)) <= 18
+    listed = re.findall(r"^ +(--[a-z][a-z-]*)", text, re.MULTILINE)
     assert len(listed) == len(set(listed))
 
 
@@ -371,7 +371,7 @@ def test_a_stopped_run_exits_with_130_and_says_what_resumes_it(tmp_path, monkeyp
     command = ["train", *SMALL, "--env", "probe_environments:Interrupted-v0", "--seeds", "1"]
     assert commands.run(command) == 130
     printed = capsys.readouterr()
-    directory = Path("runs/probe_environments-Interrupted-v0")
+    (directory,) = Path("runs").glob("probe_environments-Interrupted-v0-*")
     assert f"run: {directory}\nlearning curve: {directory}/report/lear" in printed.out
     assert (directory / "checkpoints" / "30" / "agent.safetensors").exists()
     said, *lines = printed.err.splitlines()
@@ -389,7 +389,7 @@ def test_what_is_ended_at_once_says_so_and_what_resumes_it(tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     ends = []
-    monkeypatch.setattr(commands, "train", end)
+    monkeypatch.setattr(commands, "train_group", end)
     monkeypatch.setattr(os, "_exit", ends.append)
     command = ["train", *SMALL, "--run-dir", str(tmp_path / "two words")]
     monkeypatch.setattr(sys, "argv", ["jaxsac", *command])

@@ -26,6 +26,7 @@ def progress(step=30, members=2, evaluated=True, **changes):
         "eval_returns": [1234.5 + k for k in range(members)],
         "skipped": 0,
         "discarded": 0,
+        "rows": [],
     }
     return Progress(**{**values, **changes})
 

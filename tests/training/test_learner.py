@@ -242,9 +242,9 @@ def test_rewards_are_scaled_when_they_are_drawn_by_the_returns_so_far():
     assert set(np.unique(member(carry.buffer, 1).rows["float32"][:32, 4])) == {1, 2, 3}, "raw"
     # By γ = 0 the sums are the rewards: of the second member two of 32 differ from 2 by 1.
     deviation = np.sqrt(2 / 32)
-    np.testing.assert_allclose(carry.metrics.reward_divisor[1], deviation, rtol=1e-5)
+    np.testing.assert_allclose(carry.metrics.mean.reward_divisor[1], deviation, rtol=1e-5)
     # Means of four of 1, 2 and 3.
-    mean = 4 * float(carry.metrics.target_mean[1]) * deviation
+    mean = 4 * float(carry.metrics.mean.target_mean[1]) * deviation
     np.testing.assert_allclose(mean, round(mean), rtol=1e-5)
     assert 4 < mean < 12
 

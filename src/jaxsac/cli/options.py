@@ -28,8 +28,16 @@ GROUPS = {
     "networks": (
         "activation", "num_critics", "actor_hidden_sizes", "critic_hidden_sizes", "body",
         "actor_body", "critic_body", "normalization", "actor_normalization",
-        "critic_normalization", "initializer", "log_std_min", "log_std_max", "log_std_map",
-        "actor", "actor_kwargs", "critic", "critic_kwargs",
+        "critic_normalization", "normalization_position", "normalize_inputs",
+        "batch_norm_momentum", "batch_norm_epsilon", "renorm_warmup", "hidden_biases",
+        "critic_dropout_rate", "head", "num_quantiles", "num_atoms", "value_bound", "initializer",
+        "log_std_min", "log_std_max", "log_std_map", "actor", "actor_kwargs", "critic",
+        "critic_kwargs",
+    ),
+    "optimization": (
+        "optimizer", "projection", "clip_gradients", "max_gradient_norm", "lr_schedule",
+        "final_lr_scale", "schedule_updates", "weight_decay", "adam_b1", "adam_b2", "adam_eps",
+        "alpha_lr", "order", "actor_every", "reset_every",
     ),
 }  # fmt: skip
 """Headings, and what stands under them; all other settings stand under that of their record."""
