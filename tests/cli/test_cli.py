@@ -84,7 +84,7 @@ def test_the_basic_options_come_first_and_the_rest_in_named_groups(capsys):
     assert headings[1:] == [f"{name} options" for name in (*options.GROUPS, *options.REST.values())]
     basic = text[: text.index("environment options")]
     assert 14 <= len(re.findall(r"^ +--[a-z]", basic, re.MULTILINE)) <= 18
-    listed = re.findall(r"^ +(--[a-z][a-z-]*)", text, re.MULTILINE)
+    listed = re.findall(r"^ +(--[a-z][a-z0-9-]*)", text, re.MULTILINE)
     assert len(listed) == len(set(listed))
 
 

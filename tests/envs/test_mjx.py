@@ -37,7 +37,13 @@ def original_of(name) -> Any:
     return env
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("Hopper-v4", "Walker2d-v4")))
+        for name in NAMES
+    ],
+)
 def test_thirty_steps_are_those_of_the_simulator_in_c(name, x64):
     env, reset, step = in_double(name)
     original = original_of(name)

@@ -36,7 +36,13 @@ def test_losses_gradients_and_parameters_are_those_of_the_package(peer):
     assert max(row.deviation for row in exact) < 1e-9
 
 
-@pytest.mark.parametrize("algorithm", family_case.ALGORITHMS)
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("droq", "simba")))
+        for name in family_case.ALGORITHMS
+    ],
+)
 def test_an_algorithm_of_the_family_is_that_of_sbx(algorithm):
     rows = list(compare.with_algorithm(algorithm))
     assert len(rows) == (17 if algorithm == "crossq" else 16)

@@ -52,6 +52,7 @@ def test_training_can_be_lowered_for_accelerators(kind):
         lower(function, *args)
 
 
+@pytest.mark.slow
 def test_a_robot_of_mjx_can_be_lowered_for_accelerators():
     pytest.importorskip("mujoco.mjx")
     for function, *args in programs("mjx:Hopper-v4"):
