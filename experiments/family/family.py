@@ -31,6 +31,7 @@ ELSEWHERE = {
 """Rows that other experiments have trained and stored."""
 LONGEST = 100_000
 """Steps that are drawn."""
+IN_TABLE = (20_000, 30_000, 40_000, 50_000, 60_000, 80_000, LONGEST)
 FAST = {"actor_lr": 1e-3, "critic_lr": 1e-3, "alpha_lr": 1e-3}
 ROWS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -118,7 +119,9 @@ def draw(env: str) -> None:
     axes = figure.subplots()
     stored = dict(ELSEWHERE.get(env, {}))
     stored |= {folder.name: folder for folder in sorted((RESULTS / env).glob("*/"))}
-    print("| row | seeds | 20k | 30k | 40k | 60k | 80k | 100k |\n|---|---|---|---|---|---|---|---|")
+    heads = ["row", "seeds", *(f"{step // 1000}k" for step in IN_TABLE)]
+    print(f"| {' | '.join(heads)} |
+{'|---' * len(heads)}|")
     for number, (name, folder) in enumerate(stored.items()):
         steps, values = curves(folder / "returns.csv")
         shown = steps <= LONGEST
@@ -128,7 +131,7 @@ def draw(env: str) -> None:
             steps, values.min(0), values.max(0), color=f"C{number}", alpha=0.15, linewidth=0
         )
         cells = []
-        for step in (20e3, 30e3, 40e3, 60e3, 80e3, 100e3):
+        for step in IN_TABLE:
             at = values[:, steps == step]
             cells.append(f"{at.mean():,.0f} ± {at.std():,.0f}" if at.size else "")
         print(f"| {name} | {len(values)} | " + " | ".join(cells) + " |")
