@@ -120,8 +120,7 @@ def draw(env: str) -> None:
     stored = dict(ELSEWHERE.get(env, {}))
     stored |= {folder.name: folder for folder in sorted((RESULTS / env).glob("*/"))}
     heads = ["row", "seeds", *(f"{step // 1000}k" for step in IN_TABLE)]
-    print(f"| {' | '.join(heads)} |
-{'|---' * len(heads)}|")
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for number, (name, folder) in enumerate(stored.items()):
         steps, values = curves(folder / "returns.csv")
         shown = steps <= LONGEST
