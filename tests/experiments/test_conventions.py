@@ -39,7 +39,7 @@ def test_losses_gradients_and_parameters_are_those_of_the_package(peer):
 @pytest.mark.parametrize(
     "algorithm",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name in ("droq", "simba")))
+        pytest.param(name, marks=[pytest.mark.slow] * (name != "tqc"))
         for name in family_case.ALGORITHMS
     ],
 )

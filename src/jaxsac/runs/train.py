@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,6 +28,7 @@ from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.training import interval, memory, seed_axis
 from jaxsac.training.driver import Driver, learning_structs
 from jaxsac.training.drivers import make_driver
+from jaxsac.training.interval import Interval
 from jaxsac.training.learner import Carry
 from jaxsac.training.returns import Evaluation, Totals
 
@@ -141,8 +143,7 @@ class _Training:
         self.axis, self.structs, self.observer = axis, structs, observer
         self.source, self.stop = source, Interrupt(self._announce_stop)
         self.best = best.returns(run.best, config.member_names)
-        # Laid out as the step leaves it, so that the step is compiled once.
-        self.begin_interval = jax.jit(interval.begin, out_shardings=axis.sharding)
+        self.begin_interval = _begin_interval(axis.sharding)
         self.state = Snapshot.start(config.population)
         self.saved: int | None = None
         self.clock = PhaseClock("making environments")
@@ -427,6 +428,12 @@ class _Training:
                 f"versions have changed ({', '.join(changed)}): the rest of the run may differ in "
                 "its last digits from one that was not stopped."
             )
+
+
+@functools.cache
+def _begin_interval(sharding: jax.sharding.Sharding) -> Callable[[Interval], Interval]:
+    """`interval.begin`, laid out as the step leaves it, so that the step is compiled once."""
+    return jax.jit(interval.begin, out_shardings=sharding)
 
 
 def _latest(
