@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
-import shlex
-import shutil
 import sys
-import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxsac.cli import doctor
-from jaxsac.cli.options import registry, run_config, settings_class, whole_number
+from jaxsac.cli.options import registry, run_config, settings_class
+from jaxsac.cli.resuming import say_what_resumes
 from jaxsac.envs import check, check_in_jax
 from jaxsac.envs.checked import is_fault
 from jaxsac.envs.options import EnvOptions
@@ -32,6 +30,7 @@ from jaxsac.runs.display import Display
 from jaxsac.runs.evaluation import evaluate_run, explain_failure
 from jaxsac.runs.settings import default_directory, file_name, of_preset
 from jaxsac.runs.train import train_group
+from jaxsac.runs.values import whole_number
 from jaxsac.sac import presets
 from jaxsac.sweeps import plan, results
 from jaxsac.sweeps import report as sweep_report
@@ -309,11 +308,11 @@ def run(arguments: list[str]) -> int:
         keep_compiled_programs()
         status = command.run()
         if status == STOPPED:
-            say_what_resumes(command, arguments)
+            _say_what_resumes(command, arguments)
         return status
     except KeyboardInterrupt:
         print("jaxsac: ended at once; nothing more was saved.", file=sys.stderr)
-        say_what_resumes(command, arguments)
+        _say_what_resumes(command, arguments)
         raise
     except REFUSALS as error:
         if is_fault(error):  # its traceback is for whoever wrote the environment
@@ -322,33 +321,9 @@ def run(arguments: list[str]) -> int:
         return 1
 
 
-def say_what_resumes(command: Any, arguments: list[str]) -> None:
-    """Prints the command line that goes on where this one was stopped, to be pasted as it is."""
-    if not isinstance(command, _Train | _Sweep):
-        return
-    given = [] if command.run_dir else ["--run-dir", str(command.directory)]
-    words = [*program(), *arguments, *given]
-    # Lines end before options alone, never within quotes, where a backslash continues nothing.
-    text = "".join(
-        (" " if word.startswith("--") else "\0") + shlex.quote(word).replace(" ", "\0")
-        for word in words
-    )
-    lines = textwrap.wrap(
-        text.lstrip("\0"),
-        width=Console(stderr=True).width - len(" \\"),
-        initial_indent="  ", subsequent_indent="    ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-    resumes = " \\\n".join(lines).replace("\0", " ")
-    print(f"to resume:\n{resumes}", file=sys.stderr)
-
-
-def program() -> list[str]:
-    """How this program was called: by its name where that is found, by its path otherwise."""
-    path = Path(sys.argv[0])
-    if path.stem != "jaxsac":
-        return [sys.executable, "-m", "jaxsac"]
-    return ["jaxsac"] if shutil.which("jaxsac") == str(path) else [str(path)]
+def _say_what_resumes(command: Any, arguments: list[str]) -> None:
+    if isinstance(command, _Train | _Sweep):
+        say_what_resumes(arguments, None if command.run_dir else command.directory)
 
 
 def parse(arguments: list[str]) -> Any:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from jaxsac.runs.config import RunConfig
+from jaxsac.runs.values import whole_number
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
 
 BASIC = (
@@ -157,21 +158,6 @@ def _primitive(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
             ),
         )
     return None
-
-
-def whole_number(text: str) -> int:
-    """12, or 1e6.
-
-    Raises:
-      ValueError: another number, or none.
-    """
-    try:
-        return int(text)
-    except ValueError:
-        number = float(text)
-        if not number.is_integer():
-            raise ValueError(f"{text} is no whole number") from None
-        return int(number)
 
 
 def _sizes(texts: list[str]) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ sweep its members are the seeds.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from fractions import Fraction
@@ -18,6 +17,7 @@ import numpy as np
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import own_networks, upgrade
+from jaxsac.runs.values import json_object, whole
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.sac.state import Config, Hyperparameters
 from jaxsac.training.population import Population
@@ -134,9 +134,9 @@ class RunConfig:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" or (field.type == "int | None" and value is not None):
-                object.__setattr__(self, field.name, _whole(field.name, value))
+                object.__setattr__(self, field.name, whole(field.name, value))
             if field.type == "dict[str, Any]":
-                object.__setattr__(self, field.name, _json_object(field.name, value))
+                object.__setattr__(self, field.name, json_object(field.name, value))
         if self.init_replay and self.init_from is None:
             raise ValueError("init_replay is of the run that init_from names: give that too.")
         for name in POSITIVE:
@@ -360,25 +360,3 @@ def _names(kind: Any) -> list[str]:
 
 def _take(values: dict[str, Any], kind: Any) -> dict[str, Any]:
     return {name: values[name] for name in _names(kind) if name in values}
-
-
-def _whole(name: str, value: Any) -> int:
-    """A whole number, also one that is written as 1e6."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{name} must be a whole number, got {value!r}.")
-    return value
-
-
-def _json_object(name: str, value: Any) -> dict[str, Any]:
-    """A dict as a manifest gives it back: with lists for tuples."""
-    try:
-        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(
-        f"{name} must be a dict of what JSON can hold (texts, numbers, lists, dicts), got "
-        f"{value!r}."
-    )

@@ -305,7 +305,6 @@ class _Training:
 
     def _evaluate(self) -> Evaluation:
         driver = self.driver
-        driver = self.driver
         with self._during("evaluating"):
             evaluated = driver.evaluate(
                 driver.learning.policy, driver.step, self.config.eval_episodes, sampled=False

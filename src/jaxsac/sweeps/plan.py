@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.values import whole_number
 from jaxsac.sac.state import Config, Hyperparameters
 
 HYPERPARAMETERS = tuple(f.name for f in dataclasses.fields(Hyperparameters))
@@ -169,10 +170,7 @@ def _value(base: RunConfig, name: str, text: str) -> Any:
     if name.endswith("hidden_sizes"):  # 256x256
         return tuple(int(size) for size in text.split("x"))
     if isinstance(default, int):
-        number = float(text)  # also 1e6
-        if not number.is_integer():
-            raise ValueError(f"{text!r} is no whole number")
-        return int(number)
+        return whole_number(text)
     return text if default is None else type(default)(text)
 
 

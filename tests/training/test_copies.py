@@ -1,0 +1,92 @@
+"""Evaluation in fewer copies of an environment than it has episodes, and in none of its own."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+import jaxsac
+from jaxsac.runs.evaluation import evaluate_run
+from probe_environments import Drift
+
+SMALL = {
+    "steps": 60, "learning_starts": 20, "batch_size": 8, "replay_capacity": 200, "eval_every": 30,
+    "eval_episodes": 3, "log_every": 20, "hidden_sizes": [8], "progress": False,
+}  # fmt: skip
+
+
+class OneOnly(Drift):
+    """A simulator of which only so many can exist at once."""
+
+    alive, most = 0, 1
+
+    def __init__(self, low=-1.0, high=1.0):
+        if OneOnly.alive >= OneOnly.most:
+            raise OSError(98, "Address already in use")
+        OneOnly.alive += 1
+        super().__init__(low, high)
+
+    def close(self):
+        OneOnly.alive -= 1
+
+
+def one_only():
+    # Not a divisor of 30, so that an evaluation comes in the middle of an episode.
+    return gymnasium.wrappers.TimeLimit(OneOnly(), 7)
+
+
+def wide():
+    return gymnasium.wrappers.TimeLimit(Drift(-2.0, 2.0), 7)
+
+
+@pytest.fixture(autouse=True)
+def none_alive():
+    yield
+    assert OneOnly.alive == 0, "all are closed"
+
+
+def trained(directory, most, **changes):
+    OneOnly.most = most
+    return jaxsac.train(one_only, directory=directory, **{**SMALL, **changes})
+
+
+def columns(run):
+    return {name: run.metrics[name] for name in ("eval_return", "train_return", "critic_loss")}
+
+
+@pytest.mark.parametrize(("most", "asked"), [(1, None), (1, 0), (2, None), (3, 2), (4, 1)])
+def test_how_many_copies_there_are_changes_neither_learning_nor_evaluation(tmp_path, most, asked):
+    plenty = trained(tmp_path / "plenty", 10)
+    few = trained(tmp_path / "few", most, eval_envs=asked)
+    for name, column in columns(plenty).items():
+        np.testing.assert_allclose(columns(few)[name], column, rtol=1e-5, err_msg=name)
+
+
+def test_as_many_copies_as_are_asked_for_or_an_error(tmp_path):
+    with pytest.raises(OSError, match="Address already in use"):
+        trained(tmp_path / "run", 2, eval_envs=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_evaluated_without_a_copy_to_train_in_and_in_other_environments(tmp_path):
+    run = trained(tmp_path / "run", 10)
+    OneOnly.most = 1
+    alone = evaluate_run(run.directory, "latest", 3)
+    np.testing.assert_allclose(alone.deterministic.mean(), run.returns.values[0, -1], rtol=1e-5)
+    other = evaluate_run(run.directory, "latest", 3, {"env": "test_copies:wide"})
+    assert other.env == "test_copies:wide"
+    assert OneOnly.alive == 0
+    best = evaluate_run(run.directory, "best", 3)
+    assert not np.isclose(best.deterministic, alone.deterministic).any(), "from other states"
+    with pytest.raises(ValueError, match=r"Pendulum-v1 has observations .* see"):
+        evaluate_run(run.directory, "latest", 3, {"env": "Pendulum-v1"})
+
+
+def test_a_run_without_a_lock(tmp_path, monkeypatch):
+    from jaxsac.runs import lock
+
+    def fail(*arguments):
+        raise AssertionError("not to be asked for")
+
+    monkeypatch.setattr(lock, "_flock", fail)
+    assert trained(tmp_path / "run", 10, lock=False).complete
+    assert not (tmp_path / "run" / lock.NAME).exists()
