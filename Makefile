@@ -12,7 +12,7 @@ RUN ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep eval test test-slow golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick lint format clean
+.PHONY: help install train sweep eval test test-slow golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick accelerator lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -74,6 +74,9 @@ conventions: $(INSTALLED) ## Prove the presets against the packages of other lib
 
 bench: $(INSTALLED) ## Measure the speed beside other libraries (half an hour): ARGS="--only jaxsac sbx"
 	$(BIN)/python experiments/performance/bench.py $(ARGS)
+
+accelerator: $(INSTALLED) ## Measure on a GPU or TPU: ARGS=--rehearse for tiny sizes on any machine.
+	$(BIN)/python experiments/accelerator/run.py $(ARGS)
 
 bench-quick: $(INSTALLED) ## Say whether a change made updates slower (a minute).
 	$(BIN)/python experiments/performance/quick.py $(ARGS)

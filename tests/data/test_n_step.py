@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxsac import Transition, replay
-from jaxsac.data import n_step
+from jaxsac.data import n_step, packing
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -93,7 +93,7 @@ def test_they_are_those_of_a_loop_over_episodes(stream, n):
     # What lies in a ring that has gone round more than once are the last of them.
     last = [row for wanted in expected for row in wanted][-capacity:]
     in_order = jax.tree.map(lambda leaf: np.roll(leaf, -int(ring.position), axis=0), ring.rows)
-    assert_rows(replay._unpack(ring.spec, in_order), last)
+    assert_rows(packing.unpack(ring.spec, in_order), last)
 
 
 def test_what_waits_is_given_out_when_its_episode_is_given_up(stream):

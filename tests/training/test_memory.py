@@ -31,8 +31,9 @@ def test_the_plan_is_what_is_allocated():
     assert (plan.transition_bytes, plan.capacity, plan.members) == (ROW, 50, 4)
     allocated = sum(leaf.nbytes for leaf in jax.tree.leaves(learning))
     assert plan.members * plan.member_bytes == allocated
-    # A checkpoint, and going back to it, hold one replay twice.
-    assert plan.total_bytes == allocated + 50 * ROW
+    # A checkpoint, and going back to it, hold one replay twice; two devices update an agent each.
+    agent = sum(leaf[0].nbytes for leaf in jax.tree.leaves(learning.agent))
+    assert plan.total_bytes == allocated + 50 * ROW + 2 * agent
     assert plan.describe().startswith("memory: 4 × ")
     assert plan.describe().endswith(f"replay of a member: 50 transitions of {ROW} B")
 
@@ -49,6 +50,17 @@ def test_a_population_that_does_not_fit_is_refused_with_one_that_does(monkeypatc
     assert plan_of(40, transitions).capacity == transitions > 1
     with pytest.raises(MemoryError):
         plan_of(40, transitions + 1)
+
+
+def test_members_that_share_a_device_as_a_batch_are_all_updated_at_once():
+    config = small_run(seeds=6, replay_capacity=50)
+    structs = driver.learning_structs(config.to_population(), PIXELS, ACTION)
+    mesh = Mesh(np.array(jax.devices()[:1]), ("seeds",))
+    work = {
+        layout: memory.plan(seed_axis.SeedAxis(6, mesh, layout), structs).work_bytes
+        for layout in ("vmap", "map")
+    }
+    assert work["vmap"] == memory.num_bytes(structs.agent) == 6 * work["map"]
 
 
 def test_an_accelerator_tells_its_own_free_memory():

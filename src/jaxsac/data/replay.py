@@ -1,8 +1,7 @@
 """A replay ring on the device.
 
-Leaves of equal dtype are packed side by side into the rows of one array, so that an insert is one
-write and a sample one gather for each dtype, whatever the number of leaves; a dtype is never
-changed (uint8 stays uint8). Under donation an insert works in place: its cost does not depend on
+Transitions are packed, so that an insert is one write and a sample one gather for each dtype,
+whatever the number of leaves. Under donation an insert works in place: its cost does not depend on
 the capacity.
 
 The order of rows is the order of insertion, modulo the capacity.
@@ -10,15 +9,14 @@ The order of rows is the order of insertion, modulo the capacity.
 
 from __future__ import annotations
 
-import itertools
-import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxsac.data import packing
 from jaxsac.types import PyTree, Spec, is_traced
 
 
@@ -61,7 +59,8 @@ def plan(capacity: int, transition: PyTree) -> Plan:
     if capacity < 1:
         raise ValueError(f"replay capacity must be at least 1 transition, got {capacity}.")
     row = sum(
-        width * jnp.dtype(dtype).itemsize for dtype, width in _widths(Spec.of(transition)).items()
+        width * jnp.dtype(dtype).itemsize
+        for dtype, width in packing.widths(Spec.of(transition)).items()
     )
     return Plan(capacity, row, capacity * row)
 
@@ -78,7 +77,9 @@ def init(capacity: int, transition: PyTree) -> Buffer:
     """
     plan(capacity, transition)
     spec = Spec.of(transition)
-    rows = {dtype: jnp.zeros((capacity, width), dtype) for dtype, width in _widths(spec).items()}
+    rows = {
+        dtype: jnp.zeros((capacity, width), dtype) for dtype, width in packing.widths(spec).items()
+    }
     return Buffer(rows, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), spec)
 
 
@@ -110,7 +111,7 @@ def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> B
     # within this insert (so that every index is unique and the last write wins).
     kept = mask & (order >= added - capacity)
     index = jnp.where(kept, (buffer.position + order) % capacity, capacity)
-    packed = _pack(buffer.spec, transitions)
+    packed = packing.pack(buffer.spec, transitions)
     rows = {
         dtype: buffer.rows[dtype].at[index].set(packed[dtype], mode="drop") for dtype in buffer.rows
     }
@@ -147,40 +148,4 @@ def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
     # An empty ring has no row to give: an index out of range is filled in, floats with NaN.
     index = jnp.where(buffer.size > 0, index, buffer.capacity)
     drawn = {dtype: rows.at[index].get(mode="fill") for dtype, rows in buffer.rows.items()}
-    return _unpack(buffer.spec, drawn)
-
-
-def _leaves_by_dtype(spec: Spec) -> dict[str, list[int]]:
-    """Leaf numbers that share a row array."""
-    groups: dict[str, list[int]] = {}
-    for i, leaf in enumerate(spec.leaves):
-        groups.setdefault(leaf.dtype.name, []).append(i)
-    return groups
-
-
-def _widths(spec: Spec) -> dict[str, int]:
-    return {
-        dtype: sum(math.prod(spec.leaves[i].shape) for i in group)
-        for dtype, group in _leaves_by_dtype(spec).items()
-    }
-
-
-def _pack(spec: Spec, transitions: PyTree) -> dict[str, jax.Array]:
-    flat = [
-        jnp.reshape(leaf, (len(leaf), math.prod(struct.shape)))
-        for leaf, struct in zip(jax.tree.leaves(transitions), spec.leaves, strict=True)
-    ]
-    return {
-        dtype: jnp.concatenate([flat[i] for i in group], axis=1)
-        for dtype, group in _leaves_by_dtype(spec).items()
-    }
-
-
-def _unpack(spec: Spec, rows: dict[str, jax.Array]) -> PyTree:
-    leaves: list[Any] = [None] * len(spec.leaves)
-    for dtype, group in _leaves_by_dtype(spec).items():
-        sizes = [math.prod(spec.leaves[i].shape) for i in group]
-        columns = jnp.split(rows[dtype], list(itertools.accumulate(sizes))[:-1], axis=1)
-        for i, column in zip(group, columns, strict=True):
-            leaves[i] = jnp.reshape(column, (len(column), *spec.leaves[i].shape))
-    return jax.tree.unflatten(spec.treedef, leaves)
+    return packing.unpack(buffer.spec, drawn)

@@ -21,6 +21,12 @@ from jaxsac.envs.step_result import EpisodeEnd, StepResult
 from jaxsac.types import PyTree, same_bits
 
 
+def result_structs(observation: PyTree) -> StepResult:
+    """Structs of what a step of one environment returns, by those of an observation."""
+    number, flag = (jax.ShapeDtypeStruct((), dtype) for dtype in (np.float32, bool))
+    return StepResult(number, number, observation, flag, observation, flag)
+
+
 class Snapshot(NamedTuple):
     """What brings fresh environments to where others are; N = S·E copies."""
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsac.data import packing
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.envs.examine import examine
@@ -19,8 +20,9 @@ from jaxsac.training.driver import init_learning
 from jaxsac.training.evaluate import HostEvaluator, environment_seeds
 from jaxsac.training.population import TRAINING_STREAM, Population
 from jaxsac.training.returns import Evaluation, Totals
+from jaxsac.training.schedule import Work
 from jaxsac.training.seed_axis import SeedAxis
-from jaxsac.types import PyTree
+from jaxsac.types import PyTree, Spec
 
 
 class HostDriver:
@@ -40,15 +42,24 @@ class HostDriver:
         except BaseException:
             self._envs.close()
             raise
-        learn_step = functools.partial(
-            learner.learn_step, batch_size=population.batch_size, over_seeds=axis.over_members
-        )
-        self._learn_step = axis.compile(learn_step, num_shared=1, donate=(0,))
         self.observation = self._envs.observation_example
         self.action_map = self._envs.action_map
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
+        self._results = Spec.of(host.result_structs(self.observation))
+        self._learn_step = axis.compile(self._unpack_and_learn, num_shared=1, donate=(0,))
+        self._works: dict[Work, Any] = {}
         self.step, self.whole = 0, False
         self.learning: Any = None
+
+    def _unpack_and_learn(self, carry: learner.Carry, results: Any, work: Work) -> learner.Carry:
+        """What is compiled: `learn_step` on packed results, which cross to the device at once."""
+        return learner.learn_step(
+            carry,
+            packing.unpack(self._results, results),
+            work,
+            batch_size=self._population.batch_size,
+            over_seeds=self._axis.over_members,
+        )
 
     def _make_evaluator(self) -> None:
         """Before the first step, so that an environment that cannot be evaluated costs nothing."""
@@ -90,9 +101,16 @@ class HostDriver:
         self.whole = False
         before, self.step = self.step, self.step + self._population.num_envs
         work = self._population.schedule.work(before, self.step)
-        self.learning = self._learn_step(learning, self._axis.pad(result), work)
+        results = self._axis.pad(packing.pack(self._results, result, np))
+        self.learning = self._learn_step(learning, results, self._on_devices(work))
         self.whole = True
         return Totals.of(end, result.valid)
+
+    def _on_devices(self, work: Work) -> Any:
+        """The work as arrays that are there already: few are ever different."""
+        if work not in self._works:
+            self._works[work] = self._axis.share(work)
+        return self._works[work]
 
     def prepare_evaluation(self, episodes: int) -> None:
         """Compiles the policy for as many observations as there are copies."""

@@ -23,6 +23,8 @@ class Plan(NamedTuple):
     """That share one memory, with the places left over."""
     learner_bytes: int
     """Of one member, without its replay."""
+    work_bytes: int
+    """Of an update of all: until it is known to be finite, the new agents are beside the old."""
     capacity: int
     """Transitions that the replay of one member holds."""
     transition_bytes: int
@@ -41,14 +43,15 @@ class Plan(NamedTuple):
     @property
     def total_bytes(self) -> int:
         """Of all, at the most: a checkpoint copies the replay of one member after the other."""
-        return self.members * self.member_bytes + self.replay_bytes
+        return self.members * self.member_bytes + self.work_bytes + self.replay_bytes
 
     def describe(self) -> str:
         """One line for a person."""
         return (
-            f"memory: {self.members} × {human(self.member_bytes)} + {human(self.replay_bytes)} for "
-            f"checkpoints = {human(self.total_bytes)}, {human(self.available)} free; replay of a "
-            f"member: {self.capacity:,} transitions of {self.transition_bytes} B"
+            f"memory: {self.members} × {human(self.member_bytes)} + {human(self.work_bytes)} for "
+            f"updates + {human(self.replay_bytes)} for checkpoints = {human(self.total_bytes)}, "
+            f"{human(self.available)} free; replay of a member: {self.capacity:,} transitions of "
+            f"{self.transition_bytes} B"
         )
 
 
@@ -64,22 +67,27 @@ def plan(axis: SeedAxis, learning: Carry) -> Plan:
     """
     device = axis.mesh.devices.flat[0]
     num_memories = 1 if device.platform == "cpu" else axis.mesh.size
-    rows = learning.buffer.rows
+    rows, num_members = learning.buffer.rows, axis.num_members
     capacity = next(iter(rows.values())).shape[1]
-    replay_bytes = num_bytes(rows) // axis.num_members
+    replay_bytes = num_bytes(rows) // num_members
+    # One after the other, only one agent of each device is at work.
+    at_work = axis.mesh.size if axis.layout == "map" else axis.num_rows
+    agent_bytes = num_bytes(learning.agent) // num_members
     found = Plan(
         axis.num_rows // num_memories,
-        num_bytes(learning) // axis.num_members - replay_bytes,
+        num_bytes(learning) // num_members - replay_bytes,
+        at_work // num_memories * agent_bytes,
         capacity,
         replay_bytes // capacity,
         available_bytes(device),
     )
     usable = int(found.available * (1 - RESERVE))
     if found.total_bytes > usable:
-        fitting = max(usable - found.replay_bytes, 0) // found.member_bytes
+        each = found.member_bytes + found.work_bytes // found.members
+        fitting = max(usable - found.replay_bytes, 0) // each
         population = fitting * num_memories
         population -= population % axis.mesh.size if population > axis.mesh.size else 0
-        left = usable - found.members * found.learner_bytes
+        left = usable - found.members * found.learner_bytes - found.work_bytes
         transitions = left // (found.members + 1) // found.transition_bytes
         raise MemoryError(
             f"{found.describe()}: that does not fit. A population of {population:,} members would, "

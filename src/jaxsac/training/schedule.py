@@ -6,7 +6,7 @@ import dataclasses
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import numpy as np
 
 
 class Work(NamedTuple):
@@ -31,23 +31,20 @@ class Schedule:
     explores: bool = True
     """Whether actions are uniform before the first update, and not those of the policy."""
 
-    def updates_due(self, transitions: int) -> int:
-        """Updates that have to be done once `transitions` have been collected."""
-        since_start = max(0, transitions - self.learning_starts)
-        return int(self.utd * (since_start - since_start % self.update_every))
+    def updates_due(self, transitions: Any) -> Any:
+        """Updates that have to be done once `transitions`, a number or numbers, are collected."""
+        since_start = np.maximum(0, transitions - self.learning_starts)
+        counted = since_start - since_start % self.update_every
+        return self.utd.numerator * counted // self.utd.denominator
 
     def work(self, before: int, after: int) -> Work:
         """The work of the step in which the count of transitions goes from `before` to `after`."""
-        return Work(
-            num_updates=self.updates_due(after) - self.updates_due(before),
-            uniform=self.explores and after < self.learning_starts,
-        )
+        works = self.works(before, 1, after - before)
+        return Work(*(each[0] for each in works))
 
     def works(self, before: int, count: int, num_envs: int) -> Work:
         """The work of `count` steps after `before` transitions, (T,)."""
-        befores = range(before, before + count * num_envs, num_envs)
-        each = [self.work(before, before + num_envs) for before in befores]
-        return Work(
-            jnp.array([work.num_updates for work in each], jnp.int32),
-            jnp.array([work.uniform for work in each], bool),
-        )
+        transitions = before + num_envs * np.arange(count + 1)
+        num_updates = np.diff(self.updates_due(transitions)).astype(np.int32)
+        uniform = self.explores & (transitions[1:] < self.learning_starts)
+        return Work(num_updates, uniform)

@@ -67,6 +67,10 @@ class SeedAxis:
         """Puts the rows of the members onto the devices."""
         return jax.device_put(self.pad(tree), self.sharding)
 
+    def share(self, tree: PyTree) -> PyTree:
+        """Puts what all members have in common onto the devices."""
+        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+
     def over_members(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of one member as a function of a device's own share of the axis."""
         if self.num_rows == self.mesh.size:
