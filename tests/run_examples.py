@@ -1,6 +1,8 @@
 """Small runs, alike in many tests so that compiled programs are shared."""
 
 import functools
+import os
+import signal
 from typing import Any
 
 import jax
@@ -9,7 +11,8 @@ import numpy as np
 
 import jaxsac
 from assertions import assert_identical as assert_identical
-from jaxsac.runs import checkpoint, train
+from jaxsac.envs.pendulum import Pendulum
+from jaxsac.runs import checkpoint, metrics, train
 from jaxsac.runs.config import RunConfig
 from jaxsac.training import copies, driver, evaluate, learner, seed_axis
 from jaxsac.training.drivers import make_driver
@@ -137,3 +140,49 @@ class Group:
 
 def is_identical(a, b):
     return all(np.array_equal(x, y) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+
+
+class StopAt(Listener):
+    """Presses Ctrl-C when it hears of a step."""
+
+    def __init__(self, *steps):
+        super().__init__()
+        self.steps = steps
+
+    def progress(self, progress):
+        if progress.step in self.steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def result_of(directory):
+    """Every byte of a run that may not depend on how often it was stopped."""
+    steps = checkpoint.steps(directory / "checkpoints")
+    tensors = {
+        file.name: file.read_bytes()
+        for file in (directory / "checkpoints" / str(steps[-1])).glob("*.safetensors")
+    }
+    rows = [
+        [{**row, "wall_time": None} for row in metrics.read(file)]
+        for file in sorted((directory / "metrics").iterdir())
+    ]
+    return steps[-1], tensors, str(rows)
+
+
+def train_in_parts(config, directory, *stops):
+    for step in stops:
+        assert not train.train(config, directory, StopAt(step))
+    listener = Listener()
+    assert train.train(config, directory, listener)
+    return listener.messages
+
+
+class Short(Pendulum):
+    """Episodes of nine steps; a NaN is paid where the speed is above `fast`."""
+
+    def __init__(self, fast=np.inf):
+        super().__init__(time_limit=9)
+        self.fast = fast
+
+    def step(self, state, action):
+        state = super().step(state, action)
+        return state.replace(reward=jnp.where(state.speed > self.fast, jnp.nan, state.reward))

@@ -109,6 +109,7 @@ def short_hopper():
     return env
 
 
+@pytest.mark.slow
 def test_a_time_limit_is_a_cut_with_the_true_last_observation():
     env, original = short_hopper(), original_of("Hopper-v4")
     step = jax.jit(functools.partial(device.step, env))

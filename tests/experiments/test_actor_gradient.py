@@ -29,7 +29,9 @@ LEVELS = {
 }
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "network")) for n in LEVELS]
+)
 def test_every_line_of_the_table_holds(name):
     rows = list(LEVELS[name]())
     assert len(rows) >= 3

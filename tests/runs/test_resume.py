@@ -6,7 +6,6 @@ import os
 import random
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -21,41 +20,7 @@ from jaxsac.envs.checked import is_fault
 from jaxsac.runs import bundle, checkpoint, metrics, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
-from run_examples import LOOP, Listener, small_run
-
-
-class StopAt(Listener):
-    """Presses Ctrl-C when it hears of a step."""
-
-    def __init__(self, *steps):
-        super().__init__()
-        self.steps = steps
-
-    def progress(self, progress):
-        if progress.step in self.steps:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-def result_of(directory):
-    """Every byte of a run that may not depend on how often it was stopped."""
-    steps = checkpoint.steps(directory / "checkpoints")
-    tensors = {
-        file.name: file.read_bytes()
-        for file in (directory / "checkpoints" / str(steps[-1])).glob("*.safetensors")
-    }
-    rows = [
-        [{**row, "wall_time": None} for row in metrics.read(file)]
-        for file in sorted((directory / "metrics").iterdir())
-    ]
-    return steps[-1], tensors, str(rows)
-
-
-def train_in_parts(config, directory, *stops):
-    for step in stops:
-        assert not train.train(config, directory, StopAt(step))
-    listener = Listener()
-    assert train.train(config, directory, listener)
-    return listener.messages
+from run_examples import LOOP, Listener, StopAt, result_of, small_run, train_in_parts
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +48,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
 @pytest.mark.parametrize(
     "changes",
     [
-        {"env": "probe_environments:Scripted-v0"},
+        pytest.param({"env": "probe_environments:Scripted-v0"}, marks=pytest.mark.slow),
         {"env": "probe_environments:Scripted-v0", "num_envs": 2, "log_every": 14, **LOOP},
         {"num_envs": 3, "steps": 90, "log_every": 9},
         {"utd": 0.4, "replay_capacity": 30},

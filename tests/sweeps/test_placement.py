@@ -91,6 +91,7 @@ def test_a_worker_whose_training_breaks_says_why_and_is_not_tried_again(executor
     assert "launched again" not in printed
 
 
+@pytest.mark.slow
 def test_a_job_at_the_end_of_its_time_saves_and_is_requeued(
     workers_like_this, expected, tmp_path, capsys
 ):
@@ -101,6 +102,7 @@ def test_a_job_at_the_end_of_its_time_saves_and_is_requeued(
     assert "launched again" not in capsys.readouterr().out, "submitit did"
 
 
+@pytest.mark.slow
 def test_processes_of_jax_train_their_parts_and_the_first_reports(
     workers_like_this, expected, tmp_path
 ):

@@ -7,27 +7,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_resume import StopAt, result_of, train_in_parts
 
 from jaxsac.envs import device, registry
-from jaxsac.envs.pendulum import Pendulum
 from jaxsac.runs import checkpoint, evaluation, metrics, train
 from jaxsac.sac import agent as sac
 from jaxsac.training import device_driver, device_loop, learner, seed_axis
 from jaxsac.training.drivers import make_driver
-from run_examples import LOOP, NET, Listener, agent_of, small_run
-
-
-class Short(Pendulum):
-    """Episodes of nine steps; a NaN is paid where the speed is above `fast`."""
-
-    def __init__(self, fast=np.inf):
-        super().__init__(time_limit=9)
-        self.fast = fast
-
-    def step(self, state, action):
-        state = super().step(state, action)
-        return state.replace(reward=jnp.where(state.speed > self.fast, jnp.nan, state.reward))
+from run_examples import (
+    LOOP,
+    NET,
+    Listener,
+    Short,
+    StopAt,
+    agent_of,
+    result_of,
+    small_run,
+    train_in_parts,
+)
 
 
 @pytest.fixture(autouse=True)

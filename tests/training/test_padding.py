@@ -5,17 +5,25 @@ from typing import cast
 import jax
 import numpy as np
 import pytest
-from test_device_driver import Short
-from test_resume import StopAt, result_of
 
 from jaxsac.envs import registry
 from jaxsac.runs import evaluation, metrics, train
 from jaxsac.training import seed_axis
 from jaxsac.training.drivers import make_driver
-from run_examples import FAST, Listener, assert_identical, small_run
+from run_examples import (
+    FAST,
+    Listener,
+    Short,
+    StopAt,
+    assert_identical,
+    result_of,
+    small_run,
+)
 
 
-@pytest.fixture(params=["probe_environments:Drift-v0", "probe:Short"])
+@pytest.fixture(
+    params=[pytest.param("probe_environments:Drift-v0", marks=pytest.mark.slow), "probe:Short"]
+)
 def config(request, monkeypatch):
     """Nine members: on eight devices five are used, with two members on each."""
     monkeypatch.setitem(registry.FAMILIES, "probe", lambda _: Short())
