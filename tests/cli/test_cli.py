@@ -119,6 +119,7 @@ def test_every_value_arrives():
         "value_bound": 2.5, "subset_size": 1, "dropped_quantiles": 3, "actor_forward": "joint",
         "normalization_position": "after", "normalize_inputs": True, "hidden_biases": False,
         "batch_norm_momentum": 0.5, "batch_norm_epsilon": 0.01, "renorm_warmup": 12,
+        "encoder": "flat", "random_shift": 4,
         "critic_dropout_rate": 0.125, "optimizer": "adamw", "clip_gradients": True,
         "lr_schedule": "cosine",
         "actor_gradient": "score", "actor_samples": 4, "log_std_min": -4.0, "log_std_max": 1.0,

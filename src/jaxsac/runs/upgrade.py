@@ -20,7 +20,7 @@ RELEASES = {2: "0.1", 3: "0.2"}
 """The release that wrote each format. A run's manifest without a number is of the first."""
 OLDEST = min(RELEASES)
 
-MISSING: dict[int, dict[str, Any]] = {2: {}}
+MISSING: dict[int, dict[str, Any]] = {2: {"encoder": "flat"}}
 """By format: settings that it did not have, with what it did, where that is not today's default."""
 
 

@@ -13,11 +13,13 @@ from jaxsac.sac.checks import (
     check_action,
     check_batch,
     check_hyperparameters,
+    check_images,
     check_key,
     check_networks,
     check_state,
 )
 from jaxsac.sac.config import Config, Hyperparameters
+from jaxsac.sac.encoders import lend, random_shift
 from jaxsac.sac.forward import ACTOR_FORWARDS
 from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms
 from jaxsac.sac.networks import make_networks
@@ -62,6 +64,7 @@ def init(
             target_entropy=-config.target_entropy_scale * size
         )
     check_hyperparameters(hyperparameters, size, config)
+    check_images(config, observation_spec)
     hyperparameters = jax.tree.map(lambda x: jnp.array(x, dtype), hyperparameters)
     return _init(key, hyperparameters, config, observation_spec, action_spec)
 
@@ -93,7 +96,8 @@ def _init(
         config, observation_spec, action_spec,
     )  # fmt: skip
     # A further key: actor and critics start alike, whatever is beside them.
-    return state.replace(critic=_critics(config).init(state, jax.random.fold_in(critic_key, 1)))
+    critic = _critics(config).init(state, jax.random.fold_in(critic_key, 1))
+    return state.replace(critic=critic, actor=lend(actor, critic.params))
 
 
 @jax.jit
@@ -170,6 +174,7 @@ def update(
     check_key(key)
     networks = make_networks(state.config, state.action_spec)
     random = _randomness(state, batch_size, key)
+    batch = _shifted(batch, key, state.config.random_shift)
     steps = (_critics(state.config).learn, policy.learn)
     if state.config.order == "actor_first":
         steps = steps[::-1]
@@ -231,6 +236,16 @@ def _policy(
 ) -> distributions.TanhNormal:
     networks = make_networks(state.config, state.action_spec)
     return networks.policy(state.actor.variables, flatten_batch(observation, batch_shape))
+
+
+def _shifted(batch: Transition, key: jax.Array, pixels: int) -> Transition:
+    """The batch with its images moved; both ends of a transition by themselves."""
+    keys = (jax.random.fold_in(key, number) for number in (2, 3))  # `randomness` has 0 and 1
+    observation, following = (
+        random_shift(key, x, pixels)
+        for key, x in zip(keys, (batch.observation, batch.next_observation), strict=True)
+    )
+    return batch._replace(observation=observation, next_observation=following)
 
 
 def _randomness(state: State, batch_size: int, key: jax.Array) -> Randomness:

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxsac.sac.apply import apply
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
+from jaxsac.sac.encoders import is_image
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.state import State, Trained
 from jaxsac.types import Spec, Transition, is_traced, transition_of
@@ -43,6 +44,25 @@ def check_key(key: Any) -> None:
         raise TypeError(
             f"key must be one random key of JAX, such as jax.random.key(0), got {what}: numbers "
             "are no keys, and jax.random.split makes several of one."
+        )
+
+
+def check_images(config: Config, observation_spec: Spec) -> None:
+    """Refuses settings for images that do nothing, or that nothing could train.
+
+    Raises:
+      ValueError: names the setting and a remedy.
+    """
+    images = any(map(is_image, observation_spec.leaves))
+    if config.random_shift and not images:
+        raise ValueError(
+            f"random_shift {config.random_shift} moves images, bytes of (H, W, C), and the "
+            "observation has none: set it to 0."
+        )
+    if images and config.encoder == "auto" and config.critic is not None and config.actor is None:
+        raise ValueError(
+            "the default actor reads images by the encoder of the default critics, and these are "
+            "your own: give an actor too, or set encoder to 'flat'."
         )
 
 

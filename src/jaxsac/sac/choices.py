@@ -10,6 +10,7 @@ from jaxsac.sac.heads import HeadName
 from jaxsac.sac.layers import (
     ActivationName,
     BodyName,
+    EncoderName,
     InitializerName,
     PositionName,
 )
@@ -38,6 +39,7 @@ CHOICES = {
     "actor_pessimism": PessimismName,
     "forward": ForwardName,
     "actor_forward": ActorForwardName,
+    "encoder": EncoderName,
     "optimizer": OptimizerName,
     "lr_schedule": ScheduleName,
     "projection": ProjectionName,
@@ -56,6 +58,7 @@ AT_LEAST = {
     "subset_size": 1,
     "dropped_quantiles": 0,
     "renorm_warmup": 0,
+    "random_shift": 0,
 }
 """The lowest values of whole numbers in a `Config`."""
 RANGES = {

@@ -23,6 +23,7 @@ from jaxsac.sac.heads import HeadName
 from jaxsac.sac.layers import (
     ActivationName,
     BodyName,
+    EncoderName,
     InitializerName,
     NetworkSettings,
     PositionName,
@@ -141,6 +142,11 @@ class Config:
     """Temperature loss: log α · (H - H̄), or α · (H - H̄); log α is trained in both."""
     target_entropy_scale: float = 1.0
     """The default target entropy is -target_entropy_scale·dim(A)."""
+    encoder: EncoderName = "auto"
+    """What images, bytes of (H, W, C), are to the default networks: features of a convolutional
+    encoder that the critics train and the actor reads (auto), or pixels in a row (flat)."""
+    random_shift: int = 0
+    """Pixels that the images of a batch are moved by at most, at random (DrQ); 0: none."""
     initializer: InitializerName = "orthogonal"
     """Initial weights: orthogonal with gain √2; Flax's default; Brax's; or PyTorch's default."""
     actor: nn.Module | None = None
@@ -184,6 +190,7 @@ class Config:
             normalize_inputs=self.normalize_inputs,
             hidden_biases=self.hidden_biases,
             dropout_rate=self.critic_dropout_rate if network == "critic" else 0.0,
+            encoder=self.encoder,
             batch_norm=BatchNormSettings(
                 self.batch_norm_momentum, self.batch_norm_epsilon, self.renorm_warmup
             ),

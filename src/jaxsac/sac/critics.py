@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxsac.sac.encoders import lend
 from jaxsac.sac.losses import critic_loss
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.optimize import make_optimizer, minimize
@@ -49,4 +50,4 @@ def learn(
     if isinstance(critic, TargetedCritics):
         target_params = optax.incremental_update(critic.params, critic.target_params, hyper.tau)
         critic = critic.replace(target_params=target_params)
-    return state.replace(critic=critic), info
+    return state.replace(critic=critic, actor=lend(state.actor, critic.params)), info

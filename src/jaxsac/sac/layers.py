@@ -22,6 +22,7 @@ ActivationName = Literal["relu", "tanh", "silu", "gelu", "elu"]
 BodyName = Literal["mlp", "residual", "inverted_residual"]
 InitializerName = Literal["orthogonal", "lecun_normal", "lecun_uniform", "torch"]
 PositionName = Literal["before", "after"]
+EncoderName = Literal["auto", "flat"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ class NetworkSettings:
     hidden_biases: bool = True
     dropout_rate: float = 0.0
     batch_norm: BatchNormSettings = BatchNormSettings()
+    encoder: EncoderName = "flat"
 
 
 def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:

@@ -17,6 +17,7 @@ from jaxsac.sac.apply import Variables, apply, apply_in_training
 from jaxsac.sac.bodies import BODIES
 from jaxsac.sac.config import Config
 from jaxsac.sac.distributions import TanhNormal
+from jaxsac.sac.encoders import encoded, encoded_as_lent
 from jaxsac.sac.forward import FORWARDS, Forward, apart, concatenated
 from jaxsac.sac.heads import Head, Scalar, make_head
 from jaxsac.sac.layers import Body, NetworkSettings
@@ -47,7 +48,8 @@ class Actor(nn.Module):
         """Mean and log σ of a batch."""
         settings = self.config.actor_settings
         body = BODIES[settings.body](settings, 2 * self.action_size, self.param_dtype, train)
-        mean, output = jnp.split(body(observation), 2, axis=-1)
+        features = encoded_as_lent(self, settings, self.param_dtype, observation)
+        mean, output = jnp.split(body(features), 2, axis=-1)
         return mean, log_std_of(output, self.config)
 
 
@@ -74,9 +76,8 @@ class Critic(nn.Module):
             out_axes=0,
             axis_size=size,
         )(self.settings, math.prod(self.output_shape), self.param_dtype, train)
-        inputs = jax.tree.map(
-            lambda x: jnp.broadcast_to(x, (size, *x.shape)), (observation, action)
-        )
+        features = encoded(self, self.settings, self.param_dtype, observation)
+        inputs = jax.tree.map(lambda x: jnp.broadcast_to(x, (size, *x.shape)), (features, action))
         output = ensemble(*inputs)
         return jnp.reshape(output, (*output.shape[:2], *self.output_shape))
 

@@ -20,6 +20,7 @@ from flax import linen as nn
 from jaxsac.sac import distributions
 from jaxsac.sac.apply import apply, apply_in_training
 from jaxsac.sac.bodies import BODIES
+from jaxsac.sac.encoders import encoded, lend
 from jaxsac.sac.layers import NetworkSettings
 from jaxsac.sac.losses import Result, distance_to_target
 from jaxsac.sac.networks import Networks
@@ -39,7 +40,8 @@ class Value(nn.Module):
     def __call__(self, observation: PyTree, train: bool = False) -> jax.Array:
         """V of a batch."""
         body = BODIES[self.settings.body](self.settings, 1, self.param_dtype, train)
-        return jnp.squeeze(body(observation), axis=-1)
+        features = encoded(self, self.settings, self.param_dtype, observation)
+        return jnp.squeeze(body(features), axis=-1)
 
 
 class CriticsWithValue(Trained):
@@ -161,7 +163,8 @@ def learn(
         value.params, critic.target_value_params, hyper.tau
     )
     critic = critic.replace(value=value, target_value_params=target_value_params)
-    return state.replace(critic=critic), Metrics(value_info, **info)
+    state = state.replace(critic=critic, actor=lend(state.actor, critic.params))
+    return state, Metrics(value_info, **info)
 
 
 def _module(state: State) -> Value:
