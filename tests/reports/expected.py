@@ -1,4 +1,4 @@
-"""Writes expected.json by rliable 1.2.0: `pip install rliable==1.2.0 "pandas<3"`, then `python expected.py`.
+"""Writes expected.json by rliable: `pip install rliable==1.2.0 'pandas<3'`, `python expected.py`.
 
 rliable draws a matrix (seeds, tasks) at once; here its draws are made task by task, as jaxsac does,
 so that tasks may have different numbers of seeds. With one task the two are the same.
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from rliable import library, metrics
+from rliable import library, metrics  # pyright: ignore[reportMissingImports]
 
 HERE = Path(__file__).parent
 THRESHOLDS = np.linspace(0, 1, 11)
@@ -36,7 +36,11 @@ def main():
     np.random.choice = task_by_task
     rng = np.random.RandomState(0)
     cases = {}
-    for name, seeds, others, tasks in [("one_task", 6, 9, 1), ("three_tasks", 5, 4, 3), ("two_seeds", 2, 2, 1)]:
+    for name, seeds, others, tasks in [
+        ("one_task", 6, 9, 1),
+        ("three_tasks", 5, 4, 3),
+        ("two_seeds", 2, 2, 1),
+    ]:
         # Rounded to a digit, so that some are alike.
         x = rng.normal(0.6, 0.3, (seeds, tasks)).round(1)
         y = rng.normal(0.5, 0.2, (others, tasks)).round(1)

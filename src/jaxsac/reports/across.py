@@ -71,9 +71,7 @@ def _scale(task: Task) -> tuple[float, float]:
     return min(finals), max(finals)
 
 
-def _method(
-    results: list[Result], scales: list[tuple[float, float]], varied: list[str]
-) -> Method:
+def _method(results: list[Result], scales: list[tuple[float, float]], varied: list[str]) -> Method:
     scores = [
         np.sort([_normalized(score, *scale) for score in result.finals.values()])
         for result, scale in zip(results, scales, strict=True)

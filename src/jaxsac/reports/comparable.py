@@ -32,7 +32,11 @@ def check(populations: Sequence[Population]) -> None:
     for population in populations:
         other = by_name.setdefault(_unversioned(population.env), population)
         if other.env != population.env:
-            raise _refusal(other, population, [f"env is {other.env} in the one and {population.env} in the other"])
+            raise _refusal(
+                other,
+                population,
+                [f"env is {other.env} in the one and {population.env} in the other"],
+            )
         other = by_env.setdefault(population.env, population)
         if different := _differences(other, population):
             raise _refusal(other, population, different)
@@ -41,8 +45,10 @@ def check(populations: Sequence[Population]) -> None:
 def _differences(first: Population, second: Population) -> list[str]:
     found = []
     if first.column != second.column:
-        found.append(f"returns are of {COLUMNS[first.column]} in the one and "
-            f"{COLUMNS[second.column]} in the other")
+        found.append(
+            f"returns are of {COLUMNS[first.column]} in the one and "
+            f"{COLUMNS[second.column]} in the other"
+        )
     for name in CONDITIONS:
         one, other = first.settings.get(name), second.settings.get(name)
         measured = first.column == second.column == "eval_return" or name not in EVALUATION

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from jaxsac.reports.across import THRESHOLDS, Across
-from jaxsac.reports.numbers import Improvement, Result, Task
+from jaxsac.reports.numbers import WINDOW, Improvement, Result, Task, ranked
 from jaxsac.reports.reference import Reference
 from jaxsac.reports.statistics import Estimate
 from jaxsac.runs import labels
@@ -21,14 +23,18 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
 """Together with the colours, so that no two curves are drawn alike."""
 OTHERS = "#999999"
-MOST_CURVES = 10
-"""Populations that are drawn in colours of their own: the best of them."""
+MOST_CURVES = 12
+"""Populations that are drawn in colours of their own: of more, the best."""
+MOST_FULL = 4
+"""Populations whose seeds and intervals are drawn too: of more, those of the best two."""
+MOST_ROWS = 16
+"""Of the figures with a row for each: the best; tables have all."""
 LONGEST_LABEL = 46
 INK = "#010203"
 """Of text and axes: a colour that nothing else has, so that a page can put its own in its place."""
-WIDTH = 5.6
+WIDTH = 5.2
 """Inches, so that a figure can be read on a phone too."""
-STYLE = {
+STYLE: Any = {
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -56,8 +62,10 @@ def learning_curves(task: Task, references: Sequence[Reference] = ()) -> Figure:
     for result in task.results:
         if result.label not in looks:
             axes.plot(result.curve.steps, result.curve.iqm, color=OTHERS, linewidth=0.6, zorder=1)
-    for result in reversed(_named(task)):
-        _curve(axes, result, looks[result.label])
+    few = len(task.results) <= MOST_FULL
+    full = {result.label for result in ranked(task.results)[: None if few else 2]}
+    for result in _named(task):
+        _curve(axes, result, looks[result.label], result.label in full)
     for reference, dashes in zip(references, itertools.cycle(DASHES[1:])):
         label = f"{reference.algorithm} as published, {reference.seeds} seeds"
         axes.plot(
@@ -66,7 +74,8 @@ def learning_curves(task: Task, references: Sequence[Reference] = ()) -> Figure:
     if len(task.results) > len(looks):
         label = f"{len(task.results) - len(looks)} others, IQM"
         axes.plot([], [], color=OTHERS, linewidth=0.8, label=label)
-    axes.set(title=task.env, ylabel=_ylabel(task))
+    _title(axes, task.env)
+    axes.set(ylabel=_ylabel(task))
     label_steps(axes)
     _legend(figure, axes)
     return figure
@@ -74,36 +83,42 @@ def learning_curves(task: Task, references: Sequence[Reference] = ()) -> Figure:
 
 def scores(task: Task) -> Figure:
     """The final score of every seed, and the IQM of each population with its 95 % interval."""
-    looks = _looks(task)
-    ranked = sorted(task.results, key=lambda result: (-result.final.value, result.label))
-    figure = _figure(1.1 + 0.34 * max(len(ranked), 2))
+    looks, results = _looks(task), ranked(task.results)
+    shown = results[:MOST_ROWS]
+    figure = _figure(0.9 + 0.5 * len(shown))
     axes = figure.subplots()
-    for row, result in enumerate(ranked):
+    for row, result in enumerate(shown):
         color = looks.get(result.label, (OTHERS, "-"))[0]
         values = sorted(result.finals.values())
         axes.scatter(values, _spread(row, len(values)), s=14, color=color, alpha=0.45, linewidths=0)
         _interval(axes, row, result.final, color)
-    axes.set(
-        title=f"{task.env}: final score", xlabel=f"mean return in the last fifth of {_until(task)}"
-    )
-    _rows(axes, [_with_seeds(result) for result in ranked])
+    _title(axes, f"{task.env}: final score{_of(shown, results)}")
+    begin, end = (EngFormatter(sep="")(step) for step in ((1 - WINDOW) * task.end, task.end))
+    axes.set(xlabel=f"mean return, {begin} to {end} steps")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    _rows(axes, [_with_seeds(result) for result in shown])
     return figure
 
 
 def improvements(found: Sequence[Improvement], title: str) -> Figure:
     """How likely a seed of one scores higher than a seed of the other, pair by pair."""
-    figure = _figure(1.2 + 0.42 * max(len(found), 2))
+    shown = found[:MOST_ROWS]
+    figure = _figure(0.9 + 0.5 * len(shown))
     axes = figure.subplots()
     axes.axvline(0.5, color=INK, linewidth=0.8, linestyle=DASHES[1])
-    for row, each in enumerate(found):
-        low, high = each.probability.low, each.probability.high
-        unsure = low is None or high is None or low <= 0.5 <= high
-        _interval(axes, row, each.probability, OTHERS if unsure else COLORS[0])
-    axes.set(xlim=(-0.02, 1.02), xlabel="P(a seed of the first scores higher)", title=title)
+    for row, each in enumerate(shown):
+        _interval(axes, row, each.probability, COLORS[0] if each.differs else OTHERS)
+    of = "a seed of the first"
     lines = [
-        f"{labels.shorten(each.first, 30)}\nover {labels.shorten(each.second, 30)}"
-        for each in found
+        f"{labels.shorten(each.first, LONGEST_LABEL)} over "
+        f"{labels.shorten(each.second, LONGEST_LABEL)}"
+        for each in shown
     ]
+    if len(found) > 1 and len({each.first for each in found}) == 1:  # the best, and all others
+        of = "a seed of the best"
+        lines = [f"over {labels.shorten(each.second, LONGEST_LABEL)}" for each in shown]
+    _title(axes, f"{title}{_of(shown, found)}")
+    axes.set(xlim=(-0.04, 1.04), xlabel=f"P({of} scores higher)")
     _rows(axes, lines)
     return figure
 
@@ -120,10 +135,16 @@ def profiles(across: Across) -> Figure:
         )
         if method.low is not None and method.high is not None:
             axes.fill_between(
-                THRESHOLDS, method.low, method.high, step="post", color=color, alpha=0.2, linewidth=0
+                THRESHOLDS,
+                method.low,
+                method.high,
+                step="post",
+                color=color,
+                alpha=0.2,
+                linewidth=0,
             )
+    _title(axes, f"Performance profiles, {len(across.envs)} environments")
     axes.set(
-        title=f"{len(across.envs)} environments",
         xlabel="normalized final score τ (0: lowest seed of each environment, 1: highest)",
         ylabel="share of seeds above τ",
         ylim=(-0.02, 1.02),
@@ -133,10 +154,10 @@ def profiles(across: Across) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, result: Result, look: Look) -> None:
+def _curve(axes: Axes, result: Result, look: Look, full: bool) -> None:
     color, dashes = look
     curve, series = result.curve, result.population.series
-    if len(series) > 1:
+    if full and len(series) > 1:
         for values in series.values():
             thin = max(0.08, 0.5 / len(series) ** 0.5)
             axes.plot(*values.T, color=color, alpha=thin, linewidth=0.7, zorder=1.5)
@@ -145,7 +166,7 @@ def _curve(axes: Axes, result: Result, look: Look) -> None:
         curve.steps, curve.iqm, color=color, linestyle=dashes, linewidth=2, zorder=3, marker=mark,
         label=_with_seeds(result),
     )  # fmt: skip
-    if curve.low is not None and curve.high is not None:
+    if full and curve.low is not None and curve.high is not None:
         axes.fill_between(
             curve.steps, curve.low, curve.high, color=color, alpha=0.22, linewidth=0, zorder=2
         )
@@ -161,15 +182,19 @@ def _interval(axes: Axes, row: int, found: Estimate, color: str) -> None:
 
 
 def _rows(axes: Axes, names: list[str]) -> None:
-    """One line of the figure for each name, the first on top."""
-    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    axes.tick_params(axis="y", length=0, labelsize=8.5)
+    """A row for each name, the first on top; names stand over their rows, long as they may be."""
+    for row, name in enumerate(names):
+        axes.text(
+            0.01, row - 0.4, name, transform=axes.get_yaxis_transform(), fontsize=8.5, va="center"
+        )
+    axes.set(yticks=[], ylim=(len(names) - 0.65, -0.7))
+    axes.spines.left.set_visible(False)
     axes.grid(alpha=0.3, axis="x")
 
 
 def _spread(row: int, count: int) -> np.ndarray:
     """Heights around a row, so that seeds with one score are seen apart."""
-    return row + 0.26 * np.sin(np.arange(count) * 2.4) * (count > 1)
+    return row + 0.17 * np.sin(np.arange(count) * 2.4) * (count > 1)
 
 
 def _looks(task: Task) -> dict[str, Look]:
@@ -180,8 +205,7 @@ def _looks(task: Task) -> dict[str, Look]:
 def _named(task: Task) -> list[Result]:
     if len(task.results) <= MOST_CURVES:
         return task.results
-    ranked = sorted(task.results, key=lambda result: (-result.final.value, result.label))
-    return ranked[:MOST_CURVES]
+    return ranked(task.results)[:MOST_CURVES]
 
 
 def _all_looks() -> list[Look]:
@@ -198,8 +222,15 @@ def _ylabel(task: Task) -> str:
     return f"return ({of[task.results[0].population.column]})"
 
 
-def _until(task: Task) -> str:
-    return f"{task.end:,.0f} steps"
+def _of(shown: Sequence[object], every: Sequence[object]) -> str:
+    return f", {len(shown)} of {len(every)}" if len(shown) < len(every) else ""
+
+
+def _title(axes: Axes, text: str) -> None:
+    """From the left edge of the whole figure, whatever stands left of its axes."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=11)
 
 
 def _figure(height: float) -> Figure:

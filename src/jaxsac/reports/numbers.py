@@ -16,6 +16,7 @@ from jaxsac.reports import statistics
 from jaxsac.reports.population import Population
 from jaxsac.reports.statistics import Estimate
 
+DO_NOT_DIFFER = "these do not differ"
 WINDOW = 0.2
 """Share of the steps, the last ones, over which the final score is taken."""
 MOST_PAIRED = 8
@@ -59,7 +60,11 @@ class Improvement(NamedTuple):
     second: str
     seeds: tuple[int, int]
     probability: Estimate
+    p_value: float | None
+    """Of the two-sided Mann-Whitney test; None where either has one seed, or of several tasks."""
     verdict: str
+    differs: bool
+    """Whether the verdict is that one is better."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +84,12 @@ class Task:
     @property
     def best(self) -> Result:
         """The population with the highest final score."""
-        return max(self.results, key=lambda result: (result.final.value, result.label))
+        return ranked(self.results)[0]
+
+
+def ranked(results: Sequence[Result]) -> list[Result]:
+    """The highest final score first."""
+    return sorted(results, key=lambda result: (-result.final.value, result.label))
 
 
 def task(populations: Sequence[Population]) -> Task:
@@ -123,15 +133,16 @@ def improvement(
     else:
         turned = statistics.improvement_estimate(other, one, rng)
         found = Estimate(1 - turned.value, *(_complement(end) for end in reversed(turned[1:])))
-    able = len(one) > 1 or statistics.can_differ(*seeds)
-    return Improvement(first, second, seeds, found, _verdict(first, second, found, able))
+    p = statistics.p_value(one[0], other[0]) if len(one) == 1 and min(seeds) > 1 else None
+    doubt = _doubt(found, p)
+    better, worse = (first, second) if found.value > 0.5 else (second, first)
+    verdict = doubt or f"{better} is better than {worse}"
+    return Improvement(first, second, seeds, found, p, verdict, differs=doubt is None)
 
 
 def _result(population: Population, steps: np.ndarray) -> Result:
     late = steps > (1 - WINDOW) * steps[-1]
-    on_grid = {
-        seed: np.interp(steps, *values.T) for seed, values in population.series.items()
-    }
+    on_grid = {seed: np.interp(steps, *values.T) for seed, values in population.series.items()}
     finals = {seed: float(values[late].mean()) for seed, values in on_grid.items()}
     areas = {seed: _area(steps, values) for seed, values in on_grid.items()}
     return Result(
@@ -173,8 +184,8 @@ def _improvements(results: list[Result]) -> list[Improvement]:
     if len(results) <= MOST_PAIRED:
         pairs = list(itertools.combinations(results, 2))
     else:
-        best = max(results, key=lambda result: (result.final.value, result.label))
-        pairs = [(best, other) for other in results if other is not best]
+        best, *others = ranked(results)
+        pairs = [(best, other) for other in others]
     return [
         improvement(a.label, b.label, ([np.array([*a.finals.values()])],
                                        [np.array([*b.finals.values()])]))
@@ -182,15 +193,15 @@ def _improvements(results: list[Result]) -> list[Improvement]:
     ]  # fmt: skip
 
 
-def _verdict(first: str, second: str, found: Estimate, able: bool) -> str:
+def _doubt(found: Estimate, p: float | None) -> str | None:
+    """Why neither may be called better; None where nothing speaks against it."""
     if found.low is None or found.high is None:
-        return "one seed is no population: train at least two of each, better five"
+        return "not to be told from one seed: train at least two of each, better five"
     if found.low <= 0.5 <= found.high:
-        return "these do not differ"
-    if not able:
-        return "too few seeds to tell, whatever they score: train four of each at least"
-    better, worse = (first, second) if found.value > 0.5 else (second, first)
-    return f"{better} is better than {worse}"
+        return DO_NOT_DIFFER
+    if p is not None and p > 1 - statistics.CONFIDENCE:
+        return "too few seeds to be sure"
+    return None
 
 
 def _chances(results: list[Result]) -> dict[str, float] | None:

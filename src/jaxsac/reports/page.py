@@ -10,7 +10,7 @@ from typing import Any
 from jaxsac.reports import figures, sentences, statistics
 from jaxsac.reports.across import Across
 from jaxsac.reports.comparable import COLUMNS
-from jaxsac.reports.numbers import Improvement, Task
+from jaxsac.reports.numbers import Improvement, Task, ranked
 from jaxsac.reports.population import describe, differing
 from jaxsac.reports.reference import SOURCES
 from jaxsac.reports.statistics import Estimate
@@ -18,7 +18,8 @@ from jaxsac.reports.tables import Numbers, file_name
 from jaxsac.runs import labels
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --faint: #6b6b70; --line: #d9d9de; }
+:root { color-scheme: light dark;
+  --ink: #1d1d1f; --paper: #fff; --faint: #6b6b70; --line: #d9d9de; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #ececef; --paper: #161618; --faint: #a0a0a8; --line: #3a3a40; }
 }
@@ -27,26 +28,32 @@ body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper)
   font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
 .answer { border-left: 4px solid #0072b2; padding: .2rem 1rem; }
+.answer ul { padding-left: 1rem; }
 .figures { display: grid; gap: 1.5rem; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
-figure { margin: 0; } figure svg { width: 100%; height: auto; max-width: 44rem; color: var(--ink); }
-.table { overflow-x: auto; }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); }
+figure { margin: 0; } figure:first-child { grid-row: span 2; }
+figure svg { width: 100%; height: auto; max-width: 38rem; color: var(--ink); }
+.table { overflow-x: auto; margin-top: 1.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem;
-  overflow-wrap: normal; }
+  overflow-wrap: normal; width: max-content; }
 th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left;
-  vertical-align: top; }
+  vertical-align: top; max-width: 24rem; }
 .number { text-align: right; white-space: nowrap; }
 .faint, small { color: var(--faint); }
 """
 HOW = """
-The thick line is the interquartile mean (IQM): the mean of the seeds without their lowest and highest
-quarter. Bands and intervals hold it with 95&nbsp;% confidence, by the percentiles of {resamples}
-bootstrap resamples of the seeds, stratified by environment. The final score of a seed is its mean
-return over the last fifth of the steps, the area its mean return over all of them (the area under its
-curve divided by the steps). The probability of improvement is that a seed of the first run scores
-higher than one of the second (Mann and Whitney's U over the number of pairs), by their final scores;
-where its interval holds 0.5 the two are said not to differ. n is the number of seeds. All as in
-Agarwal et al. 2021 (arXiv:2108.13264).
+The thick line is the interquartile mean (IQM): the mean of the seeds without their lowest and
+highest quarter. Bands and intervals hold it with 95&nbsp;% confidence, by the percentiles of
+{resamples} bootstrap resamples of the seeds, stratified by environment. The final score of a seed
+is its mean return over the last fifth of the steps, the area its mean return over all of them (the
+area under its curve divided by the steps). The probability of improvement is that a seed of the
+first run scores higher than one of the second (Mann and Whitney's U over the number of pairs), by
+their final scores; where its interval holds 0.5 the two are said not to differ. All this is as in
+Agarwal et al. 2021 (arXiv:2108.13264). As such intervals are too short for few seeds, p is that of
+the two-sided Mann-Whitney test beside them: one is said to be better only where it is at most 0.05
+too. Nothing is corrected for the number of comparisons, and the best of many looks better than it
+is. n is the number of seeds. Of more than four curves in a figure, seeds and bands are shown of the
+best two.
 """
 
 
@@ -118,8 +125,7 @@ def _scores(task: Task) -> str:
     heads = ["run", "n", "final score, IQM", "area, IQM", "steps"]
     heads += ["best of the resamples"] * (task.chances is not None) + ["settings"] * bool(varied)
     rows = []
-    ranked = sorted(task.results, key=lambda result: (-result.final.value, result.label))
-    for result in ranked:
+    for result in ranked(task.results):
         settings = describe(result.population.settings, varied)
         reached = min(values[-1, 0] for values in result.population.series.values())
         row = [_text(result.label), str(len(result.finals)), _estimate(result.final)]
@@ -134,11 +140,12 @@ def _scores(task: Task) -> str:
 def _improvements(found: Sequence[Improvement]) -> str:
     rows = [
         [_text(each.first), _text(each.second), "{} and {}".format(*each.seeds),
-         _estimate(each.probability, 2), _text(each.verdict)]
+         _estimate(each.probability, 2), "" if each.p_value is None else f"{each.p_value:.2g}",
+         _text(each.verdict)]
         for each in found
     ]  # fmt: skip
-    heads = ["first", "second", "n", "P(first scores higher)", "verdict"]
-    return _table(heads, rows, numbers=(2, 3))
+    heads = ["first", "second", "n", "P(first scores higher)", "p", "verdict"]
+    return _table(heads, rows, numbers=(2, 3, 4))
 
 
 def _table(heads: list[str], rows: list[list[str]], numbers: Iterable[int] = (1,)) -> str:

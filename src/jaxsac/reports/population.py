@@ -85,10 +85,7 @@ def read(path: Path) -> list[Population]:
     if len(found) == 1:
         return found
     varied = differing([population.settings for population in found])
-    return [
-        relabelled(each, describe(each.settings, varied) or each.label)
-        for each in found
-    ]
+    return [relabelled(each, describe(each.settings, varied) or each.label) for each in found]
 
 
 def relabelled(population: Population, label: str) -> Population:

@@ -41,16 +41,15 @@ def published(env: str, last_step: float = np.inf) -> list[Reference]:
     Returns:
       One for each algorithm; none where nothing is known of the environment.
     """
-    file = resources.files("jaxsac.reports") / "published.csv"
+    text = (resources.files("jaxsac.reports") / "published.csv").read_text()
     curves: dict[tuple[str, str], dict[float, list[float]]] = {}
     seeds: dict[tuple[str, str], set[str]] = {}
-    with file.open(newline="") as lines:
-        for row in csv.DictReader(lines):
-            if row["env"] == env and float(row["step"]) <= last_step:
-                key = row["algorithm"], row["source"]
-                at_step = curves.setdefault(key, {}).setdefault(float(row["step"]), [])
-                at_step.append(float(row["return"]))
-                seeds.setdefault(key, set()).add(row["seed"])
+    for row in csv.DictReader(text.splitlines()):
+        if row["env"] == env and float(row["step"]) <= last_step:
+            key = row["algorithm"], row["source"]
+            at_step = curves.setdefault(key, {}).setdefault(float(row["step"]), [])
+            at_step.append(float(row["return"]))
+            seeds.setdefault(key, set()).add(row["seed"])
     return [
         Reference(
             algorithm,

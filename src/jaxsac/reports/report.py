@@ -60,9 +60,7 @@ def report(
     numbers = _numbers(everyone, output, reference)
     output.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(figures.STYLE):
-        drawn = {
-            name: _save(figure, output / name) for name, figure in _figures(numbers).items()
-        }
+        drawn = {name: _save(figure, output / name) for name, figure in _figures(numbers).items()}
     files.write(output / JSON, (json.dumps(tables.to_json(numbers), indent=1) + "\n").encode())
     files.write(output / CSV, tables.to_csv(numbers).encode())
     files.write(output / PAGE, page.html(numbers, drawn).encode())

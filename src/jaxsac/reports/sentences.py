@@ -54,7 +54,7 @@ def parts(found: Estimate, digits: int | None = None) -> tuple[str, str]:
 
 
 def seeds(count: int) -> str:
-    """ "4 seeds"."""
+    """How many: "4 seeds"."""
     return f"{count} seed{'s' * (count > 1)}"
 
 
@@ -70,7 +70,8 @@ def _score(task: Task) -> Answer:
 def _comparison(where: str, each: Improvement) -> Answer:
     probability = estimate(each.probability, 2)
     of = f"P({each.first} scores higher than {each.second}) = {probability}"
-    return Answer(where, each.verdict, f"{of}, n = {each.seeds[0]} and {each.seeds[1]}")
+    p = "" if each.p_value is None else f", p = {each.p_value:.2g}"
+    return Answer(where, each.verdict, f"{of}{p}, n = {each.seeds[0]} and {each.seeds[1]}")
 
 
 def _best(task: Task) -> Answer:
@@ -85,9 +86,9 @@ def _best(task: Task) -> Answer:
     alike = [
         each.second if each.first == best.label else each.first
         for each in task.improvements
-        if best.label in (each.first, each.second) and each.verdict == "these do not differ"
+        if best.label in (each.first, each.second) and not each.differs
     ]
     if alike:
         more = f", and {len(alike) - 3} more" * (len(alike) > 3)
-        detail += f"; not different from it: {'; '.join(alike[:3])}{more}"
+        detail += f"; not surely better than {'; '.join(alike[:3])}{more}"
     return Answer(task.env, finding, detail)

@@ -15,7 +15,18 @@ from jaxsac.reports.population import SIMULATORS, differing
 from jaxsac.reports.reference import Reference
 from jaxsac.reports.statistics import Estimate
 
-COLUMNS = ("env", "run", "other", "quantity", "step", "seeds", "value", "low", "high")
+COLUMNS: tuple[str, ...] = (
+    "env",
+    "run",
+    "other",
+    "quantity",
+    "step",
+    "seeds",
+    "value",
+    "low",
+    "high",
+    "p",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Numbers:
 
 
 def remarks(task: Task) -> list[str]:
-    """What there is to say of the populations of an environment: who is not at the end, and so on."""
+    """What a reader of an environment's numbers must know: who is not at the end, and so on."""
     found = []
     for result in task.results:
         population = result.population
@@ -114,6 +125,7 @@ def _improvement_row(each: Improvement) -> dict[str, Any]:
     return {
         "run": each.first, "other": each.second, "quantity": "probability_of_improvement",
         "seeds": "{} and {}".format(*each.seeds),
+        "p": "" if each.p_value is None else f"{each.p_value:.4g}",
     } | _cells(each.probability)  # fmt: skip
 
 
@@ -131,8 +143,7 @@ def _task(task: Task, references: list[Reference]) -> dict[str, Any]:
         "runs": [_result(result, task, varied) for result in task.results],
         "improvements": [_improvement(each) for each in task.improvements],
         "published": [
-            reference._asdict()
-            | {"steps": reference.steps.tolist(), "iqm": reference.iqm.tolist()}
+            reference._asdict() | {"steps": reference.steps.tolist(), "iqm": reference.iqm.tolist()}
             for reference in references
         ],
     }

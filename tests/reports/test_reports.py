@@ -1,0 +1,382 @@
+"""Reports of runs that were written down, not trained."""
+
+import csv
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import jaxsac
+from jaxsac.cli import commands
+from jaxsac.reports import figures, numbers, population
+from jaxsac.reports.reference import SOURCES, published
+from jaxsac.reports.report import report
+from jaxsac.runs import metrics
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
+from run_examples import FAST, small_run
+
+STEPS = (10, 20, 30, 40, 50)
+
+
+def written(directory, tops, column="eval_return", steps=STEPS, finished=True, **settings):
+    """A run whose seeds rise to `tops`, point after point of a sweep."""
+    own = {"eval_every": 10, "steps": 50} if column == "eval_return" else {"steps": 50}
+    config = small_run(**{**own, "seeds": len(tops), **settings})
+    run = RunDirectory(directory)
+    run.create(config)
+    with MetricsWriter(run.metrics, config.member_names, RUN_COLUMNS) as writer:
+        for index, top in enumerate(tops):
+            for step in steps:
+                writer.write(index, {"step": step, column: float(top) * step / 50})
+    if finished:
+        run.finish()
+    return directory
+
+
+@pytest.fixture
+def drawn_quickly(monkeypatch):
+    """For tests that look at numbers: figures and their tables are left out."""
+    monkeypatch.setattr("jaxsac.reports.report._figures", lambda numbers: {})
+    monkeypatch.setattr("jaxsac.reports.page._task", lambda *args: iter(()))
+    monkeypatch.setattr("jaxsac.reports.page._across", lambda *args: iter(()))
+
+
+quickly = pytest.mark.usefixtures("drawn_quickly")
+
+
+@quickly
+def test_scores_are_the_last_fifth_and_the_area_the_mean_over_all_steps(tmp_path):
+    found = report(written(tmp_path / "a", [100, 200]))
+    (result,) = found.tasks[0].results
+    assert result.finals == {0: 100, 1: 200}
+    assert result.areas == {0: 60, 1: 120}
+    assert result.final.value == 150
+    assert result.curve.iqm.tolist() == [30, 60, 90, 120, 150]
+    assert found.directory == tmp_path / "a" / "report"
+
+
+@quickly
+def test_the_verdict_follows_the_interval_and_the_number_of_seeds(tmp_path):
+    low = written(tmp_path / "low", [1, 2, 3, 4])
+    high = written(tmp_path / "high", [11, 12, 13, 14])
+    mixed = written(tmp_path / "mixed", [0, 2.5, 3.5, 9])
+    few, fewer = written(tmp_path / "few", [1, 2, 3]), written(tmp_path / "fewer", [11, 12, 13])
+    one = written(tmp_path / "one", [99])
+
+    def verdict(*runs):
+        (found,) = report(runs, tmp_path / "out").tasks[0].improvements
+        return found.verdict
+
+    assert verdict(low, high) == verdict(high, low) == "high is better than low"
+    assert verdict(low, mixed) == "these do not differ"
+    assert verdict(few, fewer) == "too few seeds to be sure"
+    assert "one seed" in verdict(low, one)
+
+
+@quickly
+def test_neither_the_order_of_runs_nor_that_of_seeds_changes_anything(tmp_path):
+    rng = np.random.default_rng(0)
+    tops = {name: rng.normal(100, 10, 5) for name in "abc"}
+    runs = [written(tmp_path / name, values) for name, values in tops.items()]
+    mixed = [
+        written(tmp_path / "x" / name, rng.permutation(values)) for name, values in tops.items()
+    ]
+
+    def found(runs):
+        (task,) = report(runs, tmp_path / "out").tasks
+        by_label = {
+            r.label: (r.final, r.area, r.curve.low.tolist(), r.curve.high.tolist())
+            for r in task.results
+        }
+        pairs = {}
+        for each in task.improvements:
+            value, low, high = each.probability
+            pairs[each.first, each.second] = (value, low, high)
+            pairs[each.second, each.first] = (1 - value, 1 - high, 1 - low)
+        return by_label, pairs, task.chances
+
+    one, other = found(runs), found([mixed[2], mixed[0], mixed[1]])
+    assert one[0] == other[0]
+    assert one[2] == other[2]
+    for pair in one[1]:
+        np.testing.assert_allclose(one[1][pair], other[1][pair], atol=1e-12)
+
+
+@quickly
+def test_seeds_that_were_added_are_of_one_population(tmp_path):
+    run = written(tmp_path / "a", [1, 2])
+    written(run / "more-seeds" / "0002-0003", [3, 4], seed=2)
+    (result,) = report(run).tasks[0].results
+    assert result.finals == {0: 1, 1: 2, 2: 3, 3: 4}
+    assert result.final.value == 2.5
+
+
+@quickly
+def test_a_seed_that_is_there_twice_is_refused(tmp_path):
+    run = written(tmp_path / "a", [1, 2])
+    written(run / "more-seeds" / "0001-0002", [3, 4], seed=1)
+    with pytest.raises(ValueError, match=r"seed 1 is there twice: .*a/metrics/seed-0001.csv and"):
+        report(run)
+
+
+@quickly
+def test_a_sweep_has_a_curve_for_each_setting_and_a_best_one(tmp_path):
+    swept = dataclasses.replace(FAST, gamma=(0.9, 0.99))
+    tops = [10, 11, 12, 13, 20, 21, 22, 23]
+    written(tmp_path / "s" / "batch_size=8", tops, seeds=4, hyperparameters=swept)
+    for part, seeds in enumerate(([1, 2], [3, 4]), start=1):
+        written(
+            tmp_path / "s" / f"batch_size=4.part-{part}-of-2", [*seeds, *(np.array(seeds) + 5)],
+            seeds=2, seed=2 * (part - 1), hyperparameters=swept, batch_size=4,
+        )  # fmt: skip
+    found = report(tmp_path / "s")
+    (task,) = found.tasks
+    assert {r.label: len(r.finals) for r in task.results} == {
+        f"batch_size={size} gamma={gamma}": 4 for size in (4, 8) for gamma in (0.9, 0.99)
+    }
+    assert task.best.label == "batch_size=8 gamma=0.99"
+    assert task.chances == {r.label: float(r is task.best) for r in task.results}
+    assert found.directory == tmp_path / "s" / "report"
+
+
+@quickly
+def test_a_run_that_is_still_writing_counts_as_far_as_it_has_come(tmp_path):
+    whole = written(tmp_path / "whole", [100, 100])
+    live = written(tmp_path / "live", [50, 50], steps=STEPS[:2], finished=False)
+    file = metrics.path(live / "metrics", "seed-0001")
+    with file.open("a") as half:
+        half.write("3")  # of 30
+    found = report([whole, live], tmp_path / "out")
+    (task,) = found.tasks
+    assert task.end == 20
+    assert task.results[0].finals == {0: 40, 1: 40}
+    assert task.results[1].finals == {0: 20, 1: 20}
+    assert "live is not finished: evaluated up to 20 of 50 steps." in found.notes
+    assert any("scores count up to 20 steps" in note for note in found.notes)
+
+
+@quickly
+def test_seeds_without_a_return_are_left_out_and_named(tmp_path):
+    run = written(tmp_path / "a", [1, 2], finished=False)
+    metrics.path(run / "metrics", "seed-0001").unlink()
+    found = report(run)
+    assert list(found.tasks[0].results[0].finals) == [0]
+    assert found.tasks[0].results[0].final == (1, None, None)
+    assert "a: no return yet of seed 1, which is left out." in found.notes
+    assert "a has one seed: no interval can be given." in found.notes
+    metrics.path(run / "metrics", "seed-0000").unlink()
+    with pytest.raises(ValueError, match=r"no return yet in .*wait for the first evaluation"):
+        report(run)
+
+
+@quickly
+def test_returns_that_are_no_numbers_are_left_out_and_counted(tmp_path):
+    run = written(tmp_path / "a", [1, 2], finished=False)
+    with MetricsWriter(run / "metrics", ["seed-0001"], RUN_COLUMNS) as writer:
+        for step, value in zip(STEPS, (1.0, 2.0, float("nan"), 4.0, 5.0), strict=True):
+            writer.write(0, {"step": step, "eval_return": value})
+    found = report(run)
+    assert found.tasks[0].results[0].finals[1] == 5
+    assert "a, seed 1: 1 returns are not finite and left out." in found.notes
+
+
+@quickly
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"env": "probe_environments:Drift-v1"}, "env is .*Drift-v0 in the one and .*Drift-v1 in"),
+        ({"env_kwargs": {"g": 9}}, r"env_kwargs is \{\} in the one and \{'g': 9\} in the other"),
+        ({"wrapper": ("m:w",)}, r"wrapper is \(\) in the one and \('m:w',\) in the other"),
+        ({"eval_episodes": 7}, "eval_episodes is 2 in the one and 7 in the other"),
+        ({"eval_every": 0, "column": "train_return"}, "deterministic evaluations in the one and "),
+    ],
+)
+def test_what_was_measured_in_another_way_is_not_compared(tmp_path, settings, message):
+    one, other = written(tmp_path / "a", [1, 2]), written(tmp_path / "b", [1, 2], **settings)
+    with pytest.raises(ValueError, match=f"a and .*b cannot be compared: .*{message}"):
+        report([one, other], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@quickly
+def test_added_seeds_that_were_measured_in_another_way_are_not_pooled(tmp_path):
+    run = written(tmp_path / "a", [1, 2])
+    written(run / "more-seeds" / "0002-0003", [3, 4], seed=2, eval_episodes=5)
+    with pytest.raises(ValueError, match="cannot be taken together: eval_episodes is 2 in"):
+        report(run)
+
+
+@quickly
+def test_runs_without_a_common_step_are_refused_with_what_to_wait_for(tmp_path):
+    early = written(tmp_path / "early", [1], steps=(10, 20), finished=False)
+    late = written(tmp_path / "late", [1], steps=(30, 40))
+    message = "seed 0 of late begin at 30, and those of seed 0 of early end at 20 steps"
+    with pytest.raises(ValueError, match=message):
+        report([early, late], tmp_path / "out")
+
+
+@quickly
+def test_what_is_no_run_is_refused(tmp_path):
+    run = written(tmp_path / "a", [1])
+    (tmp_path / "empty").mkdir()
+    for path, message in [("gone", "does not exist"), ("empty", "holds neither a run nor a sweep")]:
+        with pytest.raises(RunDirectoryError, match=f"{path} {message}"):
+            report(tmp_path / path)
+    with pytest.raises(ValueError, match="given twice"):
+        report([run, tmp_path / "." / "a"])
+    with pytest.raises(ValueError, match="give a run directory"):
+        report([])
+    with pytest.raises(ValueError, match=r"manifest.json is a file"):
+        report(run, run / "manifest.json")
+
+
+@quickly
+def test_different_environments_stand_apart_and_what_both_have_is_put_together(tmp_path):
+    other = dataclasses.replace(FAST, gamma=0.8)
+    runs = []
+    for env in ("Drift-v0", "Point-v0"):
+        settings = {"env": f"probe_environments:{env}"}
+        runs.append(written(tmp_path / f"{env}-good", [11, 12, 13, 14], **settings))
+        runs.append(
+            written(tmp_path / f"{env}-bad", [1, 2, 3, 4], hyperparameters=other, **settings)
+        )
+    found = report(runs, tmp_path / "out")
+    assert [len(task.results) for task in found.tasks] == [2, 2]
+    across = found.across
+    assert across is not None
+    assert [method.label for method in across.methods] == ["gamma=0.9", "gamma=0.8"]
+    assert [each.probability.value for each in across.improvements] == [1]
+    assert across.methods[0].iqm.value == pytest.approx((12.5 - 1) / 13)
+    assert across.methods[0].profile[0] == 1
+    assert across.methods[1].profile[50] == 0
+
+
+@pytest.fixture(scope="module")
+def whole_report(tmp_path_factory):
+    """The files of a report of two environments, with all that there can be."""
+    path = tmp_path_factory.mktemp("whole")
+    rng = np.random.default_rng(0)
+    runs = [
+        written(path / f"{env}-{gamma}", rng.normal(gamma, 0.2, 4), env=env,
+                hyperparameters=dataclasses.replace(FAST, gamma=gamma))
+        for env in ("HalfCheetah-v4", "Hopper-v4") for gamma in (0.9, 0.99)
+    ]  # fmt: skip
+    return report(runs, path / "out", reference=True)
+
+
+class Page(HTMLParser):
+    """Collects what a page would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.fetched = set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "data", "action") and value[:1] != "#":
+                self.fetched.append((tag, name, value))
+
+
+def test_the_page_needs_nothing_but_itself(whole_report):
+    text = (whole_report.directory / "report.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert page.fetched == []
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "image"}
+    assert "@import" not in text
+    assert all(each.startswith("#") for each in re.findall(r"url\(['\"]?([^)]+)", text))
+    names = set(re.findall(r"https?://[^\s\"'<]+", text))
+    assert names <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert "prefers-color-scheme: dark" in text
+    assert figures.INK not in text
+    assert text.count("<svg") == 8
+    for task in whole_report.tasks:
+        for each in task.improvements:
+            assert each.verdict in text
+    assert all(source in text for source in SOURCES)
+
+
+def test_every_figure_is_there_twice_and_every_number_in_both_tables(whole_report):
+    names = {file.name for file in whole_report.directory.iterdir()}
+    for kind in ("learning-curves", "scores", "improvement"):
+        for env in ("HalfCheetah-v4", "Hopper-v4"):
+            assert {f"{kind}-{env}.png", f"{kind}-{env}.svg"} <= names
+    assert {"performance-profiles.png", "performance-profiles.svg", "improvement-all.png"} <= names
+    written = json.loads((whole_report.directory / "numbers.json").read_text())
+    with (whole_report.directory / "numbers.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for task, of_task in zip(whole_report.tasks, written["tasks"], strict=True):
+        for result, of_run in zip(task.results, of_task["runs"], strict=True):
+            assert of_run["final_score"] == result.final._asdict()
+            assert of_run["curve"]["low"] == result.curve.low.tolist()
+            (row,) = [
+                row for row in rows
+                if (row["run"], row["quantity"]) == (result.label, "final_score")
+            ]  # fmt: skip
+            assert float(row["high"]) == pytest.approx(result.final.high)
+            assert row["seeds"] == "4"
+    assert [row for row in rows if row["quantity"] == "normalized_final_score"]
+
+
+def test_a_figure_shows_every_seed_the_iqm_and_its_interval(tmp_path):
+    (task,) = [numbers.task(population.read(written(tmp_path / "a", [1, 2, 3, 7])))]
+    (axes,) = figures.learning_curves(task).axes
+    lines = {line.get_linewidth(): line.get_ydata()[-1] for line in axes.lines}
+    assert len(axes.lines) == 5
+    assert lines[2] == 2.5
+    assert len(axes.collections) == 1
+    assert axes.get_xlabel() == "environment steps per seed"
+    assert axes.get_ylabel() == "return (evaluation)"
+
+
+def test_published_curves_name_their_source_and_are_of_the_same_version():
+    for env in ("HalfCheetah-v4", "Hopper-v4", "Walker2d-v4"):
+        curves = published(env, 500_000)
+        assert {curve.algorithm for curve in curves} == {"SAC", "CrossQ"}
+        for curve in curves:
+            assert curve.source in SOURCES
+            assert curve.seeds == 10
+            assert curve.steps[-1] <= 500_000
+            assert np.isfinite(curve.iqm).all()
+    assert published("HalfCheetah-v5") == []
+    (sac,) = [curve for curve in published("HalfCheetah-v4") if curve.algorithm == "SAC"]
+    assert 10_500 < sac.iqm[-1] < 12_000
+
+
+@quickly
+def test_an_environment_without_published_curves_is_named(tmp_path):
+    found = report(written(tmp_path / "a", [1, 2]), reference=True)
+    assert any("No published curves of probe_environments:Drift-v0" in n for n in found.notes)
+
+
+@quickly
+def test_the_command_prints_the_answer_and_refuses_in_one_sentence(tmp_path, capsys):
+    low = written(tmp_path / "low", [1, 2, 3, 4])
+    high = written(tmp_path / "high", [11, 12, 13, 14])
+    assert commands.run(["report", str(low), str(high), "--output", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "high is better than low" in shown
+    assert "n = 4 and 4" in shown
+    assert (tmp_path / "out" / "report.html").exists()
+    assert commands.run(["report", str(tmp_path / "gone")]) == 1
+    assert "gone does not exist" in capsys.readouterr().err
+
+
+@quickly
+def test_from_python_runs_are_paths_or_what_train_returned(tmp_path):
+    from jaxsac.runs.run import Run
+
+    path = written(tmp_path / "a", [1, 2])
+    assert jaxsac.report(Run(path)).tasks[0].results[0].finals == {0: 1, 1: 2}
+
+
+def test_the_command_line_waits_with_what_only_a_report_needs():
+    code = "import sys, jaxsac.cli.commands; assert 'jaxsac.reports' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
