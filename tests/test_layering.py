@@ -23,7 +23,7 @@ BELOW = {
     "training": {"types", "sac", "data", "envs"},
     "runs": {"types", "packages", "named", "sac", "data", "envs", "training"},
     "sweeps": {"types", "packages", "sac", "data", "envs", "training", "runs"},
-    "reports": {"runs"},
+    "reports": {"packages", "runs"},
     "cli": {"types", "packages", "sac", "data", "envs", "training", "runs", "sweeps", "reports"},
     "__init__": {"types", "sac", "data"},
     "__main__": {"cli"},

@@ -42,7 +42,7 @@ def written(directory, tops, column="eval_return", steps=STEPS, finished=True, *
 @pytest.fixture
 def drawn_quickly(monkeypatch):
     """For tests that look at numbers: figures and their tables are left out."""
-    monkeypatch.setattr("jaxsac.reports.report._figures", lambda numbers: {})
+    monkeypatch.setattr("jaxsac.reports.write._figures", lambda numbers: {})
     monkeypatch.setattr("jaxsac.reports.page._task", lambda *args: iter(()))
     monkeypatch.setattr("jaxsac.reports.page._across", lambda *args: iter(()))
 
@@ -59,6 +59,12 @@ def test_scores_are_the_last_fifth_and_the_area_the_mean_over_all_steps(tmp_path
     assert result.final.value == 150
     assert result.curve.iqm.tolist() == [30, 60, 90, 120, 150]
     assert found.directory == tmp_path / "a" / "report"
+
+
+@quickly
+def test_the_area_is_under_the_curve_whatever_steps_were_evaluated(tmp_path):
+    found = report(written(tmp_path / "a", [50], steps=(10, 20, 50)))
+    assert found.tasks[0].results[0].areas == {0: 30}
 
 
 @quickly
@@ -96,7 +102,7 @@ def test_neither_the_order_of_runs_nor_that_of_seeds_changes_anything(tmp_path):
         }
         pairs = {}
         for each in task.improvements:
-            value, low, high = each.probability
+            value, low, high = map(float, each.probability)
             pairs[each.first, each.second] = (value, low, high)
             pairs[each.second, each.first] = (1 - value, 1 - high, 1 - low)
         return by_label, pairs, task.chances
@@ -149,9 +155,9 @@ def test_a_sweep_has_a_curve_for_each_setting_and_a_best_one(tmp_path):
 def test_a_run_that_is_still_writing_counts_as_far_as_it_has_come(tmp_path):
     whole = written(tmp_path / "whole", [100, 100])
     live = written(tmp_path / "live", [50, 50], steps=STEPS[:2], finished=False)
-    file = metrics.path(live / "metrics", "seed-0001")
-    with file.open("a") as half:
-        half.write("3")  # of 30
+    for name in ("seed-0000", "seed-0001"):
+        with metrics.path(live / "metrics", name).open("a") as half:
+            half.write("30,,,,,,,3")  # of 30.5
     found = report([whole, live], tmp_path / "out")
     (task,) = found.tasks
     assert task.end == 20
@@ -205,10 +211,17 @@ def test_what_was_measured_in_another_way_is_not_compared(tmp_path, settings, me
 
 
 @quickly
-def test_added_seeds_that_were_measured_in_another_way_are_not_pooled(tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"eval_episodes": 5}, "eval_episodes is 2 in"),
+        ({"eval_every": 0, "column": "train_return"}, "returns are of deterministic evaluations"),
+    ],
+)
+def test_added_seeds_that_were_measured_in_another_way_are_not_pooled(tmp_path, settings, message):
     run = written(tmp_path / "a", [1, 2])
-    written(run / "more-seeds" / "0002-0003", [3, 4], seed=2, eval_episodes=5)
-    with pytest.raises(ValueError, match="cannot be taken together: eval_episodes is 2 in"):
+    written(run / "more-seeds" / "0002-0003", [3, 4], seed=2, **settings)
+    with pytest.raises(ValueError, match=f"cannot be taken together: {message}"):
         report(run)
 
 
@@ -255,6 +268,36 @@ def test_different_environments_stand_apart_and_what_both_have_is_put_together(t
     assert across.methods[0].iqm.value == pytest.approx((12.5 - 1) / 13)
     assert across.methods[0].profile[0] == 1
     assert across.methods[1].profile[50] == 0
+
+
+@quickly
+def test_settings_that_look_alike_have_names_of_their_own(tmp_path):
+    swept = dataclasses.replace(FAST, gamma=(0.9000001, 0.9000002))
+    run = written(tmp_path / "a", [1, 2, 3, 4], seeds=2, hyperparameters=swept)
+    (task,) = report(run).tasks
+    assert [result.label for result in task.results] == ["gamma=0.9", "gamma=0.9 (2)"]
+    assert task.chances == {"gamma=0.9": 0, "gamma=0.9 (2)": 1}
+
+
+def test_a_package_that_is_missing_is_named_with_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"matplotlib: run `pip install 'jaxsac\[report\]"
+    ):
+        report(tmp_path)
+
+
+@quickly
+def test_a_setting_that_one_environment_lacks_is_not_put_together(tmp_path):
+    other = dataclasses.replace(FAST, gamma=0.8)
+    runs = [
+        written(tmp_path / "a", [1, 2]),
+        written(tmp_path / "b", [1, 2], hyperparameters=other),
+        written(tmp_path / "c", [1, 2], env="probe_environments:Point-v0"),
+    ]
+    (method,) = report(runs, tmp_path / "out").across.methods
+    assert method.label == "a, c"
+    assert report(runs[1:], tmp_path / "out").across is None
 
 
 @pytest.fixture(scope="module")
@@ -326,9 +369,9 @@ def test_every_figure_is_there_twice_and_every_number_in_both_tables(whole_repor
 
 
 def test_a_figure_shows_every_seed_the_iqm_and_its_interval(tmp_path):
-    (task,) = [numbers.task(population.read(written(tmp_path / "a", [1, 2, 3, 7])))]
+    task = numbers.task(population.read(written(tmp_path / "a", [1, 2, 3, 7])))
     (axes,) = figures.learning_curves(task).axes
-    lines = {line.get_linewidth(): line.get_ydata()[-1] for line in axes.lines}
+    lines = {line.get_linewidth(): np.asarray(line.get_ydata())[-1] for line in axes.lines}
     assert len(axes.lines) == 5
     assert lines[2] == 2.5
     assert len(axes.collections) == 1

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import tyro
 
-from jaxsac import packages
-
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -25,12 +23,11 @@ class Report:
 
     def run(self) -> int:
         """Writes the report and prints what comes out."""
-        packages.load("a report", "report", "matplotlib", "scipy")
-        from jaxsac.reports.report import PAGE, report
+        from jaxsac.reports.report import report
         from jaxsac.reports.sentences import answers
 
         numbers = report(self.runs, self.output, self.reference)
         for line in [*answers(numbers), *numbers.notes]:
             print(line)
-        print(f"report: {numbers.directory / PAGE}")
+        print(f"report: {numbers.directory / 'report.html'}")
         return 0

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.figure import Figure
-
-from jaxsac.reports import comparable, figures, page, population, tables
+from jaxsac import packages
+from jaxsac.reports import comparable, population, tables
 from jaxsac.reports.across import across
 from jaxsac.reports.numbers import Task, task
 from jaxsac.reports.population import Population
 from jaxsac.reports.reference import Reference, published
 from jaxsac.reports.tables import Numbers
-from jaxsac.runs import files
 
 if TYPE_CHECKING:
     from jaxsac.runs.run import Run
-
-PAGE, JSON, CSV = "report.html", "numbers.json", "numbers.csv"
 
 
 def report(
@@ -50,7 +45,11 @@ def report(
     Raises:
       RunDirectoryError: there is no such run.
       ValueError: no run has a return yet, or runs that cannot be compared; says why.
+      ModuleNotFoundError: a package is not installed; names the command that installs it.
     """
+    packages.load("a report", "report", "matplotlib", "scipy")
+    from jaxsac.reports.write import write
+
     paths = _paths(runs)
     output = default_output(paths) if output is None else Path(output)
     if output.exists() and not output.is_dir():
@@ -58,12 +57,7 @@ def report(
     everyone = _labelled([each for path in paths for each in population.read(path)], paths)
     comparable.check(everyone)
     numbers = _numbers(everyone, output, reference)
-    output.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context(figures.STYLE):
-        drawn = {name: _save(figure, output / name) for name, figure in _figures(numbers).items()}
-    files.write(output / JSON, (json.dumps(tables.to_json(numbers), indent=1) + "\n").encode())
-    files.write(output / CSV, tables.to_csv(numbers).encode())
-    files.write(output / PAGE, page.html(numbers, drawn).encode())
+    write(numbers)
     return numbers
 
 
@@ -93,13 +87,17 @@ def _labelled(everyone: list[Population], paths: list[Path]) -> list[Population]
     """With labels that tell them apart."""
     names = [path.resolve().name for path in paths]
     clear = len(set(names)) == len(names)
-    found = []
+    found, count = [], collections.Counter()
     for each in everyone:
         name = each.path.resolve().name if clear else str(each.path)
         parts = [other for other in everyone if other.path == each.path]
         label = name if len(parts) == 1 else each.label
         if len(parts) > 1 and len(paths) > 1:
             label = f"{name}: {label}"
+        # Settings are written with few digits, and may then look alike.
+        count[each.env, label] += 1
+        if (number := count[each.env, label]) > 1:
+            label = f"{label} ({number})"
         found.append(population.relabelled(each, label))
     return found
 
@@ -124,32 +122,3 @@ def _numbers(everyone: list[Population], output: Path, reference_too: bool) -> N
 
 def _published(found: Task) -> list[Reference]:
     return published(found.env, max(result.curve.steps[-1] for result in found.results))
-
-
-def _figures(numbers: Numbers) -> dict[str, Figure]:
-    found = {}
-    for each in numbers.tasks:
-        name = tables.file_name(each.env)
-        found[f"learning-curves-{name}"] = figures.learning_curves(
-            each, numbers.references[each.env]
-        )
-        found[f"scores-{name}"] = figures.scores(each)
-        if each.improvements:
-            title = f"{each.env}: probability of improvement"
-            found[f"improvement-{name}"] = figures.improvements(each.improvements, title)
-    if numbers.across is not None:
-        found["performance-profiles"] = figures.profiles(numbers.across)
-        if numbers.across.improvements:
-            title = "all environments: probability of improvement"
-            found["improvement-all"] = figures.improvements(numbers.across.improvements, title)
-    return found
-
-
-def _save(figure: Figure, path: Path) -> str:
-    """Writes a figure as PNG and SVG; returns the text of the SVG."""
-    figure.savefig(path.with_name(f"{path.name}.png"), dpi=160)
-    file = path.with_name(f"{path.name}.svg")
-    # Names within it that no other figure of the page has, and the same ones each time.
-    with matplotlib.rc_context({"svg.hashsalt": path.name}):
-        figure.savefig(file, metadata={"Date": None})
-    return file.read_text()

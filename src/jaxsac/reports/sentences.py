@@ -83,10 +83,11 @@ def _best(task: Task) -> Answer:
     if task.chances is None:
         return Answer(task.env, finding, f"{detail}; with one seed nobody knows how sure that is")
     detail += f"; the best in {task.chances[best.label]:.0%} of the resamples of the seeds"
+    pairs = [each for each in task.improvements if best.label in (each.first, each.second)]
     alike = [
         each.second if each.first == best.label else each.first
-        for each in task.improvements
-        if best.label in (each.first, each.second) and not each.differs
+        for each in pairs
+        if not (each.differs and each.verdict.startswith(f"{best.label} is better"))
     ]
     if alike:
         more = f", and {len(alike) - 3} more" * (len(alike) > 3)

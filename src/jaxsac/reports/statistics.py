@@ -69,7 +69,7 @@ def iqm_estimate(scores: Scores, rng: Generator, count: int = RESAMPLES) -> Esti
     value = float(iqm(np.concatenate(scores)))
     if not has_interval(scores):
         return Estimate(value)
-    return Estimate(value, *interval(resampled_iqm(scores, rng, count)))
+    return Estimate(value, *interval(resampled_iqm(scores, rng, count)).tolist())
 
 
 def resampled_iqm(scores: Scores, rng: Generator, count: int = RESAMPLES) -> np.ndarray:
@@ -108,7 +108,7 @@ def improvement_estimate(
         columns = [rng.choice(len(task), len(task)) for task in second]
         each = zip(wins, rows, columns, strict=True)
         of_resample.append(np.mean([won[np.ix_(x, y)].mean() for won, x, y in each]))
-    return Estimate(value, *interval(np.array(of_resample)))
+    return Estimate(value, *interval(np.array(of_resample)).tolist())
 
 
 def p_value(first: np.ndarray, second: np.ndarray) -> float:
