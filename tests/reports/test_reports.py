@@ -1,51 +1,19 @@
 """Reports of runs that were written down, not trained."""
 
-import csv
 import dataclasses
-import json
-import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 import jaxsac
 from jaxsac.cli import commands
-from jaxsac.reports import figures, numbers, population
-from jaxsac.reports.reference import SOURCES, published
 from jaxsac.reports.report import report
 from jaxsac.runs import metrics
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
-from run_examples import FAST, small_run
-
-STEPS = (10, 20, 30, 40, 50)
-
-
-def written(directory, tops, column="eval_return", steps=STEPS, finished=True, **settings):
-    """A run whose seeds rise to `tops`, point after point of a sweep."""
-    own = {"eval_every": 10, "steps": 50} if column == "eval_return" else {"steps": 50}
-    config = small_run(**{**own, "seeds": len(tops), **settings})
-    run = RunDirectory(directory)
-    run.create(config)
-    with MetricsWriter(run.metrics, config.member_names, RUN_COLUMNS) as writer:
-        for index, top in enumerate(tops):
-            for step in steps:
-                writer.write(index, {"step": step, column: float(top) * step / 50})
-    if finished:
-        run.finish()
-    return directory
-
-
-@pytest.fixture
-def drawn_quickly(monkeypatch):
-    """For tests that look at numbers: figures and their tables are left out."""
-    monkeypatch.setattr("jaxsac.reports.write._figures", lambda numbers: {})
-    monkeypatch.setattr("jaxsac.reports.page._task", lambda *args: iter(()))
-    monkeypatch.setattr("jaxsac.reports.page._across", lambda *args: iter(()))
-
+from run_examples import FAST
+from written_runs import STEPS, written
 
 quickly = pytest.mark.usefixtures("drawn_quickly")
 
@@ -124,14 +92,6 @@ def test_seeds_that_were_added_are_of_one_population(tmp_path):
 
 
 @quickly
-def test_a_seed_that_is_there_twice_is_refused(tmp_path):
-    run = written(tmp_path / "a", [1, 2])
-    written(run / "more-seeds" / "0001-0002", [3, 4], seed=1)
-    with pytest.raises(ValueError, match=r"seed 1 is there twice: .*a/metrics/seed-0001.csv and"):
-        report(run)
-
-
-@quickly
 def test_a_sweep_has_a_curve_for_each_setting_and_a_best_one(tmp_path):
     swept = dataclasses.replace(FAST, gamma=(0.9, 0.99))
     tops = [10, 11, 12, 13, 20, 21, 22, 23]
@@ -193,63 +153,6 @@ def test_returns_that_are_no_numbers_are_left_out_and_counted(tmp_path):
 
 
 @quickly
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"env": "probe_environments:Drift-v1"}, "env is .*Drift-v0 in the one and .*Drift-v1 in"),
-        ({"env_kwargs": {"g": 9}}, r"env_kwargs is \{\} in the one and \{'g': 9\} in the other"),
-        ({"wrapper": ("m:w",)}, r"wrapper is \(\) in the one and \('m:w',\) in the other"),
-        ({"eval_episodes": 7}, "eval_episodes is 2 in the one and 7 in the other"),
-        ({"eval_every": 0, "column": "train_return"}, "deterministic evaluations in the one and "),
-    ],
-)
-def test_what_was_measured_in_another_way_is_not_compared(tmp_path, settings, message):
-    one, other = written(tmp_path / "a", [1, 2]), written(tmp_path / "b", [1, 2], **settings)
-    with pytest.raises(ValueError, match=f"a and .*b cannot be compared: .*{message}"):
-        report([one, other], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-@quickly
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"eval_episodes": 5}, "eval_episodes is 2 in"),
-        ({"eval_every": 0, "column": "train_return"}, "returns are of deterministic evaluations"),
-    ],
-)
-def test_added_seeds_that_were_measured_in_another_way_are_not_pooled(tmp_path, settings, message):
-    run = written(tmp_path / "a", [1, 2])
-    written(run / "more-seeds" / "0002-0003", [3, 4], seed=2, **settings)
-    with pytest.raises(ValueError, match=f"cannot be taken together: {message}"):
-        report(run)
-
-
-@quickly
-def test_runs_without_a_common_step_are_refused_with_what_to_wait_for(tmp_path):
-    early = written(tmp_path / "early", [1], steps=(10, 20), finished=False)
-    late = written(tmp_path / "late", [1], steps=(30, 40))
-    message = "seed 0 of late begin at 30, and those of seed 0 of early end at 20 steps"
-    with pytest.raises(ValueError, match=message):
-        report([early, late], tmp_path / "out")
-
-
-@quickly
-def test_what_is_no_run_is_refused(tmp_path):
-    run = written(tmp_path / "a", [1])
-    (tmp_path / "empty").mkdir()
-    for path, message in [("gone", "does not exist"), ("empty", "holds neither a run nor a sweep")]:
-        with pytest.raises(RunDirectoryError, match=f"{path} {message}"):
-            report(tmp_path / path)
-    with pytest.raises(ValueError, match="given twice"):
-        report([run, tmp_path / "." / "a"])
-    with pytest.raises(ValueError, match="give a run directory"):
-        report([])
-    with pytest.raises(ValueError, match=r"manifest.json is a file"):
-        report(run, run / "manifest.json")
-
-
-@quickly
 def test_different_environments_stand_apart_and_what_both_have_is_put_together(tmp_path):
     other = dataclasses.replace(FAST, gamma=0.8)
     runs = []
@@ -279,14 +182,6 @@ def test_settings_that_look_alike_have_names_of_their_own(tmp_path):
     assert task.chances == {"gamma=0.9": 0, "gamma=0.9 (2)": 1}
 
 
-def test_a_package_that_is_missing_is_named_with_what_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(
-        ModuleNotFoundError, match=r"matplotlib: run `pip install 'jaxsac\[report\]"
-    ):
-        report(tmp_path)
-
-
 @quickly
 def test_a_setting_that_one_environment_lacks_is_not_put_together(tmp_path):
     other = dataclasses.replace(FAST, gamma=0.8)
@@ -298,99 +193,6 @@ def test_a_setting_that_one_environment_lacks_is_not_put_together(tmp_path):
     (method,) = report(runs, tmp_path / "out").across.methods
     assert method.label == "a, c"
     assert report(runs[1:], tmp_path / "out").across is None
-
-
-@pytest.fixture(scope="module")
-def whole_report(tmp_path_factory):
-    """The files of a report of two environments, with all that there can be."""
-    path = tmp_path_factory.mktemp("whole")
-    rng = np.random.default_rng(0)
-    runs = [
-        written(path / f"{env}-{gamma}", rng.normal(gamma, 0.2, 4), env=env,
-                hyperparameters=dataclasses.replace(FAST, gamma=gamma))
-        for env in ("HalfCheetah-v4", "Hopper-v4") for gamma in (0.9, 0.99)
-    ]  # fmt: skip
-    return report(runs, path / "out", reference=True)
-
-
-class Page(HTMLParser):
-    """Collects what a page would fetch."""
-
-    def __init__(self):
-        super().__init__()
-        self.tags, self.fetched = set(), []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href", "data", "action") and value[:1] != "#":
-                self.fetched.append((tag, name, value))
-
-
-def test_the_page_needs_nothing_but_itself(whole_report):
-    text = (whole_report.directory / "report.html").read_text()
-    page = Page()
-    page.feed(text)
-    assert page.fetched == []
-    assert not page.tags & {"script", "link", "img", "iframe", "object", "image"}
-    assert "@import" not in text
-    assert all(each.startswith("#") for each in re.findall(r"url\(['\"]?([^)]+)", text))
-    names = set(re.findall(r"https?://[^\s\"'<]+", text))
-    assert names <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
-    assert "prefers-color-scheme: dark" in text
-    assert figures.INK not in text
-    assert text.count("<svg") == 8
-    for task in whole_report.tasks:
-        for each in task.improvements:
-            assert each.verdict in text
-    assert all(source in text for source in SOURCES)
-
-
-def test_every_figure_is_there_twice_and_every_number_in_both_tables(whole_report):
-    names = {file.name for file in whole_report.directory.iterdir()}
-    for kind in ("learning-curves", "scores", "improvement"):
-        for env in ("HalfCheetah-v4", "Hopper-v4"):
-            assert {f"{kind}-{env}.png", f"{kind}-{env}.svg"} <= names
-    assert {"performance-profiles.png", "performance-profiles.svg", "improvement-all.png"} <= names
-    written = json.loads((whole_report.directory / "numbers.json").read_text())
-    with (whole_report.directory / "numbers.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    for task, of_task in zip(whole_report.tasks, written["tasks"], strict=True):
-        for result, of_run in zip(task.results, of_task["runs"], strict=True):
-            assert of_run["final_score"] == result.final._asdict()
-            assert of_run["curve"]["low"] == result.curve.low.tolist()
-            (row,) = [
-                row for row in rows
-                if (row["run"], row["quantity"]) == (result.label, "final_score")
-            ]  # fmt: skip
-            assert float(row["high"]) == pytest.approx(result.final.high)
-            assert row["seeds"] == "4"
-    assert [row for row in rows if row["quantity"] == "normalized_final_score"]
-
-
-def test_a_figure_shows_every_seed_the_iqm_and_its_interval(tmp_path):
-    task = numbers.task(population.read(written(tmp_path / "a", [1, 2, 3, 7])))
-    (axes,) = figures.learning_curves(task).axes
-    lines = {line.get_linewidth(): np.asarray(line.get_ydata())[-1] for line in axes.lines}
-    assert len(axes.lines) == 5
-    assert lines[2] == 2.5
-    assert len(axes.collections) == 1
-    assert axes.get_xlabel() == "environment steps per seed"
-    assert axes.get_ylabel() == "return (evaluation)"
-
-
-def test_published_curves_name_their_source_and_are_of_the_same_version():
-    for env in ("HalfCheetah-v4", "Hopper-v4", "Walker2d-v4"):
-        curves = published(env, 500_000)
-        assert {curve.algorithm for curve in curves} == {"SAC", "CrossQ"}
-        for curve in curves:
-            assert curve.source in SOURCES
-            assert curve.seeds == 10
-            assert curve.steps[-1] <= 500_000
-            assert np.isfinite(curve.iqm).all()
-    assert published("HalfCheetah-v5") == []
-    (sac,) = [curve for curve in published("HalfCheetah-v4") if curve.algorithm == "SAC"]
-    assert 10_500 < sac.iqm[-1] < 12_000
 
 
 @quickly

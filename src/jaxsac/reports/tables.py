@@ -106,7 +106,7 @@ def _rows(task: Task) -> Iterator[dict[str, Any]]:
     for result in task.results:
         row = {"env": task.env, "run": result.label, "seeds": len(result.finals)}
         for quantity, estimate in (("final_score", result.final), ("area", result.area)):
-            yield row | {"quantity": quantity, "step": f"{task.end:g}"} | _cells(estimate)
+            yield row | {"quantity": quantity, "step": f"{task.end:.12g}"} | _cells(estimate)
         if task.chances is not None:
             chance = task.chances[result.label]
             yield row | {"quantity": "chance_of_best"} | _cells(Estimate(chance))
