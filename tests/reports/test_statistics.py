@@ -59,8 +59,19 @@ def test_one_seed_has_no_interval():
 
 
 def test_three_seeds_of_each_can_show_no_difference_and_four_can():
-    assert statistics.p_value(np.arange(3.0), np.arange(3.0) + 9) == pytest.approx(0.1)
-    assert statistics.p_value(np.arange(4.0), np.arange(4.0) + 9) == pytest.approx(2 / 70)
+    rng = np.random.default_rng(0)
+    for count, p in ((3, 0.1), (4, 2 / 70)):
+        apart = [np.arange(float(count))], [np.arange(float(count)) + 9]
+        assert statistics.p_value(*apart, rng) == pytest.approx(p)
+
+
+def test_three_seeds_in_two_tasks_can_show_a_difference_and_two_cannot():
+    rng = np.random.default_rng(0)
+    for count, p in ((3, 2 / 20**2), (2, 2 / 6**2)):  # both extremes of all assignments
+        apart = [np.arange(float(count))] * 2, [np.arange(float(count)) + 9] * 2
+        assert statistics.p_value(*apart, rng, 20_000) == pytest.approx(p, abs=0.005)
+    alike = [np.arange(4.0)] * 2, [np.arange(4.0)] * 2
+    assert statistics.p_value(*alike, rng) == 1
 
 
 def test_the_chance_of_being_best_is_one_where_nothing_overlaps_and_shared_where_all_is_alike():

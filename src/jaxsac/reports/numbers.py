@@ -61,7 +61,7 @@ class Improvement(NamedTuple):
     seeds: tuple[int, int]
     probability: Estimate
     p_value: float | None
-    """Of the two-sided Mann-Whitney test; None where either has one seed, or of several tasks."""
+    """Of `statistics.p_value`; None where either has one seed."""
     verdict: str
     differs: bool
     """Whether the verdict is that one is better."""
@@ -128,12 +128,12 @@ def improvement(
     one, other = (list(map(np.sort, each)) for each in scores)
     seeds = (min(map(len, one)), min(map(len, other)))
     rng = np.random.default_rng(0)
-    if [list(task) for task in one] <= [list(task) for task in other]:
-        found = statistics.improvement_estimate(one, other, rng)
-    else:
-        turned = statistics.improvement_estimate(other, one, rng)
-        found = Estimate(1 - turned.value, *(_complement(end) for end in reversed(turned[1:])))
-    p = statistics.p_value(one[0], other[0]) if len(one) == 1 and min(seeds) > 1 else None
+    in_order = [list(task) for task in one] <= [list(task) for task in other]
+    lower, upper = (one, other) if in_order else (other, one)
+    found = statistics.improvement_estimate(lower, upper, rng)
+    p = statistics.p_value(lower, upper, rng) if min(seeds) > 1 else None
+    if not in_order:
+        found = Estimate(1 - found.value, *(_complement(end) for end in reversed(found[1:])))
     doubt = _doubt(found, p)
     better, worse = (first, second) if found.value > 0.5 else (second, first)
     verdict = doubt or f"{better} is better than {worse}"

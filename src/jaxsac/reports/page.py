@@ -50,10 +50,10 @@ area under its curve divided by the steps). The probability of improvement is th
 first run scores higher than one of the second (Mann and Whitney's U over the number of pairs), by
 their final scores; where its interval holds 0.5 the two are said not to differ. All this is as in
 Agarwal et al. 2021 (arXiv:2108.13264). As such intervals are too short for few seeds, p is that of
-the two-sided Mann-Whitney test beside them: one is said to be better only where it is at most 0.05
-too. Nothing is corrected for the number of comparisons, and the best of many looks better than it
-is. n is the number of seeds. Of more than four curves in a figure, seeds and bands are shown of the
-best two.
+the two-sided Mann-Whitney test beside them (of several environments, of a permutation test within
+each): one is said to be better only where it is at most 0.05 too. Nothing is corrected for the
+number of comparisons, and the best of many looks better than it is. n is the number of seeds. Of
+more than four curves in a figure, seeds and bands are shown of the best two.
 """
 
 

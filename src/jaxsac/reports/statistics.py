@@ -111,13 +111,34 @@ def improvement_estimate(
     return Estimate(value, *interval(np.array(of_resample)).tolist())
 
 
-def p_value(first: np.ndarray, second: np.ndarray) -> float:
-    """Of the two-sided Mann-Whitney test; exact for few seeds without ties.
+def p_value(
+    first: Scores, second: Scores, rng: np.random.Generator, count: int = RESAMPLES
+) -> float:
+    """How often a probability of improvement so far from ½ comes about by chance (two-sided).
 
-    Intervals of a bootstrap are too short for few seeds: three and three that do not overlap have
-    one without length, and yet p = 0.1.
+    Of one task that is the Mann-Whitney test, exact for few seeds without ties; of several a
+    permutation test that exchanges seeds within each task.
+
+    The intervals of a bootstrap are too short for few seeds: of two populations that are alike,
+    with 3, 4, 5 and 10 normal seeds each, they leave out ½ in 18, 9, 9 and 7 of 100 cases. With a
+    p of at most 0.05 besides it is 0, 3, 2 and 5.
+
+    Args:
+      first: scores, task by task.
+      second: scores in the same tasks.
+      rng: where the permutations come from.
+      count: number of permutations.
     """
-    return float(stats.mannwhitneyu(first, second).pvalue)
+    if len(first) == 1:
+        return float(stats.mannwhitneyu(first[0], second[0]).pvalue)
+    by_chance = np.zeros(count)
+    for x, y in zip(first, second, strict=True):
+        mixed = rng.permuted(np.tile(np.concatenate([x, y]), (count, 1)), axis=1)
+        one, other = mixed[:, : len(x), None], mixed[:, None, len(x) :]
+        by_chance += ((one > other) + 0.5 * (one == other)).mean(axis=(1, 2)) / len(first)
+    found = abs(probability_of_improvement(first, second) - 0.5)
+    as_far = np.abs(by_chance - 0.5) >= found - 1e-9
+    return float((as_far.sum() + 1) / (count + 1))
 
 
 def chance_of_best(populations: Sequence[np.ndarray], rng: Generator) -> np.ndarray:
