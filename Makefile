@@ -9,10 +9,11 @@ SEEDS ?= 1
 STEPS ?= 1000000
 # Left out, a run is written to runs/<env>-<hash of its settings>.
 RUN ?=
+RUNS ?= $(RUN)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep eval test test-slow golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick accelerator lint format clean
+.PHONY: help install train sweep eval report test test-slow golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick accelerator lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -38,6 +39,9 @@ sweep: $(INSTALLED) ## Train a grid: ENV= SEEDS= STEPS= ARGS="--set actor_lr=1e-
 
 eval: $(INSTALLED) ## Evaluate a run's policies: RUN= (run directory) ARGS=
 	$(BIN)/jaxsac eval '$(RUN)' $(ARGS)
+
+report: $(INSTALLED) ## Compare runs: curves, scores, how sure they differ: RUNS="runs/a runs/b" ARGS="--reference"
+	$(BIN)/jaxsac report $(RUNS) $(ARGS)
 
 test: $(INSTALLED) ## Run the tests (minutes).
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -23,12 +23,13 @@ BELOW = {
     "training": {"types", "sac", "data", "envs"},
     "runs": {"types", "packages", "named", "sac", "data", "envs", "training"},
     "sweeps": {"types", "packages", "sac", "data", "envs", "training", "runs"},
-    "cli": {"types", "packages", "sac", "data", "envs", "training", "runs", "sweeps"},
+    "reports": {"packages", "runs"},
+    "cli": {"types", "packages", "sac", "data", "envs", "training", "runs", "sweeps", "reports"},
     "__init__": {"types", "sac", "data"},
     "__main__": {"cli"},
 }
 # For type checkers alone, inside `if TYPE_CHECKING`: those names are imported when asked for.
-BELOW_FOR_TYPES = {"__init__": {"runs"}}
+BELOW_FOR_TYPES = {"__init__": {"runs", "reports"}}
 # Outside packages that a part may import. Where none are listed, any but those refused.
 ALLOWED = {
     "types": NUMERICS,
@@ -41,6 +42,7 @@ REFUSED = {
     "training": {"optax", "matplotlib", "tyro", "rich", "safetensors"},
     "runs": {"optax", "tyro"},
     "sweeps": {"optax"},
+    "reports": {"jax", "flax", "optax", "tyro", "rich"},
     "cli": {"optax"},
     "packages": set(),
     "named": {"gymnasium", "optax"},

@@ -15,6 +15,7 @@ from jaxsac.sac.state import Metrics, State
 from jaxsac.types import Transition
 
 if TYPE_CHECKING:
+    from jaxsac.reports.report import report
     from jaxsac.runs.load import Policy, load_policy
     from jaxsac.runs.run import Run, train
 
@@ -38,6 +39,7 @@ __all__ = [
     "preset",
     "q_values",
     "replay",
+    "report",
     "sample",
     "train",
     "update",
@@ -47,6 +49,7 @@ _WHEN_ASKED_FOR = {
     "Policy": "jaxsac.runs.load",
     "Run": "jaxsac.runs.run",
     "load_policy": "jaxsac.runs.load",
+    "report": "jaxsac.reports.report",
     "train": "jaxsac.runs.run",
 }
 """Names whose modules need more than JAX: they are imported at their first use."""

@@ -30,6 +30,12 @@ def test_a_row_can_be_read_as_soon_as_it_is_written(tmp_path):
         assert metrics.read(metrics.path(tmp_path, "seed-0000")) == []
 
 
+def test_a_row_that_is_still_being_written_is_left_out(tmp_path):
+    file = metrics.path(tmp_path, "seed-0000")
+    file.write_text("step,loss\r\n10,7\r\n2")  # of 20
+    assert [row["step"] for row in metrics.read(file)] == [10]
+
+
 def test_empty_cells_are_none_and_numbers_keep_six_digits(tmp_path):
     with MetricsWriter(tmp_path, ["seed-0000"], COLUMNS) as writer:
         writer.write(0, {"step": 1_000_000_007, "alpha": 1.23456789e-9, "eval_return": None})

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from jaxsac.cli import doctor
 from jaxsac.cli.options import registry, run_config, settings_class
+from jaxsac.cli.report import Report
 from jaxsac.cli.resuming import say_what_resumes
 from jaxsac.envs import check, check_in_jax
 from jaxsac.envs.checked import is_fault
@@ -378,6 +379,7 @@ COMMANDS: dict[str, Any] = {
     "train": Train,
     "sweep": Sweep,
     "eval": Eval,
+    "report": Report,
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
     "check": Check,

@@ -174,6 +174,15 @@ class RunDirectory:
         with self._refusals():
             return RunConfig.from_json(content["config"], self._format(content))
 
+    def package_versions(self) -> dict[str, str]:
+        """The versions of Python and packages that began the run; as far as they are known.
+
+        Raises:
+          RunDirectoryError: as `config`.
+        """
+        found = self._read().get("versions")
+        return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
     def unknown_settings(self) -> list[str]:
         """Settings in the manifest that this version does not have, and leaves out of account.
 

@@ -122,13 +122,14 @@ def read(file: Path) -> list[dict[str, float | None]]:
     """The rows of one member, by the columns of the file.
 
     An empty cell becomes None, and so does a column of `RUN_COLUMNS` that the file does not have.
+    A last row without its line break is still being written, and left out.
 
     Raises:
       ValueError: it is no table of metrics; names the file.
     """
     try:
         with file.open(newline="") as lines:
-            reader = csv.DictReader(lines)
+            reader = csv.DictReader(line for line in lines if line.endswith(("\n", "\r")))
             _check_columns(reader.fieldnames or ())
             nothing: dict[str, float | None] = dict.fromkeys(RUN_COLUMNS)
             return [

@@ -52,11 +52,17 @@ def figure(run: RunDirectory) -> Figure | None:
         return None
     members = "member" if len(config.points) > 1 else "seed"
     count = f"{population} {members}" + ("s" if population > 1 else "")
-    axes.set(title=f"{config.env}, {count}", xlabel="environment steps per seed", ylabel="return")
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.grid(alpha=0.3)
+    axes.set(title=f"{config.env}, {count}", ylabel="return")
+    label_steps(axes)
     axes.legend(frameon=False)
     return drawn
+
+
+def label_steps(axes: Axes) -> None:
+    """The axis of the steps as all learning curves have it, and a grid."""
+    axes.set(xlabel="environment steps per seed")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(alpha=0.3)
 
 
 def _curves(

@@ -1,0 +1,124 @@
+"""`report(runs, output)`: from runs to figures, tables and one page."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxsac import packages
+from jaxsac.reports import comparable, population, tables
+from jaxsac.reports.across import across
+from jaxsac.reports.numbers import Task, task
+from jaxsac.reports.population import Population
+from jaxsac.reports.reference import Reference, published
+from jaxsac.reports.tables import Numbers
+
+if TYPE_CHECKING:
+    from jaxsac.runs.run import Run
+
+
+def report(
+    runs: Sequence[Path | str | Run] | Path | str | Run,
+    output: Path | str | None = None,
+    reference: bool = False,
+) -> Numbers:
+    """Compares runs: curves, scores, and how sure it is that one is better than another.
+
+    Example:
+      numbers = jaxsac.report(["runs/a", "runs/b"], "runs/a-or-b")
+      print(numbers.tasks[0].improvements[0].verdict)
+
+    Args:
+      runs: run directories, directories of sweeps, or what `train` returned. A run may be
+        unfinished.
+      output: directory to write figures (PNG, SVG), numbers.csv, numbers.json and report.html to;
+        `report/` within the run or sweep by default, or of several a folder of runs/.
+      reference: whether to draw published curves beside them, where there are any.
+
+    Returns:
+      All numbers; `directory` says where the files are.
+
+    Raises:
+      RunDirectoryError: there is no such run.
+      ValueError: no run has a return yet, or runs that cannot be compared; says why.
+      ModuleNotFoundError: a package is not installed; names the command that installs it.
+    """
+    packages.load("a report", "report", "matplotlib", "scipy")
+    from jaxsac.reports.write import write
+
+    paths = _paths(runs)
+    output = default_output(paths) if output is None else Path(output)
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output} is a file: give a directory to write the report to.")
+    everyone = _labelled([each for path in paths for each in population.read(path)], paths)
+    comparable.check(everyone)
+    numbers = _numbers(everyone, output, reference)
+    write(numbers)
+    return numbers
+
+
+def default_output(paths: Sequence[Path]) -> Path:
+    """Where a report goes: into the run, or, of several, where the same runs find it again."""
+    if len(paths) == 1:
+        return paths[0] / "report"
+    names = "\n".join(sorted(os.path.abspath(path) for path in paths))
+    return Path("runs") / f"report-{hashlib.sha256(names.encode()).hexdigest()[:6]}"
+
+
+def _paths(runs: Any) -> list[Path]:
+    if isinstance(runs, str | Path) or hasattr(runs, "directory"):
+        runs = [runs]
+    paths = [Path(getattr(run, "directory", run)) for run in runs]
+    if not paths:
+        raise ValueError("give a run directory, or several.")
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        other = seen.setdefault(path.resolve(), path)
+        if other is not path:
+            raise ValueError(f"{path} is given twice: one run is not another to compare it with.")
+    return paths
+
+
+def _labelled(everyone: list[Population], paths: list[Path]) -> list[Population]:
+    """With labels that tell them apart."""
+    names = [path.resolve().name for path in paths]
+    clear = len(set(names)) == len(names)
+    found, count = [], collections.Counter()
+    for each in everyone:
+        name = each.path.resolve().name if clear else str(each.path)
+        parts = [other for other in everyone if other.path == each.path]
+        label = name if len(parts) == 1 else each.label
+        if len(parts) > 1 and len(paths) > 1:
+            label = f"{name}: {label}"
+        # Settings are written with few digits, and may then look alike.
+        count[each.env, label] += 1
+        if (number := count[each.env, label]) > 1:
+            label = f"{label} ({number})"
+        found.append(population.relabelled(each, label))
+    return found
+
+
+def _numbers(everyone: list[Population], output: Path, reference_too: bool) -> Numbers:
+    notes = [note for each in everyone for note in each.notes]
+    known = [each for each in everyone if each.series]
+    if not known:
+        where = ", ".join(dict.fromkeys(str(each.path) for each in everyone))
+        raise ValueError(f"there is no return yet in {where}: wait for the first evaluation.")
+    by_env: dict[str, list[Population]] = {}
+    for each in known:
+        by_env.setdefault(each.env, []).append(each)
+    tasks = [task(each) for each in by_env.values()]
+    references = {t.env: _published(t) if reference_too else [] for t in tasks}
+    if reference_too:
+        notes += [f"No published curves of {env} are known here." for env, r in references.items()
+                  if not r]  # fmt: skip
+    notes += [note for each in tasks for note in tables.remarks(each)]
+    return Numbers(output, tasks, across(tasks), references, list(dict.fromkeys(notes)))
+
+
+def _published(found: Task) -> list[Reference]:
+    return published(found.env, max(result.curve.steps[-1] for result in found.results))

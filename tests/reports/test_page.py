@@ -1,0 +1,107 @@
+import csv
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from jaxsac.reports import figures, numbers, population
+from jaxsac.reports.reference import SOURCES, published
+from jaxsac.reports.report import report
+from run_examples import FAST
+from written_runs import written
+
+
+@pytest.fixture(scope="module")
+def whole_report(tmp_path_factory):
+    """The files of a report of two environments, with all that there can be."""
+    path = tmp_path_factory.mktemp("whole")
+    rng = np.random.default_rng(0)
+    runs = [
+        written(path / f"{env}-{gamma}", rng.normal(gamma, 0.2, 4), env=env,
+                hyperparameters=dataclasses.replace(FAST, gamma=gamma))
+        for env in ("HalfCheetah-v4", "Hopper-v4") for gamma in (0.9, 0.99)
+    ]  # fmt: skip
+    return report(runs, path / "out", reference=True)
+
+
+class Page(HTMLParser):
+    """Collects what a page would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.fetched = set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "data", "action") and value[:1] != "#":
+                self.fetched.append((tag, name, value))
+
+
+def test_the_page_needs_nothing_but_itself(whole_report):
+    text = (whole_report.directory / "report.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert page.fetched == []
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "image"}
+    assert "@import" not in text
+    assert all(each.startswith("#") for each in re.findall(r"url\(['\"]?([^)]+)", text))
+    names = set(re.findall(r"https?://[^\s\"'<]+", text))
+    assert names <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert "prefers-color-scheme: dark" in text
+    assert figures.INK not in text
+    assert text.count("<svg") == 8
+    for task in whole_report.tasks:
+        for each in task.improvements:
+            assert each.verdict in text
+    assert all(source in text for source in SOURCES)
+
+
+def test_every_figure_is_there_twice_and_every_number_in_both_tables(whole_report):
+    names = {file.name for file in whole_report.directory.iterdir()}
+    for kind in ("learning-curves", "scores", "improvement"):
+        for env in ("HalfCheetah-v4", "Hopper-v4"):
+            assert {f"{kind}-{env}.png", f"{kind}-{env}.svg"} <= names
+    assert {"performance-profiles.png", "performance-profiles.svg", "improvement-all.png"} <= names
+    written = json.loads((whole_report.directory / "numbers.json").read_text())
+    with (whole_report.directory / "numbers.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for task, of_task in zip(whole_report.tasks, written["tasks"], strict=True):
+        for result, of_run in zip(task.results, of_task["runs"], strict=True):
+            assert of_run["final_score"] == result.final._asdict()
+            assert of_run["curve"]["low"] == result.curve.low.tolist()
+            (row,) = [
+                row for row in rows
+                if (row["run"], row["quantity"]) == (result.label, "final_score")
+            ]  # fmt: skip
+            assert float(row["high"]) == pytest.approx(result.final.high)
+            assert row["seeds"] == "4"
+    assert [row for row in rows if row["quantity"] == "normalized_final_score"]
+
+
+def test_a_figure_shows_every_seed_the_iqm_and_its_interval(tmp_path):
+    task = numbers.task(population.read(written(tmp_path / "a", [1, 2, 3, 7])))
+    (axes,) = figures.learning_curves(task).axes
+    lines = {line.get_linewidth(): np.asarray(line.get_ydata())[-1] for line in axes.lines}
+    assert len(axes.lines) == 5
+    assert lines[2] == 2.5
+    assert len(axes.collections) == 1
+    assert axes.get_xlabel() == "environment steps per seed"
+    assert axes.get_ylabel() == "return (evaluation)"
+
+
+def test_published_curves_name_their_source_and_are_of_the_same_version():
+    for env in ("HalfCheetah-v4", "Hopper-v4", "Walker2d-v4"):
+        curves = published(env, 500_000)
+        assert {curve.algorithm for curve in curves} == {"SAC", "CrossQ"}
+        for curve in curves:
+            assert curve.source in SOURCES
+            assert curve.seeds == 10
+            assert curve.steps[-1] <= 500_000
+            assert np.isfinite(curve.iqm).all()
+    assert published("HalfCheetah-v5") == []
+    (sac,) = [curve for curve in published("HalfCheetah-v4") if curve.algorithm == "SAC"]
+    assert 10_500 < sac.iqm[-1] < 12_000
