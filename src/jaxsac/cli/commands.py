@@ -16,6 +16,7 @@ from rich.text import Text
 
 from jaxsac.cli import doctor
 from jaxsac.cli.options import registry, run_config, settings_class
+from jaxsac.cli.record import Record
 from jaxsac.cli.resuming import say_what_resumes
 from jaxsac.envs import check, check_in_jax
 from jaxsac.envs.checked import is_fault
@@ -381,4 +382,5 @@ COMMANDS: dict[str, Any] = {
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
     "check": Check,
+    "record": Record,
 }

@@ -82,7 +82,12 @@ class RunDirectory:
             parts.append((more, self.path / "more-seeds" / f"{after:04d}-{last - 1:04d}"))
         return parts
 
-    def create(self, config: RunConfig, spaces: Spaces | None = None) -> bool:
+    def create(
+        self,
+        config: RunConfig,
+        spaces: Spaces | None = None,
+        prior: dict[str, Any] | None = None,
+    ) -> bool:
         """Makes the directory for a new run, or finds that this run lies there already.
 
         A run that lies there may have been begun with fewer steps.
@@ -90,12 +95,14 @@ class RunDirectory:
         Args:
           config: the run.
           spaces: of its environment.
+          prior: facts of its prior data.
 
         Returns:
           Whether the run is new.
 
         Raises:
-          RunDirectoryError: it holds something else. The message lists what differs.
+          RunDirectoryError: it holds something else, or was begun with other prior data. The
+            message lists what differs.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.manifest.exists():
@@ -107,6 +114,7 @@ class RunDirectory:
                 "format": upgrade.FORMAT,
                 "config": config.to_json(),
                 "spaces": None if spaces is None else spaces.to_json(),
+                "prior_data": prior,
                 "versions": versions(),
                 "finished": False,
             }
@@ -114,6 +122,7 @@ class RunDirectory:
                 self._write(content, new=True)
                 return True
         self._check_same(config)
+        self._check_prior(prior)
         return False
 
     def extend(self, config: RunConfig, spaces: Spaces | None = None) -> None:
@@ -143,6 +152,18 @@ class RunDirectory:
                 "Give another run directory, or move that one away. A new run that begins with the "
                 f"agent of that one, under these settings: --init-from {self.path}."
             )
+
+    def _check_prior(self, prior: dict[str, Any] | None) -> None:
+        there = self._read().get("prior_data")
+        if there == prior or prior is None:
+            return
+        was = there if isinstance(there, dict) else {}
+        raise RunDirectoryError(
+            f"the prior data {prior['source']} has changed since {self.path} was begun with it: it "
+            f"had {was.get('rows')} rows with the SHA-256 {was.get('sha256')}, and has "
+            f"{prior['rows']} with {prior['sha256']}. Bring back what it was, or give another run "
+            "directory."
+        )
 
     def _differences(
         self, config: RunConfig, but_for: tuple[str, ...] = WITHOUT_EFFECT

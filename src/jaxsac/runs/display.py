@@ -82,7 +82,8 @@ class Display:
             return
         compiling = self._status.clock.seconds("compiling")
         took = f"(compiling took {compiling:.0f} s)" if before == "compiling" else ""
-        self._line(IN_WORDS.get(phase, phase), took)
+        random = self._config.schedule.explores
+        self._line(IN_WORDS.get(phase, phase) if random else phase, took)
 
     def started(self, step: int, seconds: float) -> None:
         """Is told where training starts, so that what was done before does not count as speed."""
