@@ -187,16 +187,17 @@ def _cast(name: str, array: np.ndarray, struct: jax.ShapeDtypeStruct) -> np.ndar
             f"{name} has rows of shape {list(array.shape[1:])}, the environment's observations "
             f"{list(struct.shape)}."
         )
-    if not np.can_cast(array.dtype, struct.dtype, "same_kind"):
+    whole = array.dtype.kind in "iu" and struct.dtype.kind in "iu"
+    if not whole and not np.can_cast(array.dtype, struct.dtype, "same_kind"):
         raise ValueError(
             f"{name} is of dtype {array.dtype}, the environment's observations of {struct.dtype}."
         )
-    if struct.dtype.kind in "iu" and array.dtype.itemsize > struct.dtype.itemsize:
-        allowed = np.iinfo(struct.dtype)
-        if array.min() < allowed.min or array.max() > allowed.max:
+    if whole and array.size:
+        low, high, allowed = array.min(), array.max(), np.iinfo(struct.dtype)
+        if low < allowed.min or high > allowed.max:
             raise ValueError(
-                f"{name} has numbers from {array.min()} to {array.max()}, which the environment's "
-                f"{struct.dtype} cannot hold."
+                f"{name} has numbers from {low} to {high}, which the environment's {struct.dtype} "
+                "cannot hold."
             )
     with np.errstate(over="ignore"):  # an infinity is found and named
         return _finite(name, array.astype(struct.dtype))

@@ -218,7 +218,7 @@ def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
     Raises:
       ValueError: more rows than the ring holds; under `jax.jit`, than its capacity.
     """
-    held = buffer.capacity if is_traced(buffer.size) else int(jnp.min(buffer.size))
+    held = buffer.capacity if is_traced(buffer.size) else int(np.asarray(buffer.size).min())
     if not 1 <= batch_size <= held:
         raise ValueError(
             f"batch_size must be between 1 and the {held} transitions that replay holds, "
