@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from jaxsac.data import datasets
 
@@ -156,14 +157,12 @@ def test_minari_that_is_not_installed_is_named_with_what_installs_it(monkeypatch
 def test_a_data_set_of_minari_is_read_by_its_id_and_from_its_folder(monkeypatch, tmp_path):
     minari = pytest.importorskip("minari")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-    from gymnasium import spaces
-    from minari.data_collector.episode_buffer import EpisodeBuffer
-
+    buffers = pytest.importorskip("minari.data_collector.episode_buffer")
     states = np.random.default_rng(0).normal(size=(7, 2))
     minari.create_dataset_from_buffers(
         "two/episodes-v0",
         [
-            EpisodeBuffer(
+            buffers.EpisodeBuffer(
                 observations=states[first : first + 1 + count],
                 actions=np.full((count, 1), 0.5),
                 rewards=np.arange(count),

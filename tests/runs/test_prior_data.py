@@ -12,6 +12,7 @@ import pytest
 from test_resume import result_of
 
 from jaxsac.data import normalize, packing
+from jaxsac.data.return_scale import ReturnScale
 from jaxsac.runs import checkpoint, metrics, train
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.training import driver, memory, seed_axis
@@ -214,6 +215,7 @@ def test_observations_and_rewards_of_the_data_count_in_the_scales_of_the_run(dat
     for member in range(config.population):
         mine = jax.tree.map(lambda x, k=member: x[k], learning.normalizer)
         assert is_identical(mine, expected)
+    assert isinstance(learning.return_scale, ReturnScale)
     np.testing.assert_array_equal(learning.return_scale.moments.count, ROWS)
     made.close()
 

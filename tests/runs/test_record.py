@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxsac.cli import commands
 from jaxsac.data import datasets, packing
 from jaxsac.runs import checkpoint, data_files, record, train
 from jaxsac.runs.bundle import BundleError
@@ -136,3 +137,16 @@ def test_the_arrays_are_those_that_are_read(runs, tmp_path):
 
 def test_ids_of_minari_have_no_character_that_it_refuses():
     assert data_files.minari_id("jaxsac", "mjx:Ant-v4", "run.1") == "jaxsac/mjx-Ant-v4/run_1-v0"
+
+
+def test_the_command_writes_it_and_says_how_to_learn_from_it(runs, tmp_path, capsys):
+    output = str(tmp_path / "data.npz")
+    command = ["record", "--run-dir", str(runs["asymmetric"]), "--output", output]
+    assert commands.run(command) == 0
+    printed = capsys.readouterr().out
+    assert "recorded: 60 transitions in 6 episodes" in printed
+    assert f"--prior-data {output}" in printed
+    assert commands.run(command) == 1
+    assert "exists: move it away" in capsys.readouterr().err
+    assert commands.run(["record", str(tmp_path)]) == 1
+    assert "Traceback" not in capsys.readouterr().err
