@@ -46,7 +46,7 @@ def data(tmp_path_factory):
 
 
 def config_of(data, env="probe_environments:Drift-v0", **changes):
-    usual = {"steps": 40, "log_every": 10, "checkpoint_every": 10, "offline_steps": 25}
+    usual = {"steps": 40, "log_every": 10, "checkpoint_every": 0, "offline_steps": 25}
     return small_run(env=env, prior_data=data[env], **{**usual, **changes})
 
 
@@ -76,9 +76,12 @@ def test_a_run_stopped_before_and_after_its_first_action_ends_as_one_that_was_no
     config = config_of(data, env, **changes)
     assert train.train(config, tmp_path / "straight", Listener())
     # Rows at 10, 20 and 25 updates, then at every tenth step.
+    checkpoints, saved = tmp_path / "run" / "checkpoints", []
     for row in (1, 1, 2):
         assert not train.train(config, tmp_path / "run", StopAfter(row))
-    assert checkpoint.steps(tmp_path / "run" / "checkpoints")[-1] == 10
+        step = checkpoint.latest(checkpoints)
+        saved.append((step, checkpoint.verify(checkpoints, step)["offline_updates"]))
+    assert saved == [(0, 10), (0, 20), (10, 25)]
     assert train.train(config, tmp_path / "run", Listener())
     assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
 
@@ -97,6 +100,21 @@ def test_offline_updates_come_before_the_first_action_which_is_the_policys(data,
     assert listener.phases.index("learning offline") < listener.phases.index("warm-up")
     agent = agent_of(tmp_path, config)
     np.testing.assert_array_equal(agent.step, 45)
+    # Without offline updates the first action is one of chance, by the same key.
+    others = dataclasses.replace(config, offline_steps=0, steps=21)
+    assert train.train(others, tmp_path / "others", Listener())
+    first, uniform = (first_action(folder) for folder in (tmp_path, tmp_path / "others"))
+    assert np.abs(first - uniform).min() > 1e-3
+
+
+def first_action(directory):
+    """Of the first seed."""
+    folder = directory / "checkpoints"
+    step = checkpoint.latest(folder)
+    size = checkpoint.verify(folder, step)["replay_sizes"][0]
+    structs = {"float32": jax.ShapeDtypeStruct((size, 8), np.float32)}
+    rows = checkpoint.load(folder, step, "replay-seed-0000", structs)["float32"]
+    return rows[0, 2:4]
 
 
 def parts_of(config):
