@@ -19,8 +19,12 @@ from run_examples import Listener, small_run
 RUNS = {
     # Dicts, tuples and pixels; two environments side by side; a ring that has gone round.
     "nested": {"env": "probe_environments:Scripted-v0", "num_envs": 2, "replay_capacity": 30},
-    # Bounds that no float divides without a rest.
-    "asymmetric": {"env": "probe_environments:DriftOnGridAsymmetric-v0", "seeds": 1},
+    # Bounds that no float divides without a rest; the latest 25 of 60 steps, episodes of ten.
+    "asymmetric": {
+        "env": "probe_environments:DriftOnGridAsymmetric-v0",
+        "seeds": 1,
+        "replay_capacity": 25,
+    },
 }
 
 
@@ -132,7 +136,8 @@ def test_the_arrays_are_those_that_are_read(runs, tmp_path):
         }  # fmt: skip
         low, high = -1.0, np.float32(7 / 3)
         assert low <= file["action"].min() < file["action"].max() <= high
-    assert datasets.read(made.source, jax.ShapeDtypeStruct((2,), np.float32)).over[-1]
+    over = datasets.read(made.source, jax.ShapeDtypeStruct((2,), np.float32)).over
+    np.testing.assert_array_equal(np.flatnonzero(over), [4, 14, 24])
 
 
 def test_ids_of_minari_have_no_character_that_it_refuses():
@@ -144,7 +149,7 @@ def test_the_command_writes_it_and_says_how_to_learn_from_it(runs, tmp_path, cap
     command = ["record", "--run-dir", str(runs["asymmetric"]), "--output", output]
     assert commands.run(command) == 0
     printed = capsys.readouterr().out
-    assert "recorded: 60 transitions in 6 episodes" in printed
+    assert "recorded: 25 transitions in 3 episodes" in printed
     assert f"--prior-data {output}" in printed
     assert commands.run(command) == 1
     assert "exists: move it away" in capsys.readouterr().err
