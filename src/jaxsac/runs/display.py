@@ -99,7 +99,8 @@ class Display:
         """Shows the latest returns."""
         self._status.latest = progress
         self.stepped(progress.step)
-        if self._live is None and (progress.evaluated or not self._config.eval_every):
+        steps = progress.step > 0 and not self._config.eval_every
+        if self._live is None and (progress.evaluated or steps):
             self._row()
 
     def _row(self) -> None:

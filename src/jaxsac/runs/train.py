@@ -254,6 +254,8 @@ class _Training:
         config, driver, stop = self.config, self.driver, self.stop
         if driver.step or self.state.offline_updates >= config.offline_steps:
             return
+        left = config.offline_steps - self.state.offline_updates
+        self.observer.message(f"{left:,} updates on prior data alone, before the first action.")
         updates = offline.Updates(config.to_population(), self.axis)
         driver.learning = updates(driver.learning, 0, driver.prior)  # compiles
         self._enter("learning offline")
@@ -448,8 +450,6 @@ class _Training:
             f"{self.directory.path} resumes at step {step:,}: learners, replay of "
             f"{held.min():,} transitions per seed, environments in mid-episode, metrics."
         )
-        if (done := self.state.offline_updates) < config.offline_steps:
-            self.observer.message(f"{done:,} of {config.offline_steps:,} offline updates are done.")
         if restarted:
             self.observer.message(
                 f"{restarted} of {config.population * config.num_envs} environments do not depend "
