@@ -1,5 +1,6 @@
 """Runs that learn from transitions of before: what they draw, resume and refuse."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -191,6 +192,25 @@ def test_data_that_has_changed_is_refused_by_name(tmp_path):
         train.train(config, tmp_path / "run", Listener())
     path.write_bytes(before)
     assert train.train(config, tmp_path / "run", Listener())
+
+
+def test_seeds_are_not_added_with_data_that_has_changed(tmp_path):
+    path = tmp_path / "data.npz"
+    few = {"seeds": 1, "steps": 21, "offline_steps": 0}
+    config = config_of({"probe_environments:Drift-v0": write(path)}, **few)
+
+    def train_seeds(count):
+        more = dataclasses.replace(config, seeds=count)
+        return train.train_group(
+            more, tmp_path / "run", lambda part: contextlib.nullcontext(Listener())
+        )
+
+    assert train_seeds(1)
+    write(path, seed=1)
+    with pytest.raises(RunDirectoryError, match=r"data.npz has changed since .*run was begun"):
+        train_seeds(2)
+    write(path)
+    assert train_seeds(2)
 
 
 def test_another_fraction_is_another_run(data, tmp_path):

@@ -18,6 +18,8 @@ from jaxsac.runs.lock import RunDirectoryError as RunDirectoryError
 from jaxsac.runs.spaces import Spaces
 
 VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
+MORE_SEEDS = "more-seeds"
+"""Folder of the seeds that were added to a run."""
 LONGEST_MANIFEST = 2**20
 """Bytes; a longer one is not ours."""
 
@@ -43,7 +45,7 @@ class RunDirectory:
 
     def groups(self) -> list[RunDirectory]:
         """This run and those of the seeds that were added to it, in the order of the seeds."""
-        found = sorted(self.path.glob("more-seeds/*/manifest.json"))
+        found = sorted(self.path.glob(f"{MORE_SEEDS}/*/manifest.json"))
         return [self, *(RunDirectory(file.parent) for file in found)]
 
     def of_seed(self, seed: int) -> RunDirectory:
@@ -79,7 +81,7 @@ class RunDirectory:
             return [(config, self.path)]
         if after < last:
             more = dataclasses.replace(config, seed=after, seeds=last - after)
-            parts.append((more, self.path / "more-seeds" / f"{after:04d}-{last - 1:04d}"))
+            parts.append((more, self.path / MORE_SEEDS / f"{after:04d}-{last - 1:04d}"))
         return parts
 
     def create(
@@ -104,6 +106,8 @@ class RunDirectory:
           RunDirectoryError: it holds something else, or was begun with other prior data. The
             message lists what differs.
         """
+        if self.path.parent.name == MORE_SEEDS:  # one population with those that are there
+            RunDirectory(self.path.parents[1])._check_prior(prior)
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.manifest.exists():
             if any(not _is_ours(path.name) for path in self.path.iterdir()):
