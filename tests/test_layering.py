@@ -16,7 +16,7 @@ NUMERICS = {"jax", "flax", "numpy", "chex"}
 BELOW = {
     "types": set(),
     "sac": {"types"},
-    "data": {"types"},
+    "data": {"types", "packages"},
     "envs": {"types", "named"},
     "packages": set(),
     "named": set(),

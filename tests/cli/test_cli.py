@@ -102,7 +102,7 @@ def test_every_value_arrives():
         "seeds": 3, "seed": 7, "steps": 1234, "num_envs": 5, "learning_starts": 321, "utd": 0.25,
         "update_every": 2, "normalize_observations": True, "n_step": 3, "batch_size": 12,
         "reward_scale": "return_bound", "reward_scale_bound": 2.5, "noise_hold": 16,
-        "reset_every": 500,
+        "reset_every": 500, "prior_data": "a.npz", "prior_fraction": 0.25, "offline_steps": 9,
         "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4, "log_every": 11,
         "checkpoint_every": 55, "env_timeout": 8.5, "seed_layout": "vmap",
         "env_kwargs": {"g": [1, 2.5]}, "wrapper": ("a:b", "c:d"), "eval_envs": 3,

@@ -113,3 +113,32 @@ def test_what_waits_is_given_out_when_its_episode_is_given_up(stream):
         np.testing.assert_array_equal(leaf[complete], wanted)
     assert not window.held[1].any()
     np.testing.assert_array_equal(window.held[::2], before.held[::2])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_returns_of_episodes_that_are_there_already_are_those_that_are_collected(stream, n):
+    for env in range(ENVS):
+        steps = jax.tree.map(lambda x, e=env: x[stream.valid[:, e], e], stream.steps)
+        over = _over(stream, env)
+        found = n_step.of_episodes(n, steps, over, GAMMA)
+        rows = {
+            float(row.observation[0]): row for completed in stream.expected(n) for row in completed
+        }
+        complete = 0
+        for number in range(len(over)):
+            row = jax.tree.map(lambda x, i=number: x[i], found)
+            expected = rows.get(float(row.observation[0]))
+            if expected is not None:  # the last ones still wait for their steps
+                complete += 1
+                jax.tree.map(
+                    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-12), row, expected
+                )
+        assert complete > len(over) - n
+
+
+def _over(stream, env):
+    """Where the next valid step of an environment is of another episode."""
+    ends, valid = stream.over[:, env], np.flatnonzero(stream.valid[:, env])
+    return np.array(
+        [ends[now:after].any() for now, after in zip(valid, [*valid[1:], STEPS], strict=True)]
+    )

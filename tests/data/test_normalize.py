@@ -92,3 +92,18 @@ def test_half_precision_observations_are_counted_in_single_precision():
 def test_a_mask_that_is_not_one_bool_for_each_observation_is_refused(mask):
     with pytest.raises(AssertionError, match="Chex"):
         normalize.update(normalize.init(jnp.zeros(1)), jnp.ones((3, 1)), mask)
+
+
+def test_moments_of_data_are_those_of_its_rows_one_after_the_other():
+    rng = np.random.default_rng(1)
+    rows = {"image": rng.integers(0, 9, (40, 2), np.uint8), "x": rng.normal(5, 2, (40, 3))}
+    rows["x"] = rows["x"].astype(np.float32)
+    counted = normalize.init(jax.tree.map(lambda x: x[0], rows))
+    for start in range(0, 40, 8):
+        part = jax.tree.map(lambda x, at=start: x[at : at + 8], rows)
+        counted = normalize.update(counted, part, np.ones(8, bool))
+    found = normalize.of_data(rows)
+    assert jax.tree.structure(found) == jax.tree.structure(counted)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(counted), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-5)

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from scipy import stats
 
 import jaxsac
+from assertions import assert_identical
 from jaxsac import Transition, replay
 
 # In place or not, the compiler's optimizations decide.
@@ -319,3 +320,59 @@ def test_leaves_of_one_dtype_share_one_array():
     assert {name: rows.shape for name, rows in buffer.rows.items()} == {
         "uint8": (10, 8), "float32": (10, 9), "int32": (10, 1)
     }  # fmt: skip
+
+
+# Rows that are there already.
+
+
+def steps(count):
+    """Transitions as a process has them: the third terminates, the fourth meets a time limit."""
+    made = transitions(range(count))
+    return made._replace(discount=(np.arange(count) != 2).astype(np.float32))
+
+
+@pytest.mark.parametrize(("count", "capacity"), [(7, None), (7, 10), (7, 7), (7, 3), (12, 5)])
+def test_a_ring_from_arrays_is_the_one_that_they_are_added_to_one_by_one(count, capacity):
+    rows = steps(count)
+    expected = replay.init(capacity or count, jax.tree.map(lambda x: x[0], rows))
+    for number in range(count):
+        expected = add(expected, jax.tree.map(lambda x, n=number: x[n : n + 1], rows))
+    assert_identical(replay.from_arrays(rows, capacity), expected)
+    assert replay.from_arrays(rows, capacity).spec == expected.spec
+
+
+def test_a_ring_from_arrays_goes_on_as_any_other():
+    rows = steps(12)
+    first, rest = (jax.tree.map(lambda x, cut=cut: x[cut], rows) for cut in (np.s_[:8], np.s_[8:]))
+    after = add(replay.from_arrays(first, 5), rest)
+    assert_identical(after, replay.from_arrays(rows, 5))
+
+
+def test_a_ring_from_arrays_takes_any_pytree_and_doubles_as_floats():
+    buffer = replay.from_arrays({"a": np.arange(3.0), "b": np.ones((3, 2), np.int64)}, 4)
+    assert buffer.spec.tree["a"].dtype == np.float32
+    assert buffer.spec.tree["b"].dtype == np.int32
+    assert (int(buffer.size), int(buffer.position), buffer.capacity) == (3, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"reward": np.zeros((7, 1))}, r"reward is float64\[7, 1\], expected floats \(N,\)"),
+        ({"reward": np.zeros(6)}, r"leading axes disagree .*transitions.reward: \(6,\)"),
+        ({"discount": np.ones(7, bool)}, r"discount is bool.*1 - terminated"),
+        ({"discount": np.full(7, -1.0)}, r"discount has values from -1.0 to -1.0, expected"),
+        ({"action": np.zeros((7, 2), np.int32)}, r"action is int32\[7, 2\]"),
+        ({"next_observation": np.zeros((7, 3))}, "next_observation has shapes and dtypes"),
+    ],
+)
+def test_arrays_that_are_no_transitions_are_refused(change, said):
+    with pytest.raises(ValueError, match=said):
+        replay.from_arrays(steps(7)._replace(**change))
+
+
+def test_a_ring_from_arrays_needs_a_row_and_room():
+    with pytest.raises(ValueError, match="hold no row"):
+        replay.from_arrays(steps(0))
+    with pytest.raises(ValueError, match="capacity must be at least 1"):
+        replay.from_arrays(steps(3), 0)

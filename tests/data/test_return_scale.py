@@ -84,3 +84,19 @@ def test_episodes_that_are_given_up_leave_nothing_behind():
     assert isinstance(after, return_scale.ReturnScale)
     assert scale.sums[1] != 0
     np.testing.assert_array_equal(after.sums, [scale.sums[0], 0, scale.sums[2]])
+
+
+@pytest.mark.parametrize("name", ["return_std", "return_bound"])
+def test_a_scale_after_data_is_the_one_after_its_rewards_one_by_one(name):
+    reward, over = REWARD[VALID[:, 0], 0], OVER[VALID[:, 0], 0]
+    one_by_one = return_scale.init(name, 5.0, 1, np.float64)
+    for r, end in zip(reward, over, strict=True):
+        one_by_one = update(one_by_one, r[None], np.ones(1, bool), end[None], GAMMA)
+    found = return_scale.after_data(
+        return_scale.init(name, 5.0, 1, np.float64), reward, over, GAMMA
+    )
+    np.testing.assert_allclose(
+        return_scale.divisor(found), return_scale.divisor(one_by_one), rtol=1e-9
+    )
+    assert found.moments.count == len(reward)
+    assert (found.sums == 0).all(), "the run begins an episode of its own"

@@ -133,3 +133,15 @@ def test_in_jax_actions_are_mapped_to_the_same_asymmetric_bounds():
     assert in_jax.dtype == jnp.float32
     np.testing.assert_allclose(in_jax, mapped(actions), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(in_jax[:3], [low, (low + high) / 2, high], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (-0.4, 0.4), (-2, 6), (0, 1e3), (3, 7)])
+def test_actions_in_units_of_the_environment_map_back(low, high):
+    space = spaces.Box(low, high, (2, 3), np.float32)
+    to_env = action_map(space)
+    unit = np.random.default_rng(0).uniform(-1, 1, (500, 6)).astype(np.float32)
+    unit[:2] = np.array([[-1], [1]])
+    exact = to_env._replace(dtype=np.dtype(np.float64))
+    np.testing.assert_array_equal(to_env.inverse(exact(unit)).astype(np.float32), unit)
+    np.testing.assert_allclose(to_env.inverse(to_env(unit)), unit, atol=1e-6)
+    assert np.abs(to_env.inverse(np.stack([space.low, space.high]))).min() == 1

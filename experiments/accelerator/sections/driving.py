@@ -43,7 +43,7 @@ def lowered_chunk(driver: Any) -> Any:
     """The traced program of a device driver that has not started."""
     carry = jax.eval_shape(functools.partial(device_loop.init, env=driver._env), driver._population)
     works = driver._population.schedule.works(0, 1000, 1)
-    return driver._learn_chunk.lower(_placed(driver, carry), works, 1)
+    return driver._learn_chunk.lower(_placed(driver, carry), works, 1, ())
 
 
 def lowered_step(driver: Any) -> Any:
@@ -55,7 +55,7 @@ def lowered_step(driver: Any) -> Any:
         for dtype, width in packing.widths(driver._results).items()
     }
     work = driver._axis.share(Work(np.int32(1), np.bool_(False)))
-    return driver._learn_step.lower(_placed(driver, structs), results, work)
+    return driver._learn_step.lower(_placed(driver, structs), results, work, ())
 
 
 def _placed(driver: Any, structs: Any) -> Any:

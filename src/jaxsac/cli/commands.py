@@ -16,6 +16,7 @@ from rich.text import Text
 
 from jaxsac.cli import doctor
 from jaxsac.cli.options import registry, run_config, settings_class
+from jaxsac.cli.record import Record
 from jaxsac.cli.report import Report
 from jaxsac.cli.resuming import say_what_resumes
 from jaxsac.envs import check, check_in_jax
@@ -333,7 +334,7 @@ def parse(arguments: list[str]) -> Any:
     with registry():
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
-            if name == "eval":
+            if name in ("eval", "record"):
                 rest = _with_positional(rest)
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
@@ -383,4 +384,5 @@ COMMANDS: dict[str, Any] = {
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
     "check": Check,
+    "record": Record,
 }

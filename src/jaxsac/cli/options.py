@@ -24,6 +24,7 @@ BASIC = (
 """Settings that the help shows first."""
 GROUPS = {
     "environment": ("wrapper", "env_timeout"),
+    "data": ("prior_data", "prior_fraction", "offline_steps"),
     "evaluation": ("eval_episodes", "eval_envs"),
     "saving": ("log_every", "checkpoint_every", "keep_replay", "lock"),
     "networks": (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxsac.types import PyTree, Spec, Transition
@@ -98,6 +99,31 @@ def cut(window: Window, over: jax.Array) -> tuple[Window, Transition, jax.Array]
     """
     complete = window.held & over[:, None]
     return window.replace(held=window.held & ~complete), _flat(window.rows), jnp.ravel(complete)
+
+
+def of_episodes(n: int, steps: Transition, over: np.ndarray, gamma: float) -> Transition:
+    """The returns that `push` gives out, of steps that are all there already.
+
+    Args:
+      n: steps of a return, fewer where an episode ends.
+      steps: NumPy arrays (N, ...), episode after episode.
+      over: bool (N,); the next step begins another episode.
+      gamma: discount factor.
+
+    Returns:
+      As many rows, in the order of the steps that they begin with.
+    """
+    over = over.copy()
+    over[-1] = True
+    reward, discount, last = steps.reward.copy(), steps.discount.copy(), np.arange(len(over))
+    for _ in range(n - 1):
+        grows = np.flatnonzero(~over[last])
+        new = last[grows] = last[grows] + 1
+        reward[grows] += gamma * discount[grows] * steps.reward[new]
+        discount[grows] = gamma * discount[grows] * steps.discount[new]
+        # `last` stays on a step that is over: that return grows no more.
+    next_observation = jax.tree.map(lambda x: x[last], steps.next_observation)
+    return steps._replace(reward=reward, discount=discount, next_observation=next_observation)
 
 
 def _flat(rows: Transition) -> Transition:

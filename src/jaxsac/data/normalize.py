@@ -5,6 +5,7 @@ from __future__ import annotations
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxsac.types import PyTree, Spec
@@ -67,6 +68,21 @@ def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Nor
     return tuple(merge(old, x, mask) for old, x in zip(normalizer, floats, strict=True))
 
 
+def of_data(observations: PyTree) -> Normalizer:
+    """The moments of observations that are all there already, NumPy arrays (N, ...)."""
+
+    def moments(x: np.ndarray) -> Moments:
+        # In double precision: a float32 loses digits in a sum of millions.
+        dtype = jnp.promote_types(x.dtype, jnp.float32)
+        mean = x.mean(axis=0, dtype=np.float64)
+        squares = x.var(axis=0, dtype=np.float64) * len(x)
+        return Moments(
+            jnp.asarray(len(x), jnp.int32), jnp.asarray(mean, dtype), jnp.asarray(squares, dtype)
+        )
+
+    return tuple(moments(x) for x in jax.tree.leaves(observations) if _is_float(x))
+
+
 def merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
     """The moments of all that was counted in `old`, and of the rows of x (N, ...) in the mask."""
     counted = mask.reshape(-1, *[1] * (x.ndim - 1))
@@ -110,5 +126,5 @@ def _scale(moments: Moments, x: jax.Array) -> jax.Array:
     return jnp.where(moments.count > 0, jnp.clip(scaled, -LIMIT, LIMIT).astype(x.dtype), x)
 
 
-def _is_float(leaf: jax.Array | jax.ShapeDtypeStruct) -> bool:
+def _is_float(leaf: jax.Array | np.ndarray | jax.ShapeDtypeStruct) -> bool:
     return jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -14,10 +14,11 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxsac.data import packing
-from jaxsac.types import PyTree, Spec, is_traced
+from jaxsac.types import PyTree, Spec, Transition, describe_disagreement, is_traced
 
 
 class Buffer(struct.PyTreeNode):
@@ -83,6 +84,85 @@ def init(capacity: int, transition: PyTree) -> Buffer:
     return Buffer(rows, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), spec)
 
 
+def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:
+    """A ring of transitions that there are already, such as those of a data set.
+
+    It is what `init`, and then `add` of each transition in order, would come to.
+
+    Args:
+      transitions: arrays with one leading axis (N, ...), the oldest row first: a `Transition`, or
+        any other pytree. 64-bit numbers become 32-bit ones, unless JAX has 64 bits enabled. The
+        `discount` of a `Transition` is 0 only where the process terminated: a time limit, or the
+        end of the data, keeps 1.
+      capacity: transitions held, N by default; of more than that the last are kept.
+
+    Returns:
+      The ring, on JAX's default device.
+
+    Raises:
+      ValueError: no transitions, leading axes that disagree, or a capacity below 1; and, in a
+        `Transition`, an action, reward or discount of another shape or dtype than a step has, a
+        discount outside [0, 1], or a `next_observation` unlike its `observation`.
+    """
+    leading = {
+        f"transitions{jax.tree_util.keystr(path)}": np.shape(leaf)[:1]
+        for path, leaf in jax.tree.leaves_with_path(transitions)
+    }
+    if len(set(leading.values())) != 1 or () in leading.values():
+        raise ValueError(describe_disagreement(leading))
+    ((count,),) = set(leading.values())
+    if count < 1:
+        raise ValueError("transitions hold no row: a ring needs at least 1 to know its shapes.")
+    if isinstance(transitions, Transition):
+        _check_steps(transitions)
+    spec = Spec.of(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), transitions))
+    capacity = plan(count if capacity is None else capacity, spec.tree).capacity
+    last = range(max(count - capacity, 0), count)
+    packed = packing.pack(
+        spec,
+        jax.tree.map(lambda x, s: np.asarray(x[last.start :], s.dtype), transitions, spec.tree),
+        np,
+    )
+
+    def placed(new: np.ndarray) -> jax.Array:
+        rows = np.zeros((capacity, new.shape[-1]), new.dtype)
+        rows[np.arange(last.start, last.stop) % capacity] = new
+        return jnp.asarray(rows)
+
+    return Buffer(
+        jax.tree.map(placed, packed),
+        jnp.asarray(count % capacity, jnp.int32),
+        jnp.asarray(len(last), jnp.int32),
+        spec,
+    )
+
+
+def _check_steps(steps: Transition) -> None:
+    """Refuses arrays (N, ...) that are not what steps of a process have."""
+    before, after = (
+        jax.tree.map(lambda x: (x.shape[1:], x.dtype.name), part)
+        for part in (steps.observation, steps.next_observation)
+    )
+    if before != after:
+        raise ValueError(
+            f"next_observation has shapes and dtypes {after}, expected {before} as in observation."
+        )
+    for name, rank in (("action", 2), ("reward", 1), ("discount", 1)):
+        array = getattr(steps, name)
+        if array.ndim != rank or not jnp.issubdtype(array.dtype, jnp.floating):
+            shape = "(N, A)" if rank == 2 else "(N,)"
+            raise ValueError(
+                f"{name} is {array.dtype}{list(array.shape)}, expected floats {shape}."
+                + " It is 1 - terminated.astype(float)." * (name == "discount")
+            )
+    discount = np.asarray(steps.discount)
+    if not ((discount >= 0) & (discount <= 1)).all():
+        raise ValueError(
+            f"discount has values from {discount.min()} to {discount.max()}, expected [0, 1]: it "
+            "is 0 where the process terminated and 1 elsewhere, at a time limit too."
+        )
+
+
 def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> Buffer:
     """Appends transitions in order, over the oldest when the ring is full.
 
@@ -138,7 +218,7 @@ def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
     Raises:
       ValueError: more rows than the ring holds; under `jax.jit`, than its capacity.
     """
-    held = buffer.capacity if is_traced(buffer.size) else int(jnp.min(buffer.size))
+    held = buffer.capacity if is_traced(buffer.size) else int(np.asarray(buffer.size).min())
     if not 1 <= batch_size <= held:
         raise ValueError(
             f"batch_size must be between 1 and the {held} transitions that replay holds, "

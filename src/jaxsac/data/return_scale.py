@@ -7,6 +7,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxsac.data import normalize
@@ -67,6 +68,27 @@ def update(
         sums=sums,
         moments=normalize.merge(scale.moments, sums, valid),
         largest=jnp.maximum(scale.largest, jnp.max(jnp.abs(sums))),
+    )
+
+
+def after_data(
+    scale: ReturnScale, reward: np.ndarray, over: np.ndarray, gamma: float
+) -> ReturnScale:
+    """One that has counted nothing, after the rewards (N,) of episodes that are there already.
+
+    Args:
+      scale: of `init`.
+      reward: NumPy array, episode after episode.
+      over: bool (N,): the next reward is of another episode.
+      gamma: discount factor.
+    """
+    discounts = gamma * (1.0 - over)
+    sums, so_far = np.empty(len(reward)), 0.0
+    for row, (r, d) in enumerate(zip(reward.tolist(), discounts.tolist(), strict=True)):
+        sums[row] = so_far = d * so_far + r
+    (moments,) = normalize.of_data(sums.astype(scale.largest.dtype))
+    return scale.replace(
+        moments=moments, largest=jnp.asarray(np.abs(sums).max(), scale.largest.dtype)
     )
 
 

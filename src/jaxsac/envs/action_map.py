@@ -37,6 +37,16 @@ class ActionMap(NamedTuple):
         mapped = np.where(action >= 1, self.high, np.where(action <= -1, self.low, mapped))
         return mapped.astype(self.dtype).reshape(len(action), *self.shape)
 
+    def inverse(self, action: np.ndarray) -> np.ndarray:
+        """Maps (N, *shape) in the environment's own units to (N, A), float64.
+
+        What lies within the bounds comes to [-1, 1]; the bounds themselves to -1 and 1.
+        """
+        center, half_width = (self.low + self.high) / 2, (self.high - self.low) / 2
+        flat = action.reshape(len(action), self.size).astype(np.float64)
+        unit = (flat - center) / half_width
+        return np.where(flat == self.high, 1, np.where(flat == self.low, -1, unit))
+
     def in_jax(self, action: jax.Array) -> jax.Array:
         """Maps one action (A,), clipped to [-1, 1], to `shape` inside a compiled program."""
         dtype = action.dtype

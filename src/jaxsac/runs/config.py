@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from jaxsac.data import mixture
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import own_networks, upgrade
@@ -85,6 +87,14 @@ class RunConfig:
     """Transitions per update."""
     replay_capacity: int = 1_000_000
     """Transitions that replay holds, per seed."""
+    prior_data: str | None = None
+    """Transitions from before the run: path of a .npz (see `jaxsac record`), or minari:ID for a
+    data set of Minari. All seeds draw from one copy, and it is in no checkpoint."""
+    prior_fraction: float = 0.5
+    """Share of every batch that is drawn from it, as RLPD does; the rest is from replay."""
+    offline_steps: int = 0
+    """Updates on the prior data alone before the first action, which is then the policy's, as all
+    that follow are: there are no uniformly random ones."""
     eval_every: int = 5_000
     """Transitions between evaluations, per seed; 0 turns them off."""
     eval_episodes: int = 10
@@ -144,7 +154,7 @@ class RunConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         not_negative = (
             "seed", "learning_starts", "reset_every", "eval_every", "eval_envs",
-            "checkpoint_every",
+            "checkpoint_every", "offline_steps",
         )  # fmt: skip
         for name in not_negative:
             if (getattr(self, name) or 0) < 0:
@@ -185,12 +195,39 @@ class RunConfig:
                 f"reward_scale_bound must be a positive number, got {self.reward_scale_bound}."
             )
         check_hyperparameters(self.hyperparameters, config=self.agent)
+        self._check_prior_data()
+
+    def _check_prior_data(self) -> None:
+        if not 0 <= self.prior_fraction <= 1:
+            raise ValueError(f"prior_fraction must be from 0 to 1, got {self.prior_fraction}.")
+        if self.prior_data is None:
+            for name in ("prior_fraction", "offline_steps"):
+                if getattr(self, name) != getattr(RunConfig, name):
+                    raise ValueError(f"{name} is of the data that prior_data names: give that too.")
+            return
+        object.__setattr__(self, "prior_data", os.fspath(self.prior_data))
+        if not self.prior_rows and not self.offline_steps:
+            raise ValueError(
+                f"nothing would be drawn from prior_data: prior_fraction {self.prior_fraction} of "
+                f"a batch of {self.batch_size} is no row, and there are no offline_steps."
+            )
+        if self.n_step > 1 and _is_swept(self.hyperparameters.gamma):
+            raise ValueError(
+                "returns of several steps of prior_data are made once for all members, so gamma "
+                "cannot be swept over with it: take n_step 1, or a run for each gamma."
+            )
+
+    @property
+    def prior_rows(self) -> int:
+        """Rows of a batch that are prior data."""
+        fraction = 0.0 if self.prior_data is None else self.prior_fraction
+        return mixture.rows_of(fraction, self.batch_size)
 
     @property
     def schedule(self) -> Schedule:
         """When the run explores and when it updates."""
         utd = Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
-        explores = self.init_from is None
+        explores = self.init_from is None and not self.offline_steps
         return Schedule(self.learning_starts, utd, self.update_every, explores)
 
     @property
@@ -281,6 +318,8 @@ class RunConfig:
             schedule=self.schedule,
             batch_size=self.batch_size,
             replay_capacity=self.replay_capacity,
+            prior_data=self.prior_data,
+            prior_rows=self.prior_rows,
             normalize_observations=self.normalize_observations,
             n_step=self.n_step,
             noise_hold=self.noise_hold,

@@ -18,6 +18,8 @@ from jaxsac.runs.lock import RunDirectoryError as RunDirectoryError
 from jaxsac.runs.spaces import Spaces
 
 VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
+MORE_SEEDS = "more-seeds"
+"""Folder of the seeds that were added to a run."""
 LONGEST_MANIFEST = 2**20
 """Bytes; a longer one is not ours."""
 
@@ -43,7 +45,7 @@ class RunDirectory:
 
     def groups(self) -> list[RunDirectory]:
         """This run and those of the seeds that were added to it, in the order of the seeds."""
-        found = sorted(self.path.glob("more-seeds/*/manifest.json"))
+        found = sorted(self.path.glob(f"{MORE_SEEDS}/*/manifest.json"))
         return [self, *(RunDirectory(file.parent) for file in found)]
 
     def of_seed(self, seed: int) -> RunDirectory:
@@ -79,10 +81,15 @@ class RunDirectory:
             return [(config, self.path)]
         if after < last:
             more = dataclasses.replace(config, seed=after, seeds=last - after)
-            parts.append((more, self.path / "more-seeds" / f"{after:04d}-{last - 1:04d}"))
+            parts.append((more, self.path / MORE_SEEDS / f"{after:04d}-{last - 1:04d}"))
         return parts
 
-    def create(self, config: RunConfig, spaces: Spaces | None = None) -> bool:
+    def create(
+        self,
+        config: RunConfig,
+        spaces: Spaces | None = None,
+        prior: dict[str, Any] | None = None,
+    ) -> bool:
         """Makes the directory for a new run, or finds that this run lies there already.
 
         A run that lies there may have been begun with fewer steps.
@@ -90,13 +97,17 @@ class RunDirectory:
         Args:
           config: the run.
           spaces: of its environment.
+          prior: facts of its prior data.
 
         Returns:
           Whether the run is new.
 
         Raises:
-          RunDirectoryError: it holds something else. The message lists what differs.
+          RunDirectoryError: it holds something else, or was begun with other prior data. The
+            message lists what differs.
         """
+        if self.path.parent.name == MORE_SEEDS:  # one population with those that are there
+            RunDirectory(self.path.parents[1])._check_prior(prior)
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.manifest.exists():
             if any(not _is_ours(path.name) for path in self.path.iterdir()):
@@ -107,6 +118,7 @@ class RunDirectory:
                 "format": upgrade.FORMAT,
                 "config": config.to_json(),
                 "spaces": None if spaces is None else spaces.to_json(),
+                "prior_data": prior,
                 "versions": versions(),
                 "finished": False,
             }
@@ -114,6 +126,7 @@ class RunDirectory:
                 self._write(content, new=True)
                 return True
         self._check_same(config)
+        self._check_prior(prior)
         return False
 
     def extend(self, config: RunConfig, spaces: Spaces | None = None) -> None:
@@ -143,6 +156,18 @@ class RunDirectory:
                 "Give another run directory, or move that one away. A new run that begins with the "
                 f"agent of that one, under these settings: --init-from {self.path}."
             )
+
+    def _check_prior(self, prior: dict[str, Any] | None) -> None:
+        there = self._read().get("prior_data")
+        if there == prior or prior is None:
+            return
+        was = there if isinstance(there, dict) else {}
+        raise RunDirectoryError(
+            f"the prior data {prior['source']} has changed since {self.path} was begun with it: it "
+            f"had {was.get('rows')} rows with the SHA-256 {was.get('sha256')}, and has "
+            f"{prior['rows']} with {prior['sha256']}. Bring back what it was, or give another run "
+            "directory."
+        )
 
     def _differences(
         self, config: RunConfig, but_for: tuple[str, ...] = WITHOUT_EFFECT

@@ -82,7 +82,8 @@ class Display:
             return
         compiling = self._status.clock.seconds("compiling")
         took = f"(compiling took {compiling:.0f} s)" if before == "compiling" else ""
-        self._line(IN_WORDS.get(phase, phase), took)
+        random = self._config.schedule.explores
+        self._line(IN_WORDS.get(phase, phase) if random else phase, took)
 
     def started(self, step: int, seconds: float) -> None:
         """Is told where training starts, so that what was done before does not count as speed."""
@@ -98,7 +99,8 @@ class Display:
         """Shows the latest returns."""
         self._status.latest = progress
         self.stepped(progress.step)
-        if self._live is None and (progress.evaluated or not self._config.eval_every):
+        steps = progress.step > 0 and not self._config.eval_every
+        if self._live is None and (progress.evaluated or steps):
             self._row()
 
     def _row(self) -> None:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from jaxsac.runs.config import RunConfig
 
 NEVER = sys.maxsize
+MOST_OFFLINE = 100
+"""Offline updates between two looks at whether to stop."""
 
 
 class Due(NamedTuple):
@@ -19,6 +21,15 @@ class Due(NamedTuple):
     """A checkpoint."""
     learn: int
     """The warm-up is over."""
+
+
+class DueOffline(NamedTuple):
+    """How many offline updates there are until each is to be done; perhaps `NEVER`."""
+
+    log: int
+    save: int
+    look: int
+    """Whether there is a request to stop."""
 
 
 def due_after(step: int, config: RunConfig) -> Due:
@@ -36,3 +47,17 @@ def due_after(step: int, config: RunConfig) -> Due:
         save=next_multiple(config.checkpoint_every),
         learn=config.learning_starts if step < config.learning_starts else NEVER,
     )
+
+
+def due_offline(done: int, config: RunConfig) -> DueOffline:
+    """What comes after so many updates on prior data alone.
+
+    Rows of the metrics and checkpoints have the intervals that they have in transitions.
+    """
+
+    def until(every: int) -> int:
+        return every - done % every if every else NEVER
+
+    left = config.offline_steps - done
+    save = until(config.checkpoint_every)
+    return DueOffline(min(until(config.log_every), left), save, min(MOST_OFFLINE, left))

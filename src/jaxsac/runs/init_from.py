@@ -12,6 +12,7 @@ from jaxsac.runs import checkpoint, snapshot
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.saved_replay import SavedReplay
 from jaxsac.training.driver import Driver
 from jaxsac.training.learner import Carry
 from jaxsac.training.seed_axis import SeedAxis
@@ -42,7 +43,7 @@ class Source:
         self._structs, self._with_replay = structs, config.init_replay
         source = self._run.config()
         self.step = checkpoint.latest(self._run.checkpoints)
-        self._facts = checkpoint.verify(self._run.checkpoints, self.step)
+        facts = checkpoint.verify(self._run.checkpoints, self.step)
         seeds = source.member_seeds
         self._from = [
             seeds.index(seed) if seed in seeds else index % len(seeds)
@@ -56,8 +57,11 @@ class Source:
                 f"{self._run.path} was trained with normalize_observations "
                 f"{source.normalize_observations}: its agents see no other scale."
             )
-        if self._with_replay and not self._facts.get("replay", True):
-            raise BundleError(f"{self._run.path} was finished without its replay.")
+        self._replay = None
+        if self._with_replay:
+            self._replay = SavedReplay(
+                self._run.checkpoints, self.step, facts, source.replay_capacity
+            )
         population = source.population
         self._agent = self._take("agent", structs.agent, population)
         self._normalizer: Any = ()
@@ -97,36 +101,18 @@ class Source:
 
     def _buffer(self, axis: SeedAxis) -> Any:
         """The latest transitions of the source, as many as fit, the oldest first."""
-        structs, facts = self._structs.buffer, self._facts
+        structs = self._structs.buffer
         capacity = next(iter(structs.rows.values())).shape[1]
-        sizes = dict(zip(facts["members"], map(int, facts["replay_sizes"]), strict=True))
-        source = self._run.config()
-        counters = {
-            name: jax.ShapeDtypeStruct((source.population,), np.int32)
-            for name in ("position", "size")
-        }
-        positions = checkpoint.load(
-            self._run.checkpoints, self.step, "learning", counters, partial=True
-        )["position"]
+        widths = {dtype: rows.shape[-1] for dtype, rows in structs.rows.items()}
+        saved, names = self._replay, self._names
+        assert saved is not None
 
         def replay_of(member: str) -> dict[str, np.ndarray]:
-            name = self._names[member]
-            part = {
-                dtype: jax.ShapeDtypeStruct((sizes[name], rows.shape[-1]), rows.dtype)
-                for dtype, rows in structs.rows.items()
-            }
-            rows = checkpoint.load(
-                self._run.checkpoints, self.step, snapshot.replay_part(name), part
-            )
-            full = sizes[name] == source.replay_capacity
-            oldest = int(positions[facts["members"].index(name)]) if full else 0
-            return {
-                dtype: np.roll(values, -oldest, axis=0)[-capacity:]
-                for dtype, values in rows.items()
-            }
+            rows = saved.rows(names[member], widths)
+            return {dtype: values[-capacity:] for dtype, values in rows.items()}
 
-        rows = snapshot.buffer_rows(structs.rows, list(self._names), replay_of, axis)
-        held = np.array([min(sizes[name], capacity) for name in self._names.values()], np.int32)
+        rows = snapshot.buffer_rows(structs.rows, list(names), replay_of, axis)
+        held = np.array([min(saved.sizes[name], capacity) for name in names.values()], np.int32)
         return structs.replace(
             rows=rows, size=axis.place(held), position=axis.place(held % np.int32(capacity))
         )

@@ -32,6 +32,7 @@ def rows(
     target_entropy: np.ndarray,
     totals: Totals,
     evaluated: Evaluation | None,
+    offline_updates: int = 0,
 ) -> list[dict[str, Any]]:
     """One row for each member, by the names that `columns` returns.
 
@@ -44,6 +45,7 @@ def rows(
       totals: of the training episodes that have ended since the rows before, and of all steps
         discarded so far.
       evaluated: the evaluation at this step, if there was one.
+      offline_updates: on prior data alone, before the first step.
     """
     updates = config.schedule.updates_due(step)
     measured = {**learned.mean, TARGET_ENTROPY: target_entropy}
@@ -53,7 +55,7 @@ def rows(
         count = int(totals.episodes[index])
         row: dict[str, Any] = {
             "step": step,
-            "updates": updates,
+            "updates": offline_updates + updates,
             "wall_time": seconds,
             "train_episodes": count,
         }

@@ -30,11 +30,12 @@ RUN_COLUMNS: tuple[str, ...] = (
     "eval_length",
     "discarded",
 )
-"""What every run writes, in front of the metrics of its updates. step: transitions so far. utd:
-updates per transition since learning started. wall_time: seconds of training, evaluating and saving
-so far, without those of the compiler. train_*: means over the episodes of the sampled policy that
-ended since the last row. eval_*: mean and standard deviation over the deterministic episodes.
-discarded: environment steps left out so far. An empty cell: nothing to report."""
+"""What every run writes, in front of the metrics of its updates. step: transitions so far.
+updates: so far, those on prior data alone included. utd: updates per transition since learning
+started. wall_time: seconds of training, evaluating and saving so far, without those of the
+compiler. train_*: means over the episodes of the sampled policy that ended since the last row.
+eval_*: mean and standard deviation over the deterministic episodes. discarded: environment steps
+left out so far. An empty cell: nothing to report."""
 
 
 class MetricsWriter:

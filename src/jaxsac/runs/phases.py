@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Literal
 
 Phase = Literal[
-    "making environments", "restoring", "compiling", "warm-up", "training", "evaluating", "saving",
-    "complete", "stopped",
+    "making environments", "restoring", "compiling", "learning offline", "warm-up", "training",
+    "evaluating", "saving", "complete", "stopped",
 ]  # fmt: skip
 
 STEPPING: tuple[Phase, ...] = ("warm-up", "training")
-WALL_TIME: tuple[Phase, ...] = (*STEPPING, "evaluating", "saving")
+WALL_TIME: tuple[Phase, ...] = ("learning offline", *STEPPING, "evaluating", "saving")
 """The phases whose seconds are the `wall_time` of the metrics; to make and to compile is apart."""
 
 

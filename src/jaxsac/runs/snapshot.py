@@ -39,6 +39,8 @@ class Snapshot(NamedTuple):
     """Of each member's latest evaluation; None before the first."""
     metrics_rows: list[int]
     """Of each metrics file."""
+    offline_updates: int = 0
+    """On prior data alone, before the first action."""
 
     @classmethod
     def start(cls, population: int) -> Snapshot:
@@ -179,6 +181,7 @@ def load(
             train_returns=list(manifest["train_returns"]),
             eval_returns=list(manifest["eval_returns"]),
             metrics_rows=_metrics_rows(manifest, len(members)),
+            offline_updates=int(manifest.get("offline_updates", 0)),
         )
         if not len(run.train_returns) == len(run.eval_returns) == len(members):
             raise ValueError("it has returns of other members")

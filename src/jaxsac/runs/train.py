@@ -16,7 +16,7 @@ from jaxsac.runs import best, checkpoint, failures, flags, init_from, metrics, r
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, versions
-from jaxsac.runs.due import due_after
+from jaxsac.runs.due import due_after, due_offline
 from jaxsac.runs.interrupt import Interrupt
 from jaxsac.runs.metric_rows import columns, rows
 from jaxsac.runs.metrics import MetricsWriter
@@ -25,15 +25,17 @@ from jaxsac.runs.phases import WALL_TIME, Phase, PhaseClock
 from jaxsac.runs.snapshot import Snapshot
 from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
-from jaxsac.training import interval, memory, seed_axis
+from jaxsac.training import interval, memory, offline, seed_axis
 from jaxsac.training.driver import Driver, learning_structs
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.interval import Interval
 from jaxsac.training.learner import Carry
+from jaxsac.training.prior_data import PriorData
 from jaxsac.training.returns import Evaluation, Totals
 
 STOP_AFTER: dict[Phase, str] = {
     "compiling": "the compiler is done",
+    "learning offline": "these updates",
     "evaluating": "this evaluation",
     "saving": "this checkpoint",
 }
@@ -109,14 +111,20 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     structs = learning_structs(population, driver.observation, driver.action)
     releases.warn(observer.message)
     observer.message(axis.describe())
-    observer.message(memory.plan(axis, structs).describe())
+    prior = PriorData(population, driver) if config.prior_data else None
+    prior_bytes = prior.num_bytes if prior else 0
+    observer.message(memory.plan(axis, structs, prior_bytes).describe())
+    if prior:
+        observer.message(prior.describe())
     for remark in (*driver.remarks, *driver.examine()):
         observer.message(remark)
     spaces = Spaces(driver.observation, driver.action, driver.action_map)
     begun = bool(checkpoint.steps(run.checkpoints))
     source = init_from.Source(config, structs) if config.init_from and not begun else None
-    new = run.create(config, spaces)
-    training = _Training(config, run, driver, axis, structs, observer, source)
+    new = run.create(config, spaces, prior.facts if prior else None)
+    if prior:
+        driver.prior = axis.share(prior.buffer())
+    training = _Training(config, run, driver, axis, structs, observer, source, prior)
     if not new:
         training.resume()
         run.extend(config, spaces)
@@ -138,10 +146,12 @@ class _Training:
         structs: Carry,
         observer: Observer,
         source: init_from.Source | None,
+        prior: PriorData | None,
     ) -> None:
         self.config, self.directory, self.driver = config, run, driver
         self.axis, self.structs, self.observer = axis, structs, observer
-        self.source, self.stop = source, Interrupt(self._announce_stop)
+        self.source, self.prior = source, prior
+        self.stop = Interrupt(self._announce_stop)
         self.best = best.returns(run.best, config.member_names)
         self.begin_interval = _begin_interval(axis.sharding)
         self.state = Snapshot.start(config.population)
@@ -202,6 +212,7 @@ class _Training:
             self.observer.started(driver.step, self.seconds)
             try:
                 self._start()
+                self._learn_offline(writer)
                 while True:
                     if self.state.logged < driver.step:
                         self._log_and_save(writer)
@@ -231,10 +242,37 @@ class _Training:
         self._enter("compiling")
         if not self.driver.whole:
             self.driver.start()
+            if self.prior is not None:
+                self.driver.learning = self.prior.begin(self.driver.learning, self.axis)
             if self.source is not None:
                 self.observer.message(self.source.give(self.driver, self.axis))
         if self.config.eval_every:
             self.driver.prepare_evaluation(self.config.eval_episodes)
+
+    def _learn_offline(self, writer: MetricsWriter) -> None:
+        """The updates on prior data alone, as far as they are not done yet."""
+        config, driver, stop = self.config, self.driver, self.stop
+        if driver.step or self.state.offline_updates >= config.offline_steps:
+            return
+        left = config.offline_steps - self.state.offline_updates
+        self.observer.message(f"{left:,} updates on prior data alone, before the first action.")
+        updates = offline.Updates(config.to_population(), self.axis)
+        driver.learning = updates(driver.learning, 0, driver.prior)  # compiles
+        self._enter("learning offline")
+        while self.state.offline_updates < config.offline_steps and not stop.requested:
+            due = due_offline(self.state.offline_updates, config)
+            driver.learning = updates(driver.learning, min(due), driver.prior)
+            done = self.state.offline_updates + min(due)
+            self.state, self.saved = self.state._replace(offline_updates=done), None
+            evaluated = None
+            if done == config.offline_steps:
+                driver.learning = updates.begin_acting(driver.learning)
+                evaluated = self._evaluate() if config.eval_every else None
+            if due.log == min(due):
+                self._log(writer, evaluated)
+            if due.save == min(due):
+                self._save(writer)
+        self._enter("compiling")
 
     def _enter(self, phase: Phase) -> None:
         if phase != self.clock.phase:
@@ -346,8 +384,9 @@ class _Training:
         driver.learning = learning._replace(metrics=self.begin_interval(learning.metrics))
         seconds = self.seconds
         new = rows(
-            self.config, driver.step, seconds, learned, target_entropy, state.totals, evaluated
-        )
+            self.config, driver.step, seconds, learned, target_entropy, state.totals, evaluated,
+            state.offline_updates,
+        )  # fmt: skip
         for index, row in enumerate(new):
             writer.write(index, row)
         nothing = Totals.none(self.config.population)

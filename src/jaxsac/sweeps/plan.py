@@ -26,7 +26,7 @@ NETWORK = tuple(f.name for f in dataclasses.fields(Config) if f.name not in ("ac
 RUN = (
     "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "n_step",
     "reward_scale", "reward_scale_bound", "noise_hold", "reset_every", "batch_size",
-    "replay_capacity",
+    "replay_capacity", "prior_fraction", "offline_steps",
 )  # fmt: skip
 
 Point = dict[str, Any]

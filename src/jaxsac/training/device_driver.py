@@ -32,12 +32,14 @@ class DeviceDriver:
             device_loop.learn_chunk,
             env=env,
             batch_size=population.batch_size,
+            prior_rows=population.prior_rows,
             over_seeds=axis.over_members,
         )
-        self._learn_chunk = axis.compile(learn_chunk, num_shared=2, donate=(0,))
+        self._learn_chunk = axis.compile(learn_chunk, num_shared=3, donate=(0,))
         self._evaluators: dict[tuple[int, bool], Any] = {}
         self._chunk = 1
         self._carry: Any = None
+        self.prior: Any = ()
         self.observation, self.action = env.observation, env.action
         self.action_map = ActionMap.unit(env.action)
         self.step, self.whole, self.remarks = 0, False, []
@@ -73,7 +75,7 @@ class DeviceDriver:
         works = self._population.schedule.works(self.step, LONGEST_CHUNK, num_envs)
         start = time.monotonic()
         self.whole = False
-        self._carry, totals = self._learn_chunk(self._carry, works, count)
+        self._carry, totals = self._learn_chunk(self._carry, works, count, self.prior)
         totals = self._axis.take(jax.device_get(totals))
         self.step += count * num_envs
         self.whole = True

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsac.data.replay import Buffer
 from jaxsac.envs import device
 from jaxsac.training import learner
 from jaxsac.training.population import TRAINING_STREAM, Population, stream_key
@@ -37,9 +38,11 @@ def learn_chunk(
     carry: DeviceCarry,
     works: Work,
     count: jax.Array,
+    prior: Buffer | tuple[()] = (),
     *,
     env: device.Environment,
     batch_size: int,
+    prior_rows: int = 0,
     over_seeds: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap,
 ) -> tuple[DeviceCarry, Totals]:
     """`count` times a step of the environments and `learn_step`.
@@ -48,8 +51,10 @@ def learn_chunk(
       carry: leading axis S.
       works: what each step has to do, leading axis T.
       count: steps to take, at most T; a new value does not compile a new program.
+      prior: as in `learn_step`.
       env: the environment.
       batch_size: transitions per update.
+      prior_rows: as in `learn_step`.
       over_seeds: as in `learn_step`.
 
     Returns:
@@ -64,7 +69,13 @@ def learn_chunk(
         work = jax.tree.map(lambda each: each[number], works)
         envs, result, end = step_envs(envs, learning.action)
         learning = learner.learn_step(
-            learning, result, work, batch_size=batch_size, over_seeds=over_seeds
+            learning,
+            result,
+            work,
+            prior,
+            batch_size=batch_size,
+            prior_rows=prior_rows,
+            over_seeds=over_seeds,
         )
         more = Totals.of(end, result.valid)
         # Where JAX has 64 bits enabled, sums of 32-bit numbers have 64.

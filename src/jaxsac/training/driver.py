@@ -50,6 +50,9 @@ class Driver(Evaluator, Protocol):
     """Transitions per seed so far."""
     learning: Any
     """The learners, a `loop.Carry` with the rows of a `SeedAxis`."""
+    prior: Any
+    """Transitions from before the run that all members draw from, a `Buffer` that
+    `SeedAxis.share` has put onto the devices; () for none."""
     remarks: list[str]
     """What there is to say about the environments at the start."""
     whole: bool

@@ -46,18 +46,23 @@ class HostDriver:
         self.action_map = self._envs.action_map
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
         self._results = Spec.of(host.result_structs(self.observation))
-        self._learn_step = axis.compile(self._unpack_and_learn, num_shared=1, donate=(0,))
+        self._learn_step = axis.compile(self._unpack_and_learn, num_shared=2, donate=(0,))
         self._works: dict[Work, Any] = {}
         self.step, self.whole = 0, False
         self.learning: Any = None
+        self.prior: Any = ()
 
-    def _unpack_and_learn(self, carry: learner.Carry, results: Any, work: Work) -> learner.Carry:
+    def _unpack_and_learn(
+        self, carry: learner.Carry, results: Any, work: Work, prior: Any
+    ) -> learner.Carry:
         """What is compiled: `learn_step` on packed results, which cross to the device at once."""
         return learner.learn_step(
             carry,
             packing.unpack(self._results, results),
             work,
+            prior,
             batch_size=self._population.batch_size,
+            prior_rows=self._population.prior_rows,
             over_seeds=self._axis.over_members,
         )
 
@@ -102,7 +107,7 @@ class HostDriver:
         before, self.step = self.step, self.step + self._population.num_envs
         work = self._population.schedule.work(before, self.step)
         results = self._axis.pad(packing.pack(self._results, result, np))
-        self.learning = self._learn_step(learning, results, self._on_devices(work))
+        self.learning = self._learn_step(learning, results, self._on_devices(work), self.prior)
         self.whole = True
         return Totals.of(end, result.valid)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsac.data import n_step, normalize, replay, return_scale
+from jaxsac.data import mixture, n_step, normalize, replay, return_scale
 from jaxsac.data.n_step import Window
 from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
@@ -23,6 +23,9 @@ from jaxsac.training.population import RESET_STREAM, Population, stream_key
 from jaxsac.training.resets import Resets
 from jaxsac.training.schedule import Work
 from jaxsac.types import PyTree, Spec, Transition, transition_of
+
+OverSeeds = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""How a function of one seed runs over the seed axis."""
 
 
 class Policy(NamedTuple):
@@ -116,9 +119,11 @@ def learn_step(
     carry: Carry,
     result: StepResult,
     work: Work,
+    prior: Buffer | tuple[()] = (),
     *,
     batch_size: int,
-    over_seeds: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap,
+    prior_rows: int = 0,
+    over_seeds: OverSeeds = jax.vmap,
 ) -> Carry:
     """Inserts what the environments returned, updates, and chooses the next action.
 
@@ -131,7 +136,9 @@ def learn_step(
       carry: leading axis S.
       result: (S, E, ...), of the carry's action; rows that are not valid stay out of replay.
       work: how many updates, and whether to act uniformly.
+      prior: transitions from before the run, one ring without a seed axis; () for none.
       batch_size: transitions per update.
+      prior_rows: how many of them are drawn from `prior`.
       over_seeds: how a function of one seed runs over the seed axis (`training.seed_axis` decides).
     """
     step = Transition(
@@ -147,35 +154,34 @@ def learn_step(
         carry.return_scale, result.reward, result.valid, result.over, gamma
     )
 
-    def one_update(_: Any, learner: Any) -> Any:
-        agent, key, metrics, failure = learner
-        agent = resets.before_update(carry.resets, agent, over_seeds)
-        skipped = agent.skipped
-        key, sample_key, update_key = _split(key, 3)
-        batch = jax.vmap(_sample, (0, 0, 0, 0, None))(
-            buffer, normalizer, scale, sample_key, batch_size
-        )
-        agent, latest = over_seeds(sac.update)(agent, batch, update_key)
-        latest = jax.vmap(_with_divisor)(latest, scale)
-        failed = agent.skipped > skipped
-        metrics = jax.vmap(interval.add)(metrics, latest, ~failed)
-        failure = flight_recorder.record(failure, failed, agent, batch, update_key)
-        return agent, key, metrics, failure
+    carry = carry._replace(normalizer=normalizer, window=window, return_scale=scale, buffer=buffer)
+    carry = _update(carry, work.num_updates, prior, batch_size, prior_rows, over_seeds)
+    return _next_action(carry._replace(observation=result.observation), work.uniform)
 
-    learner = (carry.agent, carry.key, carry.metrics, carry.failure)
-    agent, key, metrics, failure = jax.lax.fori_loop(0, work.num_updates, one_update, learner)
-    carry = carry._replace(
-        agent=agent,
-        normalizer=normalizer,
-        window=window,
-        return_scale=scale,
-        buffer=buffer,
-        key=key,
-        metrics=metrics,
-        failure=failure,
-        observation=result.observation,
-    )
-    return _next_action(carry, work.uniform)
+
+def learn_offline(
+    carry: Carry,
+    num_updates: Any,
+    prior: Buffer,
+    *,
+    batch_size: int,
+    over_seeds: OverSeeds = jax.vmap,
+) -> Carry:
+    """Updates on prior data alone, between which nothing is done and no action chosen.
+
+    Args:
+      carry: leading axis S.
+      num_updates: int32 scalar. In how many calls they are made changes no number.
+      prior: as in `learn_step`.
+      batch_size: transitions per update.
+      over_seeds: as in `learn_step`.
+    """
+    return _update(carry, num_updates, prior, batch_size, batch_size, over_seeds)
+
+
+def begin_acting(carry: Carry) -> Carry:
+    """The carry with an action of the policy in place of the one that it was made with."""
+    return _next_action(carry, uniform=False)
 
 
 def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
@@ -192,6 +198,38 @@ def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
         buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
         carry = carry._replace(window=window, buffer=buffer)
     return carry._replace(return_scale=scale, observation=observation)
+
+
+def _update(
+    carry: Carry,
+    num_updates: Any,
+    prior: Buffer | tuple[()],
+    batch_size: int,
+    prior_rows: int,
+    over_seeds: OverSeeds,
+) -> Carry:
+    """Updates, each on a batch of its own."""
+
+    def draw(buffer: Buffer, normalizer: Normalizer, scale: Any, key: jax.Array) -> Transition:
+        batch = mixture.sample(buffer, prior, key, batch_size, prior_rows)
+        return _scaled(batch, normalizer, scale)
+
+    def one_update(_: Any, learner: Any) -> Any:
+        agent, key, metrics, failure = learner
+        agent = resets.before_update(carry.resets, agent, over_seeds)
+        skipped = agent.skipped
+        key, sample_key, update_key = _split(key, 3)
+        batch = jax.vmap(draw)(carry.buffer, carry.normalizer, carry.return_scale, sample_key)
+        agent, latest = over_seeds(sac.update)(agent, batch, update_key)
+        latest = jax.vmap(_with_divisor)(latest, carry.return_scale)
+        failed = agent.skipped > skipped
+        metrics = jax.vmap(interval.add)(metrics, latest, ~failed)
+        failure = flight_recorder.record(failure, failed, agent, batch, update_key)
+        return agent, key, metrics, failure
+
+    learner = (carry.agent, carry.key, carry.metrics, carry.failure)
+    agent, key, metrics, failure = jax.lax.fori_loop(0, num_updates, one_update, learner)
+    return carry._replace(agent=agent, key=key, metrics=metrics, failure=failure)
 
 
 def _next_action(carry: Carry, uniform: Any) -> Carry:
@@ -212,15 +250,10 @@ def _next_action(carry: Carry, uniform: Any) -> Carry:
     return carry._replace(noise=noise, key=key, action=action)
 
 
-def _sample(
-    buffer: Buffer,
-    normalizer: Normalizer,
-    scale: ReturnScale | tuple[()],
-    key: jax.Array,
-    batch_size: int,
+def _scaled(
+    batch: Transition, normalizer: Normalizer, scale: ReturnScale | tuple[()]
 ) -> Transition:
     """A batch of one seed as its agent sees it."""
-    batch = replay.sample(buffer, key, batch_size)
     return batch._replace(
         observation=normalize.apply(normalizer, batch.observation),
         reward=return_scale.apply(scale, batch.reward),

@@ -29,6 +29,8 @@ class Plan(NamedTuple):
     """Transitions that the replay of one member holds."""
     transition_bytes: int
     available: int
+    prior_bytes: int = 0
+    """Of the prior data in this memory, which members share."""
 
     @property
     def replay_bytes(self) -> int:
@@ -43,24 +45,29 @@ class Plan(NamedTuple):
     @property
     def total_bytes(self) -> int:
         """Of all, at the most: a checkpoint copies the replay of one member after the other."""
-        return self.members * self.member_bytes + self.work_bytes + self.replay_bytes
+        each = self.members * self.member_bytes
+        return each + self.work_bytes + self.replay_bytes + self.prior_bytes
 
     def describe(self) -> str:
         """One line for a person."""
         return (
             f"memory: {self.members} × {human(self.member_bytes)} + {human(self.work_bytes)} for "
-            f"updates + {human(self.replay_bytes)} for checkpoints = {human(self.total_bytes)}, "
+            f"updates + {human(self.replay_bytes)} for checkpoints"
+            + f" + {human(self.prior_bytes)} for prior data"
+            * bool(self.prior_bytes)
+            + f" = {human(self.total_bytes)}, "
             f"{human(self.available)} free; replay of a member: {self.capacity:,} transitions of "
             f"{self.transition_bytes} B"
         )
 
 
-def plan(axis: SeedAxis, learning: Carry) -> Plan:
+def plan(axis: SeedAxis, learning: Carry, prior_bytes: int = 0) -> Plan:
     """The memory that a population needs.
 
     Args:
       axis: how it is laid out.
       learning: structs of the learners, one row for each member.
+      prior_bytes: of prior data, of which there is one copy on each device.
 
     Raises:
       MemoryError: it does not fit into what is free; names what would.
@@ -80,14 +87,15 @@ def plan(axis: SeedAxis, learning: Carry) -> Plan:
         capacity,
         replay_bytes // capacity,
         available_bytes(device),
+        axis.mesh.size // num_memories * prior_bytes,
     )
     usable = int(found.available * (1 - RESERVE))
     if found.total_bytes > usable:
         each = found.member_bytes + found.work_bytes // found.members
-        fitting = max(usable - found.replay_bytes, 0) // each
+        fitting = max(usable - found.replay_bytes - found.prior_bytes, 0) // each
         population = fitting * num_memories
         population -= population % axis.mesh.size if population > axis.mesh.size else 0
-        left = usable - found.members * found.learner_bytes - found.work_bytes
+        left = usable - found.members * found.learner_bytes - found.work_bytes - found.prior_bytes
         transitions = left // (found.members + 1) // found.transition_bytes
         raise MemoryError(
             f"{found.describe()}: that does not fit. A population of {population:,} members would, "

@@ -50,6 +50,10 @@ class Population(struct.PyTreeNode):
     """Transitions per update."""
     replay_capacity: int = struct.field(pytree_node=False)
     """Transitions that the replay of each member holds."""
+    prior_data: str | None = struct.field(pytree_node=False)
+    """Where transitions from before the run are read from; None: there are none."""
+    prior_rows: int = struct.field(pytree_node=False)
+    """How many of a batch's transitions are of those."""
     normalize_observations: bool = struct.field(pytree_node=False)
     """Show the agents observations on the scale of those so far."""
     n_step: int = struct.field(pytree_node=False)

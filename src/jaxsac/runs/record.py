@@ -1,0 +1,96 @@
+"""The replay of a run as a data set, for another run's `prior_data` or for other libraries.
+
+Episodes are found by `data.episodes.follow`: replay tells no more than which transition goes on
+where another ended. They are written one after the other, each whole. What had no end in replay,
+because a time limit cut it or because it is still going on, is marked as truncated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsac.data import datasets, episodes, packing
+from jaxsac.runs import checkpoint, data_files
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.load import spaces_of
+from jaxsac.runs.saved_replay import SavedReplay
+from jaxsac.runs.spaces import Spaces
+from jaxsac.types import Spec, Transition, transition_of
+
+Format = Literal["npz", "minari"]
+
+
+class Recorded(NamedTuple):
+    """A data set that was written."""
+
+    source: str
+    """As `prior_data` takes it."""
+    rows: int
+    episodes: int
+
+
+def record(
+    directory: Path, output: str | None = None, seed: int | None = None, form: Format = "npz"
+) -> Recorded:
+    """Writes the transitions of a run's latest checkpoint.
+
+    Args:
+      directory: a run directory.
+      output: file to write, by default replay.npz in the run directory; or the id of a data set
+        to make in Minari's local root, by default jaxsac/<environment>/<run directory>-v0.
+      seed: whose; by default those of all seeds, one after the other.
+      form: "npz", or "minari".
+
+    Raises:
+      RunDirectoryError, BundleError: there is no such run or checkpoint, it is damaged or without
+        its replay, or its replay is empty or holds returns of several steps.
+      ValueError: the run has no such seed, or the output exists.
+      ModuleNotFoundError: Minari is not installed.
+      OSError: it cannot be written.
+    """
+    run = RunDirectory(directory)
+    config, spaces = run.config(), spaces_of(run)
+    found = [
+        part
+        for steps in _members(run, spaces, seed)
+        for part in _in_episodes(steps, config.num_envs)
+    ]
+    if not found:
+        raise RunDirectoryError(f"the replay of {directory} is empty: there is nothing to record.")
+    if form == "npz":
+        source = output or str(directory / "replay.npz")
+        data_files.write_npz(Path(source), found, spaces)
+    else:
+        name = output or data_files.minari_id("jaxsac", config.env, directory.resolve().name)
+        data_files.write_minari(name, found, spaces, f"Replay of SAC in {config.env}, by jaxsac.")
+        source = f"{datasets.MINARI}{name}"
+    return Recorded(source, sum(len(part.reward) for part in found), len(found))
+
+
+def _members(run: RunDirectory, spaces: Spaces, seed: int | None) -> Iterator[Transition]:
+    """The replay of one member after the other, NumPy arrays (N, ...), the oldest row first."""
+    spec = Spec.of(transition_of(spaces.observation, spaces.action))
+    for group in run.groups() if seed is None else [run.of_seed(seed)]:
+        config = group.config()
+        if config.n_step > 1:
+            raise RunDirectoryError(
+                f"the replay of {group.path} holds returns of n_step {config.n_step} steps, of "
+                "which the single steps are not known any more: record a run with n_step 1."
+            )
+        step = checkpoint.latest(group.checkpoints)
+        facts = checkpoint.verify(group.checkpoints, step)
+        saved = SavedReplay(group.checkpoints, step, facts, config.replay_capacity)
+        for name, own in zip(config.member_names, config.member_seeds, strict=True):
+            if seed in (None, own):
+                yield packing.unpack(spec, saved.rows(name, packing.widths(spec)), np)
+
+
+def _in_episodes(steps: Transition, num_envs: int) -> list[Transition]:
+    """The steps of each episode, in order."""
+    found = episodes.follow(steps, num_envs)
+    return [jax.tree.map(lambda x, rows=rows: x[rows], steps) for rows in found]
