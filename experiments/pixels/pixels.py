@@ -19,7 +19,7 @@ TITLES = {"image": "hand and target in the image", "image_and_vector": "target s
 
 
 def main(
-    steps: int = 15_000, seeds: int = 2, runs: Path = Path("runs/pixels"), draw_only: bool = False
+    steps: int = 10_000, seeds: int = 2, runs: Path = Path("runs/pixels"), draw_only: bool = False
 ) -> None:
     """Trains both tasks, resuming what was stopped, and draws their curves.
 
@@ -33,7 +33,7 @@ def main(
         start = time.monotonic()
         run = jaxsac.train(
             task, directory=runs / name, seeds=seeds, steps=steps, learning_starts=500,
-            batch_size=64, replay_capacity=15_000, gamma=0.9, actor_lr=1e-3, critic_lr=1e-3,
+            batch_size=64, replay_capacity=10_000, gamma=0.9, actor_lr=1e-3, critic_lr=1e-3,
             alpha_lr=1e-3, initial_alpha=0.1, eval_every=500, eval_episodes=20, log_every=500,
         )  # fmt: skip
         print(f"{name}: {time.monotonic() - start:.0f} s")
