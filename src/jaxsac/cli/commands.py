@@ -16,6 +16,7 @@ from rich.text import Text
 
 from jaxsac.cli import doctor
 from jaxsac.cli.options import registry, run_config, settings_class
+from jaxsac.cli.policies import Export, Play, which_of
 from jaxsac.cli.resuming import say_what_resumes
 from jaxsac.envs import check, check_in_jax
 from jaxsac.envs.checked import is_fault
@@ -30,7 +31,6 @@ from jaxsac.runs.display import Display
 from jaxsac.runs.evaluation import evaluate_run, explain_failure
 from jaxsac.runs.settings import default_directory, file_name, of_preset
 from jaxsac.runs.train import train_group
-from jaxsac.runs.values import whole_number
 from jaxsac.sac import presets
 from jaxsac.sweeps import plan, results
 from jaxsac.sweeps import report as sweep_report
@@ -210,7 +210,7 @@ class Eval:
 
     def run(self) -> int:
         """Prints a table of returns."""
-        which = self.which if self.which in ("latest", "best") else whole_number(self.which)
+        which = which_of(self.which)
         changes = {
             name: getattr(self, name)
             for name in ("env", "env_kwargs", "wrapper", "eval_envs")
@@ -332,7 +332,7 @@ def parse(arguments: list[str]) -> Any:
     with registry():
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
-            if name == "eval":
+            if name in ("eval", "export", "play"):
                 rest = _with_positional(rest)
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
@@ -378,6 +378,8 @@ COMMANDS: dict[str, Any] = {
     "train": Train,
     "sweep": Sweep,
     "eval": Eval,
+    "export": Export,
+    "play": Play,
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
     "check": Check,
