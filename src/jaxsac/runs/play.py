@@ -90,6 +90,8 @@ def play(
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}.")
+    if point is not None and seed is None:
+        raise ValueError(f"point {point} is one of a seed's: give that too, with --seed.")
     changes = dict(changes or {})
     if "env" in changes:
         changes = {"env_kwargs": {}, "wrapper": (), **changes}
@@ -154,7 +156,10 @@ def _make(config: RunConfig, render_mode: str) -> gymnasium.Env:
     Raises:
       ValueError: it cannot.
     """
-    registry.redirect_mujoco_warnings()
+    try:
+        registry.redirect_mujoco_warnings()
+    except Exception as error:  # its import fails where MUJOCO_GL names what is not there
+        raise _undrawn(error, "mujoco") from error
     options = config.to_population().env_options
     if registry.make_in_jax(config.env, options) is not None:
         raise ValueError(
@@ -172,7 +177,22 @@ def _make(config: RunConfig, render_mode: str) -> gymnasium.Env:
             f"{config.env} cannot be drawn, as what makes it takes no argument render_mode: give "
             "it one that it passes on to the environment."
         ) from error
+    _follow(env.unwrapped)
     return env
+
+
+def _follow(env: Any) -> None:
+    """Has MuJoCo look through the model's camera `track`, where there is one and no other is named.
+
+    Gymnasium's stands still, and what runs is out of the picture after a second.
+    """
+    if not hasattr(env, "mujoco_renderer") or (env.camera_id, env.camera_name) != (None, None):
+        return
+    import mujoco
+
+    kind = mujoco.mjtObj.mjOBJ_CAMERA  # pyright: ignore[reportAttributeAccessIssue]
+    found = mujoco.mj_name2id(env.model, kind, "track")  # pyright: ignore[reportAttributeAccessIssue]
+    env.mujoco_renderer.camera_id = found
 
 
 def _in_units_of(env: gymnasium.Env, policy: Policy) -> Policy:
@@ -237,17 +257,22 @@ def _frame(env: gymnasium.Env) -> np.ndarray:
     try:
         frame: Any = env.render()
     except Exception as error:
-        remedy = ""
-        if "mujoco" in type(env.unwrapped).__module__:
-            remedy = (
-                " MuJoCo draws without a screen through EGL or OSMesa: install libegl1 or "
-                "libosmesa6, or set MUJOCO_GL to the one that is there."
-            )
-        reason = str(error).rstrip(".") or type(error).__name__
-        raise ValueError(f"the environment cannot be drawn here: {reason}.{remedy}") from error
+        raise _undrawn(error, type(env.unwrapped).__module__) from error
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[-1] != 3:
         raise ValueError(
             "the environment cannot be drawn: its render() with render_mode rgb_array returns "
             f"{type(frame).__name__}, expected an array (height, width, 3)."
         )
     return frame.astype(np.uint8)
+
+
+def _undrawn(error: Exception, module: str) -> ValueError:
+    """Says why an environment of a module cannot be drawn, and what may help."""
+    remedy = ""
+    if "mujoco" in module:
+        remedy = (
+            " MuJoCo draws without a screen through EGL or OSMesa: install libegl1 or libosmesa6, "
+            "and leave MUJOCO_GL unset or name the one that is there (egl, osmesa)."
+        )
+    reason = (str(error) or type(error).__name__).rstrip(".")
+    return ValueError(f"the environment cannot be drawn here: {reason}.{remedy}")

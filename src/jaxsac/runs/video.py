@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import os
 import sys
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -56,7 +57,10 @@ class Video:
 
     def add(self, frame: np.ndarray) -> None:
         """Adds a picture (height, width, 3) of bytes."""
-        self._writer.append_data(frame)
+        with warnings.catch_warnings():
+            # JAX warns of each fork, and this one is followed by another program at once.
+            warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+            self._writer.append_data(frame)
 
     def __enter__(self) -> Video:
         return self
