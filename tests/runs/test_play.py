@@ -81,8 +81,7 @@ def test_an_mp4_has_every_step(run, tmp_path):
     import imageio.v2
 
     (played,) = play.play(run, 0, "best", output=tmp_path / "a.mp4")
-    with imageio.v2.get_reader(played.path) as reader:
-        assert sum(1 for _ in reader) == 10
+    assert len(imageio.v2.mimread(played.path)) == 10
 
 
 def test_actions_are_in_the_units_of_the_environment_that_is_played(run, tmp_path):

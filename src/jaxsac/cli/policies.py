@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import tyro
-from rich.console import Console
 
 from jaxsac.runs.export.export import FormatName, export
 from jaxsac.runs.play import play
@@ -41,15 +40,17 @@ class Export:
         for path in written.paths:
             print(path)
         found = written.parity
-        rounding = f"; {found.rounding} of its actions are open within rounding" * bool(
-            found.rounding
-        )
-        Console(soft_wrap=True).print(
+        print(
             f"largest difference from the policy over {found.observations:,} observations: "
             f"{found.largest_difference:.1e} of half an action's range, and "
-            f"{found.largest_at_ordinary:.1e} at those of ordinary size "
-            f"({found.at_a_bound:.0%} of the actions are saturated{rounding})"
+            f"{found.largest_at_ordinary:.1e} at those of ordinary size; {found.at_a_bound:.0%} of "
+            "the actions are saturated"
         )
+        if found.rounding:
+            print(
+                f"counted apart: {found.rounding} actions that single precision leaves open, with "
+                f"differences of up to {found.largest_rounding:.1e}"
+            )
         return 0
 
 

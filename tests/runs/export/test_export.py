@@ -123,7 +123,7 @@ def test_parity_sees_ordinary_saturated_and_very_large_observations():
         return policy(observations)
 
     found = parity.measure(policy, same)
-    assert found == parity.Parity(10_000, 0.0, 0.0, 1e-5, found.at_a_bound, 0)
+    assert found == parity.Parity(10_000, 0.0, 0.0, 1e-5, found.at_a_bound, 0, 0.0)
     assert 0.1 < found.at_a_bound < 0.9
     assert max(seen[:10]) < 10
     assert max(seen) > 1e5
@@ -144,15 +144,25 @@ def test_parity_is_refused_for_a_small_difference_in_one_action(wrong):
         parity.measure(policy, lambda observations: policy(observations)[:, :2])
 
 
-def test_what_single_precision_leaves_open_is_counted_apart():
-    policy = policy_of()
-
-    def rounded(observations):
-        return policy((observations.astype(np.float64) * (1 + 2e-7)).astype(np.float32))
-
+@pytest.mark.parametrize("normalized", [False, True])
+def test_what_single_precision_leaves_open_is_counted_apart(normalized):
+    policy, rounded = (policy_of(normalized=normalized) for _ in range(2))
+    with_kernels(policy, lambda kernel: 8 * kernel)
+    with_kernels(rounded, lambda kernel: 8 * kernel * np.float32(1 + 2e-7))
     found = parity.measure(policy, rounded)
-    assert found.rounding > 0
-    assert found.largest_difference <= 1e-5
+    assert 0 < found.rounding < 300
+    assert found.largest_rounding > 1e-5 >= found.largest_difference
+    with_kernels(rounded, lambda kernel: kernel * np.float32(1 + 1e-4))
+    with pytest.raises(parity.ParityError):
+        parity.measure(policy, rounded)
+
+
+def with_kernels(policy, change):
+    """Changes the weights of a policy's actor."""
+    agent = policy.learned.agent
+    params = jax.tree.map(lambda x: change(x) if x.ndim == 2 else x, agent.actor.params)
+    agent = agent.replace(actor=agent.actor.replace(params=params))
+    policy.learned = policy.learned._replace(agent=agent)
 
 
 # Files.
