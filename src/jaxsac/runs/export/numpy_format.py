@@ -40,7 +40,7 @@ def encode(policy: Policy, facts: dict[str, Any]) -> dict[str, bytes]:
         "shape": list(found.action_map.shape),
         "dtype": np.dtype(found.action_map.dtype).name,
     }
-    np.savez(content, allow_pickle=False, metadata=np.array(json.dumps(metadata)), **arrays)
+    np.savez(content, metadata=np.array(json.dumps(metadata)), **arrays)
     return {".py": _program(facts).encode(), ".npz": content.getvalue()}
 
 
