@@ -30,7 +30,7 @@ def encode(policy: Policy, facts: dict[str, Any]) -> dict[str, bytes]:
       ValueError: as `computation.of_policy`.
     """
     found = computation.of_policy(policy)
-    arrays: dict[str, np.ndarray] = {"low": found.action_map.low, "high": found.action_map.high}
+    arrays: dict[str, Any] = {"low": found.action_map.low, "high": found.action_map.high}
     content = io.BytesIO()
     metadata = {
         **facts,
