@@ -94,6 +94,31 @@ class Drift(gymnasium.Env):
             os.kill(os.getpid(), self.event)
 
 
+class Drawn(Drift):
+    """Draws its step as a bar, in a picture of 8 by 16; `render_fault` is what it does instead."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+
+    def __init__(self, render_mode=None, render_fault=None):
+        super().__init__(low=-1.0, high=3.0)
+        self.render_mode, self.render_fault = render_mode, render_fault
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        self.steps += 1
+        return super().step(action)
+
+    def render(self):
+        if self.render_fault == "raise" and self.steps == 3:
+            raise RuntimeError("no screen")
+        picture = np.zeros((8, 16, 3), np.uint8)
+        picture[:, : self.steps] = 255
+        return None if self.render_fault == "nothing" else picture
+
+
 def first_time():
     """Whether the file that $HAPPENED names was not there before: true for one process alone."""
     try:
@@ -214,6 +239,7 @@ register("Hanging", Drift, 10, event="hang", at=30)
 register("KilledOnce", Drift, 10, event=signal.SIGKILL, at=45)
 register("AnnouncedOnce", Drift, 10, event=signal.SIGUSR2, at=45)
 register("Huge", Drift, 10, jackpot=0.1)
+register("Drawn", Drawn, 10)
 register("Scripted", Scripted, 7)
 register("AllFaulty", Faulty, where="reward", episode=None, step=1)
 register("OftenFaulty", Faulty, where="observation", value=np.inf, episode=None, step=3)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from jaxsac.cli import doctor
 from jaxsac.cli.options import registry, run_config, settings_class
+from jaxsac.cli.policies import Export, Play, which_of
 from jaxsac.cli.record import Record
 from jaxsac.cli.report import Report
 from jaxsac.cli.resuming import say_what_resumes
@@ -32,7 +33,6 @@ from jaxsac.runs.display import Display
 from jaxsac.runs.evaluation import evaluate_run, explain_failure
 from jaxsac.runs.settings import default_directory, file_name, of_preset
 from jaxsac.runs.train import train_group
-from jaxsac.runs.values import whole_number
 from jaxsac.sac import presets
 from jaxsac.sweeps import plan, results
 from jaxsac.sweeps import report as sweep_report
@@ -212,7 +212,7 @@ class Eval:
 
     def run(self) -> int:
         """Prints a table of returns."""
-        which = self.which if self.which in ("latest", "best") else whole_number(self.which)
+        which = which_of(self.which)
         changes = {
             name: getattr(self, name)
             for name in ("env", "env_kwargs", "wrapper", "eval_envs")
@@ -334,7 +334,7 @@ def parse(arguments: list[str]) -> Any:
     with registry():
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
-            if name in ("eval", "record"):
+            if name in ("eval", "export", "play", "record"):
                 rest = _with_positional(rest)
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
@@ -381,6 +381,8 @@ COMMANDS: dict[str, Any] = {
     "sweep": Sweep,
     "eval": Eval,
     "report": Report,
+    "export": Export,
+    "play": Play,
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
     "check": Check,

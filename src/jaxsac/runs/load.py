@@ -28,6 +28,8 @@ class Policy:
       action_low, action_high: the bounds of the actions.
       step: transitions of training after which it was saved.
       settings: of its run, by name.
+      learned: the actor and the scale of observations, with None for every other leaf of the agent.
+      action_map: from [-1, 1] to the bounds.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Policy:
     ) -> None:
         self.observation_spec: PyTree = spaces.observation
         self.step, self.settings = step, settings
-        self._policy, self._map = policy, spaces.action_map
+        self.learned, self.action_map = policy, spaces.action_map
         low, high, shape, dtype = spaces.action_map
         self.action_low = low.astype(dtype).reshape(shape)
         self.action_high = high.astype(dtype).reshape(shape)
@@ -58,9 +60,9 @@ class Policy:
         lead = Spec.of(self.observation_spec).batch_shape("observation", observation)
         if isinstance(key, int | np.integer):
             key = jax.random.key(int(key))
-        action = np.asarray(_act(self._policy, observation, key))
-        mapped = self._map(action.reshape(-1, self._map.size))
-        return mapped.reshape(*lead, *self._map.shape)
+        action = np.asarray(_act(self.learned, observation, key))
+        mapped = self.action_map(action.reshape(-1, self.action_map.size))
+        return mapped.reshape(*lead, *self.action_map.shape)
 
 
 # Without arrays, so that functions of an agent get as far as saying that this is none.

@@ -15,8 +15,10 @@ from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.display import Display
+from jaxsac.runs.export.export import Exported, FormatName, export
 from jaxsac.runs.load import Policy, load_policy
 from jaxsac.runs.observer import Progress
+from jaxsac.runs.play import Played, play
 from jaxsac.runs.settings import default_directory, of_keywords
 from jaxsac.runs.train import train_group
 
@@ -117,6 +119,27 @@ class Run:
         """`load_policy` of one seed, by default the first."""
         seed = self.config.seed if seed is None else seed
         return load_policy(self.directory, seed, which, point)
+
+    def export(
+        self,
+        format: FormatName,
+        output: Path | str | None = None,
+        seed: int | None = None,
+        which: int | Literal["latest", "best"] = "latest",
+        point: int | None = None,
+    ) -> Exported:
+        """`runs.export.export.export`: a policy as files that act without jaxsac."""
+        return export(self.directory, format, output, seed, which, point)
+
+    def play(
+        self,
+        seed: int | None = None,
+        which: int | Literal["latest", "best"] = "latest",
+        point: int | None = None,
+        **options: Any,
+    ) -> list[Played]:
+        """`runs.play.play`: episodes as videos; options: output, episodes, window and changes."""
+        return list(play(self.directory, seed, which, point, **options))
 
     def plot(self, path: Path | str | None = None) -> Figure:
         """The learning curves.

@@ -1,0 +1,1 @@
+"""A saved policy as files that act without jaxsac."""

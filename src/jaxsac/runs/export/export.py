@@ -1,0 +1,101 @@
+"""Writes a saved policy for another runtime, once it is shown to act alike there."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import jaxsac
+from jaxsac.runs import files
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.export import parity
+from jaxsac.runs.export.parity import Parity
+from jaxsac.runs.load import load_policy
+
+FormatName = Literal["numpy", "onnx", "stablehlo"]
+OURS = "jaxsac"
+"""Is in the first lines of a program that may be written anew."""
+
+
+class Exported(NamedTuple):
+    """What was written."""
+
+    paths: list[Path]
+    parity: Parity
+
+
+def export(
+    directory: Path | str,
+    format: FormatName,
+    output: Path | str | None = None,
+    seed: int | None = None,
+    which: int | Literal["latest", "best"] = "latest",
+    point: int | None = None,
+) -> Exported:
+    """Writes the deterministic policy of one seed as files that act without jaxsac.
+
+    They take observations as the environment returns them and return actions in its own units: the
+    scale of observations, tanh and the bounds are inside. Formats are
+
+    - numpy: a .py file of less than 60 lines that needs NumPy alone, and the .npz of its arrays;
+    - onnx: one file for any runtime of ONNX, whose inputs are the arrays of an observation;
+    - stablehlo: a program for `jax.export.deserialize`, and a .json file about it; for any actor.
+
+    Args:
+      directory: a run directory.
+      format: one of these.
+      output: file to write, with or without its ending; by default
+        `export/seed-NNNN/policy` in the run directory.
+      seed: number of the seed; the first by default.
+      which: the latest checkpoint, one by its step, or the best policy by the run's evaluations.
+      point: of a run that trains several points of a sweep, which one.
+
+    Returns:
+      The files, and how far they are from `load_policy` over 10,000 observations.
+
+    Raises:
+      ParityError: they do not act alike; nothing is written.
+      ValueError: no such format, seed or point; an output of another ending; an actor that the
+        format cannot hold.
+      RunDirectoryError, BundleError: there is no such run or checkpoint, or it is damaged.
+      ModuleNotFoundError: the format needs a package that is not installed.
+      OSError: a file cannot be written.
+    """
+    if format not in get_args(FormatName):
+        raise ValueError(f"format must be one of {get_args(FormatName)}, got {format!r}.")
+    kind = importlib.import_module(f"jaxsac.runs.export.{format}_format")
+    config = RunDirectory(Path(directory)).config()
+    seed = config.seed if seed is None else seed
+    policy = load_policy(directory, seed, which, point)
+    member = f"seed-{seed:04d}" if point is None else f"point-{point:03d}-seed-{seed:04d}"
+    default = Path(directory) / "export" / member / "policy"
+    paths = _paths(Path(output) if output is not None else default, kind.ENDINGS)
+    facts: dict[str, Any] = {
+        "env": config.env, "seed": seed, "step": policy.step, "jaxsac": jaxsac.__version__,
+        "parity": None,
+    }  # fmt: skip
+    found = parity.measure(policy, kind.decode(kind.encode(policy, facts)))
+    written = kind.encode(policy, facts | {"parity": dataclasses.asdict(found)})
+    for ending, content in written.items():
+        paths[ending].parent.mkdir(parents=True, exist_ok=True)
+        files.write(paths[ending], content)
+    return Exported(list(paths.values()), found)
+
+
+def _paths(output: Path, endings: tuple[str, ...]) -> dict[str, Path]:
+    """The files to write, by their endings.
+
+    Raises:
+      ValueError: an output of another ending, or a program of someone else in its place.
+    """
+    if output.suffix in endings:
+        output = output.with_suffix("")
+    elif output.suffix in (".py", ".npz", ".onnx", ".stablehlo", ".json"):
+        raise ValueError(f"output {output} must end in {' or '.join(endings)}.")
+    paths = {ending: output.with_name(output.name + ending) for ending in endings}
+    program = paths.get(".py")
+    if program is not None and program.exists() and OURS not in program.read_text()[:400]:
+        raise ValueError(f"{program} is there and was not exported from a run: give another name.")
+    return paths
