@@ -22,7 +22,7 @@ NESTED = {
     "image": jax.ShapeDtypeStruct((2, 2, 1), np.uint8),
     "parts": (jax.ShapeDtypeStruct((), np.float32), jax.ShapeDtypeStruct((3,), np.int8)),
 }
-CONFIG = jaxsac.Config(hidden_sizes=(12, 12), batch_norm_epsilon=1e-3)
+CONFIG = jaxsac.Config(hidden_sizes=(12, 12), batch_norm_epsilon=1e-3, encoder="flat")
 ASYMMETRIC = ActionMap(
     np.array([-1.0, 0.0, -0.4]), np.array([1.0, 3.0, 0.1]), (3,), np.dtype(np.float32)
 )

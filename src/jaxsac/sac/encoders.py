@@ -6,6 +6,7 @@ acts without the critics; no gradient of its loss reaches it (Yarats et al. 2021
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -40,7 +41,7 @@ class Encoder(nn.Module):
     def __call__(self, observation: PyTree) -> jax.Array:
         """Features of a batch."""
         leaves = [
-            self.image_features(x) if is_image(x[0]) else flat_features(x, self.param_dtype)
+            self.image_features(x) if is_image(_event(x)) else flat_features(x, self.param_dtype)
             for x in jax.tree.leaves(observation)
         ]
         return jnp.concatenate(leaves, axis=-1)
@@ -50,7 +51,7 @@ class Encoder(nn.Module):
         x = image.astype(self.param_dtype) / 255 - 0.5
         for _ in range(LAYERS):
             x = nn.relu(self.dense(patches(x), CHANNELS))
-        x = self.dense(jnp.reshape(x, (len(x), -1)), FEATURES)
+        x = self.dense(jnp.reshape(x, (x.shape[0], math.prod(x.shape[1:]))), FEATURES)
         return jnp.tanh(nn.LayerNorm(param_dtype=self.param_dtype)(x))
 
     def dense(self, x: jax.Array, size: int) -> jax.Array:
@@ -126,7 +127,9 @@ def random_shift(key: jax.Array, observation: PyTree, pixels: int) -> PyTree:
         padded = jnp.pad(image, ((pixels, pixels), (pixels, pixels), (0, 0)), mode="edge")
         return jax.lax.dynamic_slice(padded, (offset[0], offset[1], 0), image.shape)
 
-    return jax.tree.map(lambda x: jax.vmap(move)(x, offsets) if is_image(x[0]) else x, observation)
+    return jax.tree.map(
+        lambda x: jax.vmap(move)(x, offsets) if is_image(_event(x)) else x, observation
+    )
 
 
 def _event(batch: PyTree) -> PyTree:

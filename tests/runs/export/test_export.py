@@ -299,3 +299,13 @@ def test_missing_packages_are_named_with_what_installs_them(run, monkeypatch, fo
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ModuleNotFoundError, match=rf"{package}.*pip install 'jaxsac\[{format}\]'"):
         export.export(run, format, which="best")
+
+
+def test_an_actor_that_reads_images_is_written_by_jax_alone():
+    policy = policy_of(NESTED, encoder="auto")
+    for format in ("numpy", "onnx"):
+        with pytest.raises(ValueError, match=r"encoder.*--format stablehlo"):
+            exported(policy, format)
+    observations = observations_of(policy)
+    found = exported(policy, "stablehlo")(observations)
+    np.testing.assert_allclose(found, policy(observations), atol=3e-6)

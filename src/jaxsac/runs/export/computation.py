@@ -17,6 +17,7 @@ import numpy as np
 from jaxsac.data import normalize
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.runs.load import Policy
+from jaxsac.sac.encoders import ENCODER
 from jaxsac.sac.layers import ActivationName, NetworkSettings
 
 LayerName = Literal["dense", "affine", "layer_norm", "rms_norm", "residual"] | ActivationName
@@ -69,13 +70,18 @@ def of_policy(policy: Policy) -> Computation:
     """What a policy with the default actor computes.
 
     Raises:
-      ValueError: an actor of one's own, or a dtype that NumPy does not have.
+      ValueError: an actor of one's own, one with an encoder, or a dtype that NumPy does not have.
     """
     agent = policy.learned.agent
     if agent.config.actor is not None:
         raise ValueError(
             f"the actor of this run is a network of its own ({policy.settings['actor']}), of which "
             "only JAX knows what it computes: export it with --format stablehlo."
+        )
+    if ENCODER in agent.actor.collections:
+        raise ValueError(
+            "the actor of this run reads images by an encoder, which is not written as layers: "
+            "export it with --format stablehlo."
         )
     dtype = np.dtype(agent.action_spec.tree.dtype)
     inputs = _inputs(policy)
