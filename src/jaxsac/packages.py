@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -26,8 +27,26 @@ def load(needed_by: str, extra: str, *modules: str) -> list[ModuleType]:
             found.append(importlib.import_module(module))
         except ModuleNotFoundError as error:
             missing.append(error.name or module)
+    _refuse(needed_by, extra, missing)
+    return found
+
+
+def check(needed_by: str, extra: str, *packages: str) -> None:
+    """Refuses to go on without packages, and imports none of them.
+
+    Args:
+      needed_by: what needs them, for a person.
+      extra: of jaxsac, that installs them.
+      packages: names of the first part alone.
+
+    Raises:
+      ModuleNotFoundError: as `load`.
+    """
+    _refuse(needed_by, extra, [name for name in packages if find_spec(name) is None])
+
+
+def _refuse(needed_by: str, extra: str, missing: list[str]) -> None:
     if missing:
         raise ModuleNotFoundError(
             f"{needed_by} needs {', '.join(missing)}: run `pip install 'jaxsac[{extra}]'`."
         )
-    return found

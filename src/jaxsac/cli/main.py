@@ -18,7 +18,7 @@ def main() -> int:
       the end.
     """
     try:
-        packages.load("the command line", "cli", *NEEDED)
+        packages.check("the command line", "cli", *NEEDED)
     except ModuleNotFoundError as error:
         print(f"jaxsac: {error}", file=sys.stderr)
         return 1

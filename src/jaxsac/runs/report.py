@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
 
 from jaxsac.runs import metrics
 from jaxsac.runs.directory import RunDirectory
+
+if TYPE_CHECKING:  # imported where something is drawn: it takes as long as all the rest
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def learning_curve(run: RunDirectory) -> Path | None:
@@ -42,6 +44,8 @@ def figure(run: RunDirectory) -> Figure | None:
         files = [metrics.path(group.metrics, name) for name in group.config().member_names]
         rows += [metrics.read(file) for file in files if file.exists()]
         population += len(files)
+    from matplotlib.figure import Figure
+
     drawn = Figure(figsize=(7, 4.5), layout="constrained")
     axes = drawn.subplots()
     curves = [
@@ -61,6 +65,8 @@ def figure(run: RunDirectory) -> Figure | None:
 def label_steps(axes: Axes) -> None:
     """The axis of the steps as all learning curves have it, and a grid."""
     axes.set(xlabel="environment steps per seed")
+    from matplotlib.ticker import EngFormatter
+
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxsac.runs import metrics, report
 from jaxsac.runs.compilation_cache import keep_compiled_programs
@@ -21,6 +20,9 @@ from jaxsac.runs.observer import Progress
 from jaxsac.runs.play import Played, play
 from jaxsac.runs.settings import default_directory, of_keywords
 from jaxsac.runs.train import train_group
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Row = dict[str, Any]
 

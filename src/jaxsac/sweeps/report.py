@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
 from rich.table import Table
 
 from jaxsac.runs import labels
@@ -52,6 +49,10 @@ def plot(
     points = [point for group in groups for point in group.points]
     order = best_first(scores)
     height = max(4.0, 0.28 * len(order) + 1.5)
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
+
     figure = Figure(figsize=(12, height), layout="constrained")
     left, right = figure.subplots(1, 2)
     for rank, point in enumerate(order):
