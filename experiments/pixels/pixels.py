@@ -59,7 +59,7 @@ def draw() -> None:
         for column in range(1, len(rows[0])):
             axes.plot([row[0] for row in rows], [row[column] for row in rows], color="C0", lw=1.2)
         axes.axhline(best, color="0.5", ls=":")
-        axes.annotate(f"straight to it: {best:.1f}", (0, best), (0, 4), fontsize="small",
+        axes.annotate(f"straight to it: {best:.1f}", (rows[0][0], best), (0, 3), fontsize="small",
                       color="0.4", textcoords="offset points")  # fmt: skip
         axes.set_title(title, loc="left", fontsize="medium")
         axes.set_xlabel("steps of each seed")
