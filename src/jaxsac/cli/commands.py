@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxsac.cli import doctor
+from jaxsac.cli.inspect import Inspect
 from jaxsac.cli.options import registry, run_config, settings_class
 from jaxsac.cli.report import Report
 from jaxsac.cli.resuming import say_what_resumes
@@ -333,7 +334,7 @@ def parse(arguments: list[str]) -> Any:
     with registry():
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
-            if name == "eval":
+            if name in ("eval", "inspect"):
                 rest = _with_positional(rest)
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
@@ -380,6 +381,7 @@ COMMANDS: dict[str, Any] = {
     "sweep": Sweep,
     "eval": Eval,
     "report": Report,
+    "inspect": Inspect,
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
     "check": Check,

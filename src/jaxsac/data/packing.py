@@ -41,14 +41,14 @@ def pack(spec: Spec, tree: PyTree, xp: Any = jnp) -> dict[str, Any]:
     }
 
 
-def unpack(spec: Spec, rows: dict[str, jax.Array]) -> PyTree:
+def unpack(spec: Spec, rows: dict[str, Any], xp: Any = jnp) -> PyTree:
     """The inverse of `pack`."""
     leaves: list[Any] = [None] * len(spec.leaves)
     for dtype, group in _leaves_by_dtype(spec).items():
         sizes = [math.prod(spec.leaves[i].shape) for i in group]
-        columns = jnp.split(rows[dtype], list(itertools.accumulate(sizes))[:-1], axis=-1)
+        columns = xp.split(rows[dtype], list(itertools.accumulate(sizes))[:-1], axis=-1)
         for i, column in zip(group, columns, strict=True):
-            leaves[i] = jnp.reshape(column, (*column.shape[:-1], *spec.leaves[i].shape))
+            leaves[i] = xp.reshape(column, (*column.shape[:-1], *spec.leaves[i].shape))
     return jax.tree.unflatten(spec.treedef, leaves)
 
 

@@ -1,0 +1,88 @@
+"""The page of an inspection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxsac.inspection.inspect import TITLES, Inspection
+from jaxsac.reports import markup
+from jaxsac.reports.markup import grid, items, table, text
+
+BAD = '<b style="color:#d55e00" title="looks bad">⚠</b> '
+
+
+def html(inspection: Inspection, drawn: dict[str, str]) -> str:
+    """The page.
+
+    Args:
+      inspection: what it shows.
+      drawn: the figures by subject, as the text of an SVG each.
+    """
+    name = inspection.run.resolve().name
+    return markup.document(f"Inside {name}", _body(inspection, drawn))
+
+
+def _body(inspection: Inspection, drawn: dict[str, str]) -> Iterator[str]:
+    steps = sorted({member.step for member in inspection.members})
+    at = " to ".join(f"{step:,}" for step in dict.fromkeys((steps[0], steps[-1])))
+    yield (
+        f"<p class=faint>{text(inspection.env)}, {_seeds(inspection)}, policy "
+        f"{text(inspection.which)} of step {at}.</p>"
+    )
+    found = (
+        f"{_of(inspection, member.label)}{text(TITLES[subject])}: {text(check.name)} is "
+        f"<b>{text(check.value)}</b>. {text(check.good)}"
+        for member in inspection.members
+        for subject, check in member.bad
+    )
+    flagged = items(found)
+    if flagged == items(()):
+        flagged = "<p>Nothing of what was computed looks bad.</p>"
+    yield f'<div class="answer">{flagged}</div>'
+    for subject, title in TITLES.items():
+        yield f"<h2>{title}</h2>"
+        if subject in drawn:
+            yield grid([drawn[subject]])
+        yield from _subject(inspection, subject)
+
+
+def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
+    """A table of its checks, a column each seed; then how it was computed and what is left out."""
+    members = inspection.members
+    by_name = [{check.name: check for check in m.sections[subject].checks} for m in members]
+    names = dict.fromkeys(name for each in by_name for name in each)
+    rows = []
+    for name in names:
+        checks = [each.get(name) for each in by_name]
+        cells = ["" if c is None else f"{BAD * c.bad}{text(c.value)}" for c in checks]
+        good = dict.fromkeys(c.good for c in checks if c is not None)
+        rows.append([text(name), *cells, text(next(iter(good)))])
+    if rows:
+        heads = [""] + [_head(m.label) for m in members] + ["good"]
+        yield table(heads, rows, numbers=range(1, len(members) + 1))
+    for kind, title in (("left_out", "Left out: "), ("notes", "")):
+        lines: dict[str, list[str]] = {}
+        for member in members:
+            for line in getattr(member.sections[subject], kind):
+                lines.setdefault(line, []).append(member.label)
+        if lines:
+            each = (
+                ("" if len(of) == len(members) else "".join(_of(inspection, x) for x in of))
+                + text(f"{title}{line}")
+                for line, of in lines.items()
+            )
+            yield f"<div class=faint>{items(each)}</div>"
+
+
+def _head(label: str) -> str:
+    return text(label if label.startswith("point") else f"seed {label}")
+
+
+def _of(inspection: Inspection, label: str) -> str:
+    """Whose it is, where there is more than one."""
+    return f"{_head(label)}: " if len(inspection.members) > 1 else ""
+
+
+def _seeds(inspection: Inspection) -> str:
+    labels = ", ".join(member.label for member in inspection.members)
+    return text(f"seed{'s' * (len(inspection.members) > 1)} {labels}")
