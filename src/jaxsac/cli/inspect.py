@@ -56,21 +56,19 @@ def table(found: Inspection) -> Table:
     from jaxsac.inspection.inspect import TITLES
 
     members = found.members[:MOST_COLUMNS]
-    drawn = Table(title=f"{found.env}: inside {found.run.resolve().name}")
+    steps = dict.fromkeys(f"{member.step:,}" for member in members)
+    drawn = Table(title=f"{found.env}: inside {found.run.resolve().name}, step {', '.join(steps)}")
     drawn.add_column("subject")
     drawn.add_column("what")
     for member in members:
-        of = member.label if member.label.startswith("point") else f"seed {member.label}"
-        drawn.add_column(f"{of}, step {member.step:,}")
+        drawn.add_column(member.heading)
     for subject, title in TITLES.items():
         each = [{c.name: c for c in member.sections[subject].checks} for member in members]
         names = list(dict.fromkeys(name for checks in each for name in checks))
         shown = [n for n in names if n == names[0] or any(c[n].bad for c in each if n in c)]
         for name in shown or [""]:
-            cells = [_cell(checks.get(name)) for checks in each]
-            drawn.add_row(
-                title if not shown or name == shown[0] else "", name or "left out", *cells
-            )
+            heading = title if not shown or name == shown[0] else ""
+            drawn.add_row(heading, name or "left out", *(_cell(c.get(name)) for c in each))
     return drawn
 
 

@@ -59,9 +59,7 @@ def entropy(config: RunConfig, columns: dict[str, np.ndarray], actions: int) -> 
         not fixed and (end["alpha"] < 1e-5 or (end["alpha"] > 10 * np.median(alpha))),
     )  # fmt: skip
     if fixed:
-        section.notes.append(
-            "alpha_lr is 0: the temperature is fixed, and no target is steered to."
-        )
+        section.notes.append("alpha_lr is 0: the temperature is fixed, and steers to no target.")
     return section
 
 

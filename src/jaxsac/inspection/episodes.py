@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.data import normalize
@@ -184,7 +185,7 @@ class _OnDevice:
 
     def reset(self, seed: int, number: int) -> PyTree:
         """See `Environments`."""
-        key = jax.random.fold_in(stream_key(np.asarray(seed), EVALUATION_STREAM), FRESH)
+        key = jax.random.fold_in(stream_key(jnp.asarray(seed), EVALUATION_STREAM), FRESH)
         self._envs = self._reset(jax.random.fold_in(key, number))
         return self._envs.state.observation
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from jaxsac.inspection.curves import NORMS
 from jaxsac.inspection.gradients import TERMS
@@ -18,7 +19,7 @@ from jaxsac.runs.report import label_steps
 
 Numbers = list[dict[str, Any]]
 """Of one subject, a member each."""
-MOST_POINTS = 2000
+MOST_POINTS = 1200
 MOST_DIMENSIONS = 32
 
 
@@ -45,7 +46,8 @@ def entropy(members: Numbers) -> Figure:
         _line(above, members[0], "target_entropy", INK, "target", 1, DASHES[1])
     above.set(ylabel="nats")
     below.set(ylabel="α")
-    if all(np.nanmin(numbers["alpha"]) > 0 for numbers in members):
+    alpha = np.concatenate([numbers["alpha"] for numbers in members])
+    if np.nanmax(alpha) > 10 * np.nanmin(alpha) > 0:
         below.set_yscale("log")
     label_steps(below)
     above.grid(alpha=0.3)
@@ -54,22 +56,17 @@ def entropy(members: Numbers) -> Figure:
     return figure
 
 
-def values(members: Numbers) -> Figure | None:
+def values(members: Numbers) -> Figure:
     """min Q against the soft return, a point each state."""
-    members = [numbers for numbers in members if "q_min" in numbers]
-    if not members:
-        return None
     figure = _figure(4.2)
     axes = figure.subplots()
     for index, numbers in enumerate(members):
         every = max(len(numbers["q_min"]) * len(members) // MOST_POINTS, 1)
         axes.plot(
             numbers["soft_return"][::every], numbers["q_min"][::every], ".", markersize=3,
-            alpha=0.5, color=COLORS[index % len(COLORS)], rasterized=True,
+            alpha=0.5, color=COLORS[index % len(COLORS)],
         )  # fmt: skip
-    both = np.concatenate(
-        [numbers[name] for numbers in members for name in ("q_min", "soft_return")]
-    )
+    both = np.concatenate([n[name] for n in members for name in ("q_min", "soft_return")])
     ends = [both.min(), both.max()]
     axes.plot(ends, ends, color=INK, linewidth=1, linestyle=DASHES[1], label="no error")
     axes.set(xlabel="soft return, discounted", ylabel="min Q(s, a)")
@@ -95,7 +92,7 @@ def saturation(members: Numbers) -> Figure:
             axes.plot(places + offset, share, ".", color=INK, markersize=3)
     axes.axhline(HALF, color=INK, linewidth=0.8, linestyle=DASHES[1])
     axes.set(xlabel="action dimension", ylabel="share of |a| > 0.99", ylim=(0, 1.02))
-    axes.set_xticks(places)
+    axes.set(xticks=places, xlim=(-0.7, max(size, 3) - 0.3))
     _title(figure, "Saturated actions" + " (dots: seeds)" * (len(members) > 1))
     _legend(axes)
     return figure
@@ -185,6 +182,7 @@ def replay(members: Numbers) -> Figure | None:
     axes.vlines(places, low, high, color=OTHERS, linewidth=1.5, label="min to max")
     axes.errorbar(places, mean, std, fmt="o", color=COLORS[0], markersize=3, label="mean ± std")
     axes.set(xlabel="observation dimension", ylabel="value")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if max(np.abs(low).max(), np.abs(high).max()) > 100 * np.median(std):
         axes.set_yscale("symlog")
     axes.grid(alpha=0.3, axis="y")
@@ -232,4 +230,4 @@ def _legend(axes: Axes) -> None:
     unique = dict(zip(names, handles, strict=True))
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
-    figure.legend(unique.values(), unique.keys(), loc="outside lower left", frameon=False, ncols=3)
+    figure.legend(unique.values(), unique.keys(), loc="outside lower left", frameon=False, ncols=2)

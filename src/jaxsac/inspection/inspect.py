@@ -47,6 +47,11 @@ class MemberInspection(NamedTuple):
     """By subject, in the order of `TITLES`."""
 
     @property
+    def heading(self) -> str:
+        """What it is called over a column."""
+        return self.label if self.label.startswith("point") else f"seed {self.label}"
+
+    @property
     def bad(self) -> list[tuple[str, Check]]:
         """What looks bad, with its subject."""
         return [(key, each) for key, s in self.sections.items() for each in s.checks if each.bad]
@@ -97,7 +102,7 @@ def inspect(
     packages.load("an inspection", "cli", "matplotlib", "safetensors")
     from jaxsac.inspection.write import write
 
-    path = Path(getattr(run, "directory", run))
+    path = Path(run) if isinstance(run, str | Path) else run.directory
     if episodes < 0:
         raise ValueError(f"episodes must not be negative, got {episodes}.")
     output = path / "inspect" if output is None else Path(output)
@@ -106,9 +111,9 @@ def inspect(
     directory = RunDirectory(path)
     config = directory.config()
     chosen = _chosen(directory, [seeds] if isinstance(seeds, int) else seeds)
-    members = [
-        each for group, indices in chosen for each in _group(group, indices, which, episodes)
-    ]
+    members: list[MemberInspection] = []
+    for group, indices in chosen:
+        members += _group(group, indices, which, episodes)
     inspection = Inspection(path, config.env, which, output, members)
     write(inspection)
     return inspection

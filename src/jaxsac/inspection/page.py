@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxsac.inspection.inspect import TITLES, Inspection
+from jaxsac.inspection.inspect import TITLES, Inspection, MemberInspection
 from jaxsac.reports import markup
 from jaxsac.reports.markup import grid, items, table, text
 
@@ -30,7 +30,7 @@ def _body(inspection: Inspection, drawn: dict[str, str]) -> Iterator[str]:
         f"{text(inspection.which)} of step {at}.</p>"
     )
     found = (
-        f"{_of(inspection, member.label)}{text(TITLES[subject])}: {text(check.name)} is "
+        f"{_of(inspection, member)}{text(TITLES[subject])}: {text(check.name)} is "
         f"<b>{text(check.value)}</b>. {text(check.good)}"
         for member in inspection.members
         for subject, check in member.bad
@@ -58,13 +58,13 @@ def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
         good = dict.fromkeys(c.good for c in checks if c is not None)
         rows.append([text(name), *cells, text(next(iter(good)))])
     if rows:
-        heads = [""] + [_head(m.label) for m in members] + ["good"]
+        heads = [""] + [text(m.heading) for m in members] + ["good"]
         yield table(heads, rows, numbers=range(1, len(members) + 1))
     for kind, title in (("left_out", "Left out: "), ("notes", "")):
-        lines: dict[str, list[str]] = {}
+        lines: dict[str, list[MemberInspection]] = {}
         for member in members:
             for line in getattr(member.sections[subject], kind):
-                lines.setdefault(line, []).append(member.label)
+                lines.setdefault(line, []).append(member)
         if lines:
             each = (
                 ("" if len(of) == len(members) else "".join(_of(inspection, x) for x in of))
@@ -74,13 +74,9 @@ def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
             yield f"<div class=faint>{items(each)}</div>"
 
 
-def _head(label: str) -> str:
-    return text(label if label.startswith("point") else f"seed {label}")
-
-
-def _of(inspection: Inspection, label: str) -> str:
+def _of(inspection: Inspection, member: MemberInspection) -> str:
     """Whose it is, where there is more than one."""
-    return f"{_head(label)}: " if len(inspection.members) > 1 else ""
+    return f"{text(member.heading)}: " if len(inspection.members) > 1 else ""
 
 
 def _seeds(inspection: Inspection) -> str:

@@ -74,7 +74,8 @@ def _observations(member: Member, section: Section) -> None:
     if np.any(std > 0):
         ratio = std.max() / std[std > 0].min()
         normalized = member.config.normalize_observations
-        good = f"Below {UNEVEN:g}, or normalize_observations on (here {'on' if normalized else 'off'})."
+        here = "on" if normalized else "off"
+        good = f"Below {UNEVEN:g}, or normalize_observations on (here it is {here})."
         section.add(
             "largest std of a dimension over smallest", number(ratio), good,
             ratio > UNEVEN and not normalized,
