@@ -27,8 +27,11 @@ def draw(inspection: Inspection) -> dict[str, Figure]:
     """The figures by subject; none of a subject without numbers."""
     found = {}
     for subject, drawing in DRAWINGS.items():
-        every = [member.sections[subject].numbers for member in inspection.members]
-        known = [numbers for numbers in every if numbers]
+        known = [
+            {**member.sections[subject].numbers, "heading": member.heading}
+            for member in inspection.members
+            if member.sections[subject].numbers
+        ]
         figure = drawing(known) if known else None
         if figure is not None:
             found[subject] = figure
@@ -65,6 +68,7 @@ def values(members: Numbers) -> Figure:
         axes.plot(
             numbers["soft_return"][::every], numbers["q_min"][::every], ".", markersize=3,
             alpha=0.5, color=COLORS[index % len(COLORS)],
+            label=numbers["heading"] if len(members) <= len(COLORS) else None,
         )  # fmt: skip
     both = np.concatenate([n[name] for n in members for name in ("q_min", "soft_return")])
     ends = [both.min(), both.max()]

@@ -46,8 +46,8 @@ def inspect(member: Member) -> Section:
     used = member.agent.config.actor_gradient
     section.add(
         "variance with the score over without", number(ratio),
-        f"Below {NOISY:g}; above, actor_gradient path is the calmer estimator, below 0.5 total is "
-        f"(in use: {used}).",
+        f"Between {1 / NOISY:g} and {NOISY:g}: above, actor_gradient path is the calmer estimator, "
+        f"below, total is (in use: {used}).",
         (ratio > NOISY and used == "total") or (ratio < 1 / NOISY and used == "path"),
     )  # fmt: skip
     for term, norm, signal, variance in zip(TERMS, norms, signals, variances, strict=True):

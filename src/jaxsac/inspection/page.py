@@ -29,21 +29,31 @@ def _body(inspection: Inspection, drawn: dict[str, str]) -> Iterator[str]:
         f"<p class=faint>{text(inspection.env)}, {_seeds(inspection)}, policy "
         f"{text(inspection.which)} of step {at}.</p>"
     )
-    found = (
-        f"{_of(inspection, member)}{text(TITLES[subject])}: {text(check.name)} is "
-        f"<b>{text(check.value)}</b>. {text(check.good)}"
-        for member in inspection.members
-        for subject, check in member.bad
-    )
-    flagged = items(found)
-    if flagged == items(()):
-        flagged = "<p>Nothing of what was computed looks bad.</p>"
-    yield f'<div class="answer">{flagged}</div>'
+    flagged = list(_flagged(inspection))
+    nothing = "<p>Nothing of what was computed looks bad.</p>"
+    yield f'<div class="answer">{items(flagged) if flagged else nothing}</div>'
     for subject, title in TITLES.items():
         yield f"<h2>{title}</h2>"
         if subject in drawn:
             yield grid([drawn[subject]])
         yield from _subject(inspection, subject)
+
+
+def _flagged(inspection: Inspection) -> Iterator[str]:
+    """What looks bad, each once for all members that have it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    good: dict[tuple[str, str], str] = {}
+    for member in inspection.members:
+        for subject, check in member.bad:
+            key = (subject, check.name)
+            value = f"{_of(inspection, member)}<b>{text(check.value)}</b>"
+            found.setdefault(key, []).append(value)
+            good.setdefault(key, check.good)
+    for (subject, name), values in found.items():
+        yield (
+            f"{text(TITLES[subject])}, {text(name)}: {'; '.join(values)}. "
+            f"<small>Good: {text(good[subject, name])}</small>"
+        )
 
 
 def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
