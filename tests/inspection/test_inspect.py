@@ -139,6 +139,18 @@ def test_the_best_policy_has_no_critics_to_look_into(tmp_path):
     assert set(member.sections["features"].numbers) == {"actor"}
 
 
+@pytest.mark.parametrize("broken", ["make", "play"])
+def test_without_its_environment_all_else_is_shown(run, tmp_path, monkeypatch, broken):
+    def fail(*args):
+        raise ValueError("there is no simulator.")
+
+    monkeypatch.setattr(f"jaxsac.inspection.episodes.{broken}", fail)
+    (member,) = jaxsac.inspect(run, 0, output=tmp_path).members
+    (line,) = member.sections["values"].left_out
+    assert "there is no simulator." in line
+    assert all(section.numbers for name, section in member.sections.items() if name != "values")
+
+
 @pytest.mark.parametrize("name", ["value_network", "pendulum_jax"])
 def test_runs_of_older_versions_in_jax_and_with_value_networks(name, tmp_path):
     found = jaxsac.inspect(FIXTURES / name, seeds=0, output=tmp_path, episodes=1)

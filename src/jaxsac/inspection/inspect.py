@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from jaxsac import packages
+from jaxsac.envs.checked import is_fault
 from jaxsac.inspection import (
     curves,
     episodes,
@@ -20,6 +21,7 @@ from jaxsac.inspection import (
 from jaxsac.inspection.episodes import Environments, Episode
 from jaxsac.inspection.member import NO_CRITICS, Member
 from jaxsac.inspection.section import Check, Section
+from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -134,21 +136,23 @@ def _group(
     run: RunDirectory, indices: list[int], which: int | str, count: int
 ) -> Iterator[MemberInspection]:
     envs: Environments | None = None
-    without = NO_CRITICS if which == "best" else "no episodes were asked for." if not count else ""
-    found = member.read(run, which, indices)
-    first = next(found)  # a checkpoint that is not there is said before environments are made
-    if not without:
-        try:
-            envs = episodes.make(first.config, count)
-        except (ValueError, ModuleNotFoundError) as error:
-            without = f"the environment cannot be made here: {error}"
+    without = NO_CRITICS if which == "best" else "" if count else "no episodes were asked for."
     try:
-        yield _member(run, first, envs, count, without)
-        for each in found:
-            yield _member(run, each, envs, count, without)
+        for one in member.read(run, which, indices):
+            if envs is None and not without:  # after a checkpoint has been found
+                envs, without = _environments(one.config, count)
+            yield _member(run, one, envs, count, without)
     finally:
         if envs is not None:
             envs.close()
+
+
+def _environments(config: RunConfig, count: int) -> tuple[Environments | None, str]:
+    """Environments to play in; or None, and why."""
+    try:
+        return episodes.make(config, count), ""
+    except (ValueError, ModuleNotFoundError) as error:
+        return None, f"the environment cannot be made here: {error}"
 
 
 def _member(
@@ -156,7 +160,12 @@ def _member(
 ) -> MemberInspection:
     played: list[Episode] = []
     if envs is not None:
-        played = episodes.play(one, envs, count)
+        try:
+            played = episodes.play(one, envs, count)
+        except ValueError as error:
+            if is_fault(error):  # its traceback is for whoever wrote the environment
+                raise
+            without = str(error)
     columns = curves.read(run, one.name)
     (size,) = one.agent.action_spec.tree.shape
     sections = {

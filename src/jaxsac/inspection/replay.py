@@ -8,7 +8,7 @@ import numpy as np
 from jaxsac.inspection.member import Member
 from jaxsac.inspection.section import Section, number, percent
 
-MOST_DIMENSIONS = 256
+MOST_DIMENSIONS = 1024
 """Of observations that are listed one by one; an image is told by its smallest and largest."""
 UNEVEN = 100.0
 """Ratio of the largest standard deviation of a dimension to the smallest that is not zero."""
@@ -59,8 +59,7 @@ def _observations(member: Member, section: Section) -> None:
         if flat.shape[1] > MOST_DIMENSIONS:
             large.append(f"{name}: {flat.shape[1]:,} values, {flat.min()} to {flat.max()}.")
             continue
-        # In double precision a leaf at a time: float32 loses the spread beside a large mean.
-        ranges.append((name, _summary(flat.astype(np.float64)), leaf.dtype.kind == "f"))
+        ranges.append((name, _summary(flat), leaf.dtype.kind == "f"))
     section.notes += large
     section.numbers["observations"] = {name: summary for name, summary, _ in ranges}
     floats = [np.asarray(summary["std"]) for _, summary, is_float in ranges if is_float]
@@ -84,6 +83,10 @@ def _observations(member: Member, section: Section) -> None:
 
 def _summary(values: np.ndarray) -> dict[str, list[float]]:
     """Mean, standard deviation and range of each column of (N, D)."""
-    return {
-        name: getattr(np, name)(values, axis=0).tolist() for name in ("mean", "std", "min", "max")
-    }
+    found: dict[str, list[float]] = {name: [] for name in ("mean", "std", "min", "max")}
+    # In double precision, as float32 loses a spread beside a large mean; so column by column.
+    for column in values.T:
+        column = column.astype(np.float64)
+        for name, each in found.items():
+            each.append(float(getattr(np, name)(column)))
+    return found
