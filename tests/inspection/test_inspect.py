@@ -158,6 +158,8 @@ def test_runs_of_older_versions_in_jax_and_with_value_networks(name, tmp_path):
     for member in found.members:
         assert "gap" in member.sections["values"].numbers
         assert "critic" in member.sections["features"].numbers
+        # Their metrics lack it: it is the agent's.
+        assert set(member.sections["entropy"].numbers["target_entropy"]) == {-1.0}
 
 
 VARIANTS = {

@@ -31,23 +31,28 @@ def read(run: RunDirectory, name: str) -> dict[str, np.ndarray]:
     }
 
 
-def entropy(config: RunConfig, columns: dict[str, np.ndarray], actions: int) -> Section:
+def entropy(
+    config: RunConfig, columns: dict[str, np.ndarray], actions: int, target: float | None = None
+) -> Section:
     """Entropy against its target, and the temperature.
 
     Args:
       config: of the run.
       columns: of the metrics.
       actions: dimensions of an action.
+      target: entropy that the agent steers to, for metrics of older versions, which lack it.
     """
     kept = _known(columns, ("entropy", "target_entropy", "alpha"))
     if "entropy" not in kept or "alpha" not in kept:
         return Section.without("the metrics have no entropy yet: no update was logged.")
+    if "target_entropy" not in kept and target is not None:
+        kept["target_entropy"] = np.full(len(kept["step"]), target)
     section = Section(numbers=kept)
     end = {name: _end(values) for name, values in kept.items() if name != "step"}
-    target, fixed = end.get("target_entropy", np.nan), _is_fixed(config)
-    off = abs(end["entropy"] - target) / actions
+    there, fixed = end.get("target_entropy", np.nan), _is_fixed(config)
+    off = abs(end["entropy"] - there) / actions
     section.add(
-        "entropy at the end, target", f"{number(end['entropy'])}, {number(target)} nats",
+        "entropy at the end, target", f"{number(end['entropy'])}, {number(there)} nats",
         f"Within {OFF:g} nats of the target for each action dimension, unless α is fixed.",
         off > OFF and not fixed,
     )  # fmt: skip

@@ -234,4 +234,11 @@ def _legend(axes: Axes) -> None:
     unique = dict(zip(names, handles, strict=True))
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
-    figure.legend(unique.values(), unique.keys(), loc="outside lower left", frameon=False, ncols=2)
+    figure.legend(
+        unique.values(),
+        unique.keys(),
+        loc="outside lower left",
+        frameon=False,
+        ncols=2,
+        markerscale=2,
+    )

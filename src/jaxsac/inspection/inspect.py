@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
 from jaxsac import packages
 from jaxsac.envs.checked import is_fault
 from jaxsac.inspection import (
@@ -168,8 +170,9 @@ def _member(
             without = str(error)
     columns = curves.read(run, one.name)
     (size,) = one.agent.action_spec.tree.shape
+    target = np.asarray(one.agent.hyperparameters.target_entropy).item() if one.whole else None
     sections = {
-        "entropy": curves.entropy(one.config, columns, size),
+        "entropy": curves.entropy(one.config, columns, size, target),
         "values": Section.without(without) if without else values.inspect(one, played, count),
         "saturation": saturation.inspect(one, played),
         "gradient_terms": gradients.inspect(one),

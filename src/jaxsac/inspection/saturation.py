@@ -13,6 +13,7 @@ from jaxsac.sac import agent as sac
 SATURATED = 0.99
 HALF = 0.5
 STATES = 4096
+LITTLE = 1e-3
 
 
 def inspect(member: Member, episodes: list[Episode]) -> Section:
@@ -40,25 +41,26 @@ def inspect(member: Member, episodes: list[Episode]) -> Section:
         actions = np.asarray(sac.sample(member.agent, states, jax.random.key(0))[0])
         where = "at states of replay"
     acted = _shares(actions.astype(np.float64))
+
+    def before(index: int) -> str:
+        if replayed is None:
+            return ""
+        shares = _text(replayed["share"][index], replayed["gradient"][index])
+        return f"; in replay {shares}"
+
     section.numbers |= {"policy": acted, "replay": replayed}
     section.add(
         f"largest share of |a| > {SATURATED} in a dimension", percent(max(acted["share"])),
         f"Below {percent(HALF)}; the dimensions follow.",
     )  # fmt: skip
-    for index, share in enumerate(acted["share"]):
-        before = "" if replayed is None else f", {percent(replayed['share'][index])} in replay"
+    for index, (share, left) in enumerate(zip(acted["share"], acted["gradient"], strict=True)):
         section.add(
-            f"action {index}: share of |a| > {SATURATED}", f"{percent(share)}{before}",
+            f"action {index}: share of |a| > {SATURATED} (mean 1 − a² there)",
+            f"{_text(share, left)}{before(index)}",
             f"Below {percent(HALF)} under the policy ({where}), unless the best actions are the "
-            "extreme ones.", share > HALF,
+            f"extreme ones; with 1 − a² below {LITTLE:g} hardly any gradient brings them back.",
+            share > HALF,
         )  # fmt: skip
-        left = acted["gradient"][index]
-        if share > 0:
-            section.add(
-                f"action {index}: mean 1 − a² there", number(left),
-                "Above 0.001: from below it hardly any gradient brings an action back.",
-                left < 1e-3 and share > HALF,
-            )  # fmt: skip
     return section
 
 
@@ -69,3 +71,7 @@ def _shares(actions: np.ndarray) -> dict[str, list[float]]:
     left = np.sum((1 - actions**2) * saturated, axis=0)
     gradient = np.where(counts > 0, left / np.maximum(counts, 1), np.nan)
     return {"share": saturated.mean(axis=0).tolist(), "gradient": gradient.tolist()}
+
+
+def _text(share: float, left: float) -> str:
+    return f"{percent(share)} ({number(left)})" if share else "0 %"
