@@ -143,7 +143,9 @@ def _group(
         for one in member.read(run, which, indices):
             if envs is None and not without:  # after a checkpoint has been found
                 envs, without = _environments(one.config, count)
-            yield _member(run, one, envs, count, without)
+            found = _member(run, one, envs, count, without)
+            del one  # its replay, before the next is read
+            yield found
     finally:
         if envs is not None:
             envs.close()

@@ -72,7 +72,7 @@ def _as_seen(
 
 
 def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterator[Member]:
-    """Members of a run, one in memory at a time.
+    """Members of a run, of which none is held here: a replay may fill half of the memory.
 
     Args:
       run: the run.
@@ -100,10 +100,11 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
         if structs.return_scale:
             there = {"return_scale": structs.return_scale}
             scale = part("learning", there, partial=True)["return_scale"]
-        replay, why = _replay(run, step, config.member_names[index], facts, transition)
+        name = config.member_names[index]
         yield Member(
-            config, config.member_labels[index], config.member_names[index],
-            config.member_seeds[index], saved, jax.device_put(policy), whole, scale, replay, why,
+            config, config.member_labels[index], name, config.member_seeds[index], saved,
+            jax.device_put(policy), whole, scale,
+            *_replay(run, step, name, facts, transition),  # in no variable, which would hold it
         )  # fmt: skip
 
 
