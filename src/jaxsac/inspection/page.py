@@ -57,7 +57,7 @@ def _flagged(inspection: Inspection) -> Iterator[str]:
 
 
 def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
-    """A table of its checks, a column each seed; then how it was computed and what is left out."""
+    """A table of its checks, what is good, a column each seed; then how it was computed and what is left out."""
     members = inspection.members
     by_name = [{check.name: check for check in m.sections[subject].checks} for m in members]
     names = dict.fromkeys(name for each in by_name for name in each)
@@ -66,10 +66,10 @@ def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
         checks = [each.get(name) for each in by_name]
         cells = ["" if c is None else f"{BAD * c.bad}{text(c.value)}" for c in checks]
         good = dict.fromkeys(c.good for c in checks if c is not None)
-        rows.append([text(name), *cells, text(next(iter(good)))])
+        rows.append([text(name), text(next(iter(good))), *cells])
     if rows:
-        heads = [""] + [text(m.heading) for m in members] + ["good"]
-        yield table(heads, rows, numbers=range(1, len(members) + 1))
+        heads = ["", "good"] + [text(m.heading) for m in members]
+        yield table(heads, rows, numbers=range(2, len(members) + 2))
     for kind, title in (("left_out", "Left out: "), ("notes", "")):
         lines: dict[str, list[MemberInspection]] = {}
         for member in members:

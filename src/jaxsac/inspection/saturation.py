@@ -46,8 +46,9 @@ def inspect(member: Member, episodes: list[Episode]) -> Section:
         if replayed is None:
             return ""
         shares = _text(replayed["share"][index], replayed["gradient"][index])
-        return f"; in replay {shares}"
+        return f" / {shares}"
 
+    whose = "policy" if replayed is None else "policy / replay"
     section.numbers |= {"policy": acted, "replay": replayed}
     section.add(
         f"largest share of |a| > {SATURATED} in a dimension", percent(max(acted["share"])),
@@ -55,7 +56,7 @@ def inspect(member: Member, episodes: list[Episode]) -> Section:
     )  # fmt: skip
     for index, (share, left) in enumerate(zip(acted["share"], acted["gradient"], strict=True)):
         section.add(
-            f"action {index}: share of |a| > {SATURATED} (mean 1 − a² there)",
+            f"action {index}: share of |a| > {SATURATED} (mean 1 − a² there), {whose}",
             f"{_text(share, left)}{before(index)}",
             f"Below {percent(HALF)} under the policy ({where}), unless the best actions are the "
             f"extreme ones; with 1 − a² below {LITTLE:g} hardly any gradient brings them back.",

@@ -109,7 +109,7 @@ def _compare(section: Section) -> None:
         "Small beside the returns, and of the same sign in all episodes only where it is real.",
     )  # fmt: skip
     section.add(
-        "the same, of the returns' mean size", percent(relative),
+        "min Q − soft return, of the returns' mean size", percent(relative),
         f"Within ± {percent(FAR)}: above it is over-estimation, below it pessimism.",
         abs(relative) > FAR,
     )  # fmt: skip
