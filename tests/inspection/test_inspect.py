@@ -199,6 +199,7 @@ def test_the_terminal_shows_a_table_and_where_the_page_is(run, tmp_path, capsys)
     assert "left out" in printed  # Q against returns, without episodes
     assert f"page: {output}/inspect.html" in printed
     assert (output / "inspect.html").exists()
+    assert commands.parse(["inspect", str(run), "--seed", "0,1"]).seed == (0, 1)
 
 
 def test_what_cannot_be_looked_into_is_refused_in_a_sentence(run, tmp_path, capsys):

@@ -27,7 +27,7 @@ class Inspect:
     run_dir: tyro.conf.Positional[Path]
     """Run directory, of a run that is finished or not."""
     seed: tuple[int, ...] = ()
-    """Seeds to look at; all by default."""
+    """Seeds to look at, such as 0,2; all by default."""
     which: str = "latest"
     """Which checkpoint: the latest, or one by its step; or the best policies, which are kept
     without their critics."""

@@ -57,7 +57,7 @@ def _flagged(inspection: Inspection) -> Iterator[str]:
 
 
 def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
-    """A table of its checks, what is good, a column each seed; then how it was computed and what is left out."""
+    """A table of its checks, a column each seed; then how it was computed, and what is left out."""
     members = inspection.members
     by_name = [{check.name: check for check in m.sections[subject].checks} for m in members]
     names = dict.fromkeys(name for each in by_name for name in each)

@@ -41,13 +41,6 @@ def inspect(member: Member, episodes: list[Episode]) -> Section:
         actions = np.asarray(sac.sample(member.agent, states, jax.random.key(0))[0])
         where = "at states of replay"
     acted = _shares(actions.astype(np.float64))
-
-    def before(index: int) -> str:
-        if replayed is None:
-            return ""
-        shares = _text(replayed["share"][index], replayed["gradient"][index])
-        return f" / {shares}"
-
     whose = "policy" if replayed is None else "policy / replay"
     section.numbers |= {"policy": acted, "replay": replayed}
     section.add(
@@ -55,9 +48,10 @@ def inspect(member: Member, episodes: list[Episode]) -> Section:
         f"Below {percent(HALF)}; the dimensions follow.",
     )  # fmt: skip
     for index, (share, left) in enumerate(zip(acted["share"], acted["gradient"], strict=True)):
+        shown = f"{percent(share)} ({number(left)})" if share else "0 %"
         section.add(
             f"action {index}: share of |a| > {SATURATED} (mean 1 − a² there), {whose}",
-            f"{_text(share, left)}{before(index)}",
+            shown if replayed is None else f"{shown} / {percent(replayed['share'][index])}",
             f"Below {percent(HALF)} under the policy ({where}), unless the best actions are the "
             f"extreme ones; with 1 − a² below {LITTLE:g} hardly any gradient brings them back.",
             share > HALF,
@@ -72,7 +66,3 @@ def _shares(actions: np.ndarray) -> dict[str, list[float]]:
     left = np.sum((1 - actions**2) * saturated, axis=0)
     gradient = np.where(counts > 0, left / np.maximum(counts, 1), np.nan)
     return {"share": saturated.mean(axis=0).tolist(), "gradient": gradient.tolist()}
-
-
-def _text(share: float, left: float) -> str:
-    return f"{percent(share)} ({number(left)})" if share else "0 %"
