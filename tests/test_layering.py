@@ -24,12 +24,24 @@ BELOW = {
     "runs": {"types", "packages", "named", "sac", "data", "envs", "training"},
     "sweeps": {"types", "packages", "sac", "data", "envs", "training", "runs"},
     "reports": {"packages", "runs"},
-    "cli": {"types", "packages", "sac", "data", "envs", "training", "runs", "sweeps", "reports"},
+    "inspection": {"types", "packages", "sac", "data", "envs", "training", "runs", "reports"},
+    "cli": {
+        "types",
+        "packages",
+        "sac",
+        "data",
+        "envs",
+        "training",
+        "runs",
+        "sweeps",
+        "reports",
+        "inspection",
+    },
     "__init__": {"types", "sac", "data"},
     "__main__": {"cli"},
 }
 # For type checkers alone, inside `if TYPE_CHECKING`: those names are imported when asked for.
-BELOW_FOR_TYPES = {"__init__": {"runs", "reports"}}
+BELOW_FOR_TYPES = {"__init__": {"runs", "reports", "inspection"}}
 # Outside packages that a part may import. Where none are listed, any but those refused.
 ALLOWED = {
     "types": NUMERICS,
@@ -43,6 +55,7 @@ REFUSED = {
     "runs": {"optax", "tyro"},
     "sweeps": {"optax"},
     "reports": {"jax", "flax", "optax", "tyro", "rich"},
+    "inspection": {"optax", "tyro", "rich"},
     "cli": {"optax"},
     "packages": set(),
     "named": {"gymnasium", "optax"},

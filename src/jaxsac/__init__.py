@@ -15,6 +15,7 @@ from jaxsac.sac.state import Metrics, State
 from jaxsac.types import Transition
 
 if TYPE_CHECKING:
+    from jaxsac.inspection.inspect import inspect
     from jaxsac.reports.report import report
     from jaxsac.runs.load import Policy, load_policy
     from jaxsac.runs.run import Run, train
@@ -35,6 +36,7 @@ __all__ = [
     "check_batch",
     "gradient_terms",
     "init",
+    "inspect",
     "load_policy",
     "preset",
     "q_values",
@@ -48,6 +50,7 @@ __all__ = [
 _WHEN_ASKED_FOR = {
     "Policy": "jaxsac.runs.load",
     "Run": "jaxsac.runs.run",
+    "inspect": "jaxsac.inspection.inspect",
     "load_policy": "jaxsac.runs.load",
     "report": "jaxsac.reports.report",
     "train": "jaxsac.runs.run",

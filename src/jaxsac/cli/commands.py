@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxsac.cli import doctor
+from jaxsac.cli.inspect import Inspect
 from jaxsac.cli.options import registry, run_config, settings_class
 from jaxsac.cli.policies import Export, Play, which_of
 from jaxsac.cli.record import Record
@@ -334,7 +335,11 @@ def parse(arguments: list[str]) -> Any:
     with registry():
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
+<<<<<<< HEAD
             if name in ("eval", "export", "play", "record"):
+=======
+            if name in ("eval", "inspect"):
+>>>>>>> inspect
                 rest = _with_positional(rest)
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
@@ -381,8 +386,12 @@ COMMANDS: dict[str, Any] = {
     "sweep": Sweep,
     "eval": Eval,
     "report": Report,
+<<<<<<< HEAD
     "export": Export,
     "play": Play,
+=======
+    "inspect": Inspect,
+>>>>>>> inspect
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
     "check": Check,

@@ -20,7 +20,7 @@ def write(numbers: Numbers) -> None:
     output = numbers.directory
     output.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(figures.STYLE):
-        drawn = {name: _save(figure, output / name) for name, figure in _figures(numbers).items()}
+        drawn = {name: save(figure, output / name) for name, figure in _figures(numbers).items()}
     files.write(output / JSON, (json.dumps(tables.to_json(numbers), indent=1) + "\n").encode())
     files.write(output / CSV, tables.to_csv(numbers).encode())
     files.write(output / PAGE, page.html(numbers, drawn).encode())
@@ -45,8 +45,8 @@ def _figures(numbers: Numbers) -> dict[str, Figure]:
     return found
 
 
-def _save(figure: Figure, path: Path) -> str:
-    """Writes a figure as PNG and SVG; returns the text of the SVG."""
+def save(figure: Figure, path: Path) -> str:
+    """Writes a figure to `path`.png and .svg; returns the text of the SVG."""
     figure.savefig(path.with_name(f"{path.name}.png"), dpi=160)
     file = path.with_name(f"{path.name}.svg")
     # Names within it that no other figure of the page has, and the same ones each time.

@@ -70,7 +70,7 @@ class Critic(nn.Module):
         body: type[Body] = BODIES[self.settings.body]
         ensemble = nn.vmap(
             body,
-            variable_axes={"params": 0, "batch_stats": 0},
+            variable_axes={"params": 0, "batch_stats": 0, "intermediates": 0},
             split_rngs={"params": True, "dropout": True},
             in_axes=0,  # pyright: ignore[reportArgumentType]
             out_axes=0,

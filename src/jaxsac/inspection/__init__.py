@@ -1,0 +1,1 @@
+"""What goes on inside a run, computed from its checkpoint and metrics after the fact."""

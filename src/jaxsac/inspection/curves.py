@@ -1,0 +1,114 @@
+"""How training went, by its metrics: entropy, temperature, gradient norms, updates left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jaxsac.inspection.section import Section, number
+from jaxsac.runs import metrics
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+
+NORMS = ("actor_gradient_norm", "critic_gradient_norm", "alpha_gradient_norm")
+OFF = 0.25
+"""Nats from the target, for each action dimension."""
+LARGE = 10.0
+"""Growth of a gradient norm from the first half of training to its end."""
+LAST = 0.2
+"""Share of the rows that count as the end."""
+
+
+def read(run: RunDirectory, name: str) -> dict[str, np.ndarray]:
+    """The columns of a member's metrics, NaN where a cell is empty; {} without metrics."""
+    file = metrics.path(run.metrics, name)
+    rows = metrics.read(file) if file.exists() else []
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {
+        name: np.array([np.nan if row.get(name) is None else row[name] for row in rows], float)
+        for name in names
+    }
+
+
+def entropy(
+    config: RunConfig, columns: dict[str, np.ndarray], actions: int, target: float | None = None
+) -> Section:
+    """Entropy against its target, and the temperature.
+
+    Args:
+      config: of the run.
+      columns: of the metrics.
+      actions: dimensions of an action.
+      target: entropy that the agent steers to, for metrics of older versions, which lack it.
+    """
+    kept = _known(columns, ("entropy", "target_entropy", "alpha"))
+    if "entropy" not in kept or "alpha" not in kept:
+        return Section.without("the metrics have no entropy yet: no update was logged.")
+    if "target_entropy" not in kept and target is not None:
+        kept["target_entropy"] = np.full(len(kept["step"]), target)
+    section = Section(numbers=kept)
+    end = {name: _end(values) for name, values in kept.items() if name != "step"}
+    there, fixed = end.get("target_entropy", np.nan), _is_fixed(config)
+    off = abs(end["entropy"] - there) / actions
+    section.add(
+        "entropy at the end, target", f"{number(end['entropy'])}, {number(there)} nats",
+        f"Within {OFF:g} nats of the target for each action dimension, unless α is fixed.",
+        off > OFF and not fixed,
+    )  # fmt: skip
+    alpha = kept["alpha"][np.isfinite(kept["alpha"])]
+    section.add(
+        "α at the end", number(end["alpha"]),
+        "Settled: neither fallen to nothing (below 1e-5) nor growing, which says that the target "
+        "cannot be reached.",
+        not fixed and (end["alpha"] < 1e-5 or (end["alpha"] > 10 * np.median(alpha))),
+    )  # fmt: skip
+    if fixed:
+        section.notes.append("alpha_lr is 0: the temperature is fixed, and steers to no target.")
+    return section
+
+
+def norms(columns: dict[str, np.ndarray]) -> Section:
+    """Norms of the gradients over training, and updates left out."""
+    kept = _known(columns, NORMS)
+    found = [name for name in NORMS if name in kept]
+    if not found:
+        return Section.without("the metrics have no gradient norms yet: no update was logged.")
+    section = Section(numbers=kept)
+    for name in found:
+        values = kept[name][np.isfinite(kept[name])]
+        start, end = np.median(values[: max(len(values) // 2, 1)]), _end(kept[name])
+        growth = end / start if start > 0 else np.nan
+        if name == "alpha_gradient_norm":
+            continue  # it swings around 0 as the entropy does around its target
+        section.add(
+            f"{name.split('_')[0]}: norm at the end, over the first half's",
+            f"{number(end)}, × {number(growth)}",
+            f"No growth by {LARGE:g} times: gradients that keep growing come before divergence.",
+            growth > LARGE,
+        )  # fmt: skip
+    skipped = columns.get("skipped", np.array([]))
+    skipped = skipped[np.isfinite(skipped)]
+    if len(skipped):
+        section.add(
+            "updates left out", f"{skipped[-1]:,.0f}",
+            "None: an update is left out where a loss or gradient was not finite.", skipped[-1] > 0,
+        )  # fmt: skip
+        section.numbers["skipped"] = int(skipped[-1])
+    return section
+
+
+def _known(columns: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, Any]:
+    """The step, and those of the columns that hold a number."""
+    found = {name: columns[name] for name in names if np.isfinite(columns.get(name, np.nan)).any()}
+    return {"step": columns["step"], **found} if found else {}
+
+
+def _end(values: np.ndarray) -> float:
+    """The mean over the last fifth of the numbers that there are."""
+    values = values[np.isfinite(values)]
+    return float(values[-max(round(LAST * len(values)), 1) :].mean())
+
+
+def _is_fixed(config: RunConfig) -> bool:
+    return not np.any(np.asarray(config.hyperparameters.alpha_lr))

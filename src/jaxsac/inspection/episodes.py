@@ -1,0 +1,202 @@
+"""Episodes of a saved policy, with what its critics say of every step."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsac.data import normalize
+from jaxsac.envs import device, host, time_limit
+from jaxsac.envs.registry import make_in_jax, redirect_mujoco_warnings
+from jaxsac.envs.step_result import StepResult
+from jaxsac.inspection.member import Member
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.evaluation import FRESH
+from jaxsac.sac import agent as sac
+from jaxsac.training import learner
+from jaxsac.training.copies import make_envs, make_evaluation_envs
+from jaxsac.training.population import EVALUATION_STREAM, stream_key
+from jaxsac.types import PyTree
+
+
+class Episode(NamedTuple):
+    """T steps of the sampled policy."""
+
+    action: np.ndarray
+    """In [-1, 1], (T, A)."""
+    reward: np.ndarray
+    """As the environment pays it, (T,)."""
+    log_prob: np.ndarray
+    """(T,)"""
+    q_min: np.ndarray
+    """min over the critics of Q(s, a), (T,)."""
+    q_mean: np.ndarray
+    """Their mean, (T,)."""
+    terminated: bool
+    """False: a time limit cut it."""
+    last_q: float
+    """min Q(s, a) at the state after the last step, a being the policy's; without meaning where
+    the episode terminated."""
+    last_log_prob: float
+    """log π(a|s) there."""
+
+
+class Environments(Protocol):
+    """Copies of an environment to play in."""
+
+    longest: int
+    """Steps after which an episode has ended."""
+
+    def reset(self, seed: int, number: int) -> PyTree:
+        """Starts an episode in every copy, (E, ...), by the member's seed and a number."""
+        ...
+
+    def step(self, action: np.ndarray) -> StepResult:
+        """Steps every copy; leading axis E."""
+        ...
+
+    def close(self) -> None:
+        """Ends the copies."""
+        ...
+
+
+def make(config: RunConfig, episodes: int) -> Environments:
+    """Environments as a run evaluates in, for one member at a time.
+
+    Raises:
+      ValueError, ModuleNotFoundError: they cannot be made.
+    """
+    redirect_mujoco_warnings()
+    population = config.to_population()
+    in_jax = make_in_jax(population.env, population.env_options)
+    if in_jax is not None:
+        return _OnDevice(in_jax, episodes)
+    one = population.replace(seeds=population.seeds[:1], labels=population.labels[:1])
+    copies, _ = make_evaluation_envs(one, episodes)
+    return _OnHost(copies or make_envs(one, 1))
+
+
+def play(member: Member, envs: Environments, episodes: int) -> list[Episode]:
+    """Episodes of a member's sampled policy; those with a NaN or an infinity are left out.
+
+    Args:
+      member: with its critics.
+      envs: to play in.
+      episodes: how many, at the least.
+
+    Raises:
+      ValueError: an episode has no end.
+    """
+    found: list[Episode | None] = []
+    while len(found) < episodes:
+        found += _round(member, envs, len(found))
+    return [each for each in found[:episodes] if each is not None]
+
+
+def _round(member: Member, envs: Environments, number: int) -> list[Episode | None]:
+    """An episode in every copy; None for one with a number that is not finite."""
+    observation = envs.reset(member.seed, number)
+    key = jax.random.fold_in(jax.random.key(member.seed), number)
+    steps, ends = [], []
+    over: Any = False
+    for count in range(envs.longest):
+        looked = _look(member.policy, observation, jax.random.fold_in(key, 2 * count))
+        result = jax.tree.map(np.asarray, envs.step(np.asarray(looked[0])))
+        steps.append([*map(np.asarray, looked), result.reward, result.discount, result.valid])
+        ended = result.over & ~np.asarray(over)
+        if ended.any():
+            following = _look(
+                member.policy, result.next_observation, jax.random.fold_in(key, 2 * count + 1)
+            )
+            last_log_prob, last_q = (np.asarray(following[i]) for i in (1, 2))
+            ends += [(i, count, last_q[i], last_log_prob[i]) for i in np.flatnonzero(ended)]
+        over = over | result.over
+        if np.all(over):
+            break
+        observation = result.observation
+    else:
+        raise ValueError(
+            f"an episode has no end after {envs.longest:,} steps, and the environment declares no "
+            f"time limit: {time_limit.REMEDY}."
+        )
+    stacked = [np.stack(each) for each in zip(*steps, strict=True)]
+    return [_episode(stacked, *end) for end in sorted(ends)]
+
+
+def _episode(
+    stacked: list[np.ndarray], copy: int, last: int, last_q: float, last_log_prob: float
+) -> Episode | None:
+    """The episode of one copy up to its last step."""
+    action, log_prob, q_min, q_mean, reward, discount, valid = (
+        x[: last + 1, copy] for x in stacked
+    )
+    if not valid.all():
+        return None
+    return Episode(
+        action, reward.astype(np.float64), log_prob.astype(np.float64),
+        q_min.astype(np.float64), q_mean.astype(np.float64), bool(discount[-1] == 0),
+        float(last_q), float(last_log_prob),
+    )  # fmt: skip
+
+
+@jax.jit
+def _look(
+    policy: learner.Policy, observation: PyTree, key: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Actions (E, A), their log-probabilities, and min and mean of Q over the critics, (E,)."""
+    seen = normalize.apply(policy.normalizer, observation)
+    action, log_prob = sac.sample(policy.agent, seen, key)
+    q = sac.q_values(policy.agent, seen, action)
+    return action, log_prob, q.min(axis=0), q.mean(axis=0)
+
+
+class _OnHost:
+    """Of Gymnasium."""
+
+    def __init__(self, envs: host.HostEnvs) -> None:
+        self._envs = envs
+        self.longest = time_limit.declared(envs.first) or time_limit.LONGEST_EPISODE
+
+    def reset(self, seed: int, number: int) -> PyTree:
+        """See `Environments`."""
+        stream, count = (EVALUATION_STREAM, FRESH, number), self._envs.num_envs
+        return _first(self._envs.reset(host.environment_seeds(seed, stream, count)))
+
+    def step(self, action: np.ndarray) -> StepResult:
+        """See `Environments`."""
+        return _first(self._envs.step(action[None])[0])
+
+    def close(self) -> None:
+        """See `Environments`."""
+        self._envs.close()
+
+
+class _OnDevice:
+    """In JAX."""
+
+    def __init__(self, env: device.Environment, count: int) -> None:
+        self.longest = env.time_limit
+        self._reset = jax.jit(lambda key: device.reset(env, key, count))
+        self._step = jax.jit(lambda envs, action: device.step(env, envs, action))
+        self._envs: Any = None
+
+    def reset(self, seed: int, number: int) -> PyTree:
+        """See `Environments`."""
+        key = jax.random.fold_in(stream_key(jnp.asarray(seed), EVALUATION_STREAM), FRESH)
+        self._envs = self._reset(jax.random.fold_in(key, number))
+        return self._envs.state.observation
+
+    def step(self, action: np.ndarray) -> StepResult:
+        """See `Environments`."""
+        self._envs, result, _ = self._step(self._envs, action)
+        return result
+
+    def close(self) -> None:
+        """Nothing to be done."""
+
+
+def _first(tree: Any) -> Any:
+    return jax.tree.map(lambda x: x[0], tree)

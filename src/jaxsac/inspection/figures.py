@@ -1,0 +1,244 @@
+"""The figures of an inspection: one for each subject, all seeds in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from jaxsac.inspection.curves import NORMS
+from jaxsac.inspection.gradients import TERMS
+from jaxsac.inspection.inspect import Inspection
+from jaxsac.inspection.saturation import HALF
+from jaxsac.reports.figures import COLORS, DASHES, INK, OTHERS, WIDTH
+from jaxsac.runs.report import label_steps
+
+Numbers = list[dict[str, Any]]
+"""Of one subject, a member each."""
+MOST_POINTS = 1200
+MOST_DIMENSIONS = 32
+
+
+def draw(inspection: Inspection) -> dict[str, Figure]:
+    """The figures by subject; none of a subject without numbers."""
+    found = {}
+    for subject, drawing in DRAWINGS.items():
+        known = [
+            {**member.sections[subject].numbers, "heading": member.heading}
+            for member in inspection.members
+            if member.sections[subject].numbers
+        ]
+        figure = drawing(known) if known else None
+        if figure is not None:
+            found[subject] = figure
+    return found
+
+
+def entropy(members: Numbers) -> Figure:
+    """Entropy and its target over training, and α below."""
+    figure = _figure(4.6)
+    above, below = figure.subplots(2, sharex=True)
+    for numbers in members:
+        _line(above, numbers, "entropy", COLORS[0], "entropy", len(members))
+        _line(below, numbers, "alpha", COLORS[1], "α", len(members))
+    if "target_entropy" in members[0]:
+        _line(above, members[0], "target_entropy", INK, "target", 1, DASHES[1])
+    above.set(ylabel="nats")
+    below.set(ylabel="α")
+    alpha = np.concatenate([numbers["alpha"] for numbers in members])
+    if np.nanmax(alpha) > 10 * np.nanmin(alpha) > 0:
+        below.set_yscale("log")
+    label_steps(below)
+    above.grid(alpha=0.3)
+    _title(figure, "Entropy against its target, and the temperature")
+    _legend(above)
+    return figure
+
+
+def values(members: Numbers) -> Figure:
+    """min Q against the soft return, a point each state."""
+    figure = _figure(4.2)
+    axes = figure.subplots()
+    for index, numbers in enumerate(members):
+        every = max(len(numbers["q_min"]) * len(members) // MOST_POINTS, 1)
+        axes.plot(
+            numbers["soft_return"][::every], numbers["q_min"][::every], ".", markersize=3,
+            alpha=0.5, color=COLORS[index % len(COLORS)],
+            label=numbers["heading"] if len(members) <= len(COLORS) else None,
+        )  # fmt: skip
+    both = np.concatenate([n[name] for n in members for name in ("q_min", "soft_return")])
+    ends = [both.min(), both.max()]
+    axes.plot(ends, ends, color=INK, linewidth=1, linestyle=DASHES[1], label="no error")
+    axes.set(xlabel="soft return, discounted", ylabel="min Q(s, a)")
+    axes.grid(alpha=0.3)
+    _title(figure, "Q against returns; above the line is over-estimation")
+    _legend(axes)
+    return figure
+
+
+def saturation(members: Numbers) -> Figure:
+    """The share of saturated actions in each dimension: under the policy, and in replay."""
+    size = min(len(members[0]["policy"]["share"]), MOST_DIMENSIONS)
+    figure = _figure(3.2)
+    axes = figure.subplots()
+    places = np.arange(size)
+    for offset, color, kind in ((-0.2, COLORS[0], "policy"), (0.2, OTHERS, "replay")):
+        shares = [numbers[kind]["share"][:size] for numbers in members if numbers[kind] is not None]
+        if not shares:
+            continue
+        name = {"policy": "under the policy", "replay": "in replay"}[kind]
+        axes.bar(places + offset, np.mean(shares, axis=0), 0.38, color=color, label=name)
+        for share in shares if len(shares) > 1 else ():
+            axes.plot(places + offset, share, ".", color=INK, markersize=3)
+    axes.axhline(HALF, color=INK, linewidth=0.8, linestyle=DASHES[1])
+    axes.set(xlabel="action dimension", ylabel="share of |a| > 0.99", ylim=(0, 1.02))
+    axes.set(xticks=places, xlim=(-0.7, max(size, 3) - 0.3))
+    _title(figure, "Saturated actions" + " (dots: seeds)" * (len(members) > 1))
+    _legend(axes)
+    return figure
+
+
+def gradient_terms(members: Numbers) -> Figure:
+    """Norm and standard deviation of each term of the actor's gradient."""
+    figure = _figure(3.4)
+    axes = figure.subplots()
+    places = np.arange(len(TERMS))
+    kinds = (
+        (-0.27, COLORS[0], "norm of one estimate", lambda x: x["norm"]),
+        (0.0, COLORS[2], "norm of the mean over keys", lambda x: x["norm_of_mean"]),
+        (0.27, COLORS[1], "√variance over keys", lambda x: x["variance"] ** 0.5),
+    )
+    for offset, color, name, of in kinds:
+        heights = np.array([[of(numbers[term]) for term in TERMS] for numbers in members])
+        axes.bar(places + offset, heights.mean(axis=0), 0.25, color=color, label=name)
+        for height in heights if len(heights) > 1 else ():
+            axes.plot(places + offset, height, ".", color=INK, markersize=3)
+    axes.set_xticks(places, [term.replace("_", " ") for term in TERMS])
+    axes.set(ylabel="of the actor's parameters")
+    _title(figure, "Terms of the actor's gradient" + " (dots: seeds)" * (len(members) > 1))
+    _legend(axes)
+    return figure
+
+
+def gradient_norms(members: Numbers) -> Figure:
+    """Gradient norms over training."""
+    figure = _figure(3.6)
+    axes = figure.subplots()
+    for numbers in members:
+        for name, color in zip(NORMS, COLORS, strict=False):
+            if name in numbers:
+                _line(axes, numbers, name, color, name.split("_")[0], len(members))
+    axes.set(ylabel="gradient norm", yscale="log")
+    label_steps(axes)
+    _title(figure, "Gradient norms over training")
+    _legend(axes)
+    return figure
+
+
+def features(members: Numbers) -> Figure | None:
+    """Dead units of each layer, and the effective rank of the last features."""
+    rows: list[tuple[str, list[float], str]] = []
+    for name, color in (("actor", COLORS[0]), ("critic", COLORS[1])):
+        known = [numbers[name] for numbers in members if name in numbers]
+        if not known:
+            continue
+        for layer in range(len(known[0].get("dead", ()))):
+            dead = [share for each in known for share in each["dead"][layer]]
+            rows.append((f"{name}: dead in layer {layer + 1}", dead, color))
+        ranks = [rank / each["width"] for each in known for rank in each["srank"]]
+        rows.append((f"{name}: srank / features", ranks, color))
+    if not rows:
+        return None
+    figure = _figure(0.9 + 0.32 * len(rows))
+    axes = figure.subplots()
+    for place, (_, shares, color) in enumerate(rows):
+        axes.barh(place, np.mean(shares), 0.7, color=color)
+        if len(shares) > 1:
+            axes.plot(shares, [place] * len(shares), ".", color=INK, markersize=4)
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1.02), xlabel="share (dots: seeds and critics)")
+    axes.grid(alpha=0.3, axis="x")
+    _title(figure, "Dead units, and effective rank of the last features")
+    return figure
+
+
+def replay(members: Numbers) -> Figure | None:
+    """The range of each dimension of the observations, and mean ± deviation within it."""
+    each = [x for numbers in members for x in numbers["observations"].values()]
+    size = sum(len(x["min"]) for x in members[0]["observations"].values())
+    if not each or not size:
+        return None
+    figure = _figure(3.4)
+    axes = figure.subplots()
+
+    def over_members(name: str) -> np.ndarray:
+        found = [np.concatenate([x[name] for x in n["observations"].values()]) for n in members]
+        return np.stack(found)[:, :MOST_DIMENSIONS]
+
+    low, high = over_members("min").min(axis=0), over_members("max").max(axis=0)
+    mean, std = over_members("mean").mean(axis=0), over_members("std").mean(axis=0)
+    places = np.arange(len(low))
+    axes.vlines(places, low, high, color=OTHERS, linewidth=1.5, label="min to max")
+    axes.errorbar(places, mean, std, fmt="o", color=COLORS[0], markersize=3, label="mean ± std")
+    axes.set(xlabel="observation dimension", ylabel="value")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if max(np.abs(low).max(), np.abs(high).max()) > 100 * np.median(std):
+        axes.set_yscale("symlog")
+    axes.grid(alpha=0.3, axis="y")
+    first = f" (the first {MOST_DIMENSIONS} of {size})" * (size > MOST_DIMENSIONS)
+    _title(figure, f"Observations in replay{first}")
+    _legend(axes)
+    return figure
+
+
+DRAWINGS: dict[str, Callable[[Numbers], Figure | None]] = {
+    "entropy": entropy,
+    "values": values,
+    "saturation": saturation,
+    "gradient_terms": gradient_terms,
+    "gradient_norms": gradient_norms,
+    "features": features,
+    "replay": replay,
+}
+
+
+def _line(
+    axes: Axes, numbers: dict[str, Any], name: str, color: str, label: str, count: int,
+    dashes: Any = "-",
+) -> None:  # fmt: skip
+    """A curve over the steps; those of many seeds are thin."""
+    known = np.isfinite(numbers[name])
+    mark = "o" if known.sum() == 1 else None
+    axes.plot(
+        numbers["step"][known], numbers[name][known], color=color, linestyle=dashes, label=label,
+        linewidth=1.5 if count == 1 else 0.9, alpha=1 if count == 1 else 0.7, marker=mark,
+    )  # fmt: skip
+
+
+def _figure(height: float) -> Figure:
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def _title(figure: Figure, text: str) -> None:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=11)
+
+
+def _legend(axes: Axes) -> None:
+    """Below the axes, a line for each label."""
+    handles, names = axes.get_legend_handles_labels()
+    unique = dict(zip(names, handles, strict=True))
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    figure.legend(
+        unique.values(),
+        unique.keys(),
+        loc="outside lower left",
+        frameon=False,
+        ncols=2,
+        markerscale=2,
+    )

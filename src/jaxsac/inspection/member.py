@@ -1,0 +1,124 @@
+"""What a run saved of one member: its agent whole, and its replay."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxsac.data import normalize, packing, return_scale
+from jaxsac.data.return_scale import ReturnScale
+from jaxsac.runs import acting, checkpoint, snapshot
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.load import spaces_of
+from jaxsac.sac.state import State
+from jaxsac.training import learner
+from jaxsac.training.driver import learning_structs
+from jaxsac.types import PyTree, Spec, Transition, transition_of
+
+NO_CRITICS = (
+    'the best policy is kept without its critics and optimizers: "latest" (or a step) has them.'
+)
+
+
+class Member(NamedTuple):
+    """One seed at one point of a sweep, as a checkpoint has it."""
+
+    config: RunConfig
+    label: str
+    name: str
+    """Of its files."""
+    seed: int
+    step: int
+    """Transitions of training after which its policy was saved."""
+    policy: learner.Policy
+    """What acts; of an agent without critics its leaves are None."""
+    whole: bool
+    """Whether the agent has its critics."""
+    scale: ReturnScale | tuple[()]
+    """What the critics' rewards are divided by."""
+    replay: Transition | None
+    """All that replay holds, in the order of its rows, (N, ...); None where it was not kept."""
+    no_replay: str
+    """Why there is none."""
+
+    @property
+    def agent(self) -> State:
+        """The agent."""
+        return self.policy.agent
+
+    def drawn(self, count: int, seed: int = 0) -> Transition:
+        """Transitions of replay as the agent sees them, drawn with replacement, (count, ...)."""
+        assert self.replay is not None
+        rows = np.random.default_rng(seed).integers(len(self.replay.reward), size=count)
+        batch = jax.tree.map(lambda x: x[rows], self.replay)
+        return _as_seen(self.policy.normalizer, self.scale, batch)
+
+
+@jax.jit
+def _as_seen(
+    normalizer: normalize.Normalizer, scale: ReturnScale | tuple[()], batch: Transition
+) -> Transition:
+    """A batch of one member on the scales of its observations and rewards."""
+    return batch._replace(
+        observation=normalize.apply(normalizer, batch.observation),
+        reward=return_scale.apply(scale, batch.reward),
+        next_observation=normalize.apply(normalizer, batch.next_observation),
+    )
+
+
+def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterator[Member]:
+    """Members of a run, of which none is held here: a replay may fill half of the memory.
+
+    Args:
+      run: the run.
+      which: "latest", the step of a checkpoint, or "best".
+      indices: of the members.
+
+    Raises:
+      BundleError, RunDirectoryError: there is no such checkpoint, or it is damaged.
+      ValueError: `which` is none of these.
+    """
+    config, spaces = run.config(), spaces_of(run)
+    structs = learning_structs(config.to_population(), spaces.observation, spaces.action)
+    transition = Spec.of(transition_of(spaces.observation, spaces.action))
+    # The best policy lies beside the checkpoints; the replay is then that of the latest.
+    step = checkpoint.latest(run.checkpoints) if isinstance(which, str) else which
+    facts: dict[str, Any] | None = None
+    for index in indices:
+        (saved,), policies = acting.read(run, spaces, which, [index])
+        policy = learner.Policy(*jax.tree.map(lambda x: x[0], policies))
+        facts = facts or checkpoint.verify(run.checkpoints, step)
+        part = functools.partial(checkpoint.load, run.checkpoints, step, row=index)
+        if whole := which != "best":
+            policy = policy._replace(agent=part("agent", structs.agent))
+        scale: Any = ()
+        if structs.return_scale:
+            there = {"return_scale": structs.return_scale}
+            scale = part("learning", there, partial=True)["return_scale"]
+        name = config.member_names[index]
+        yield Member(
+            config, config.member_labels[index], name, config.member_seeds[index], saved,
+            jax.device_put(policy), whole, scale,
+            *_replay(run, step, name, facts, transition),  # in no variable, which would hold it
+        )  # fmt: skip
+
+
+def _replay(
+    run: RunDirectory, step: int, name: str, facts: dict[str, Any], transition: Spec
+) -> tuple[PyTree | None, str]:
+    if not facts.get("replay", True):
+        return None, f"{checkpoint.folder(run.checkpoints, step)} was saved without its replay."
+    size = int(facts["replay_sizes"][facts["members"].index(name)])
+    if not size:
+        return None, "replay holds nothing yet."
+    structs = {
+        dtype: jax.ShapeDtypeStruct((size, width), np.dtype(dtype))
+        for dtype, width in packing.widths(transition).items()
+    }
+    rows = checkpoint.load(run.checkpoints, step, snapshot.replay_part(name), structs)
+    return packing.unpack(transition, rows, np), ""

@@ -1,0 +1,90 @@
+"""What the pages are made of: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from jaxsac.reports import figures
+
+STYLE = """
+:root { color-scheme: light dark;
+  --ink: #1d1d1f; --paper: #fff; --faint: #6b6b70; --line: #d9d9de; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #ececef; --paper: #161618; --faint: #a0a0a8; --line: #3a3a40; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
+.answer { border-left: 4px solid #0072b2; padding: .2rem 1rem; }
+.answer ul { padding-left: 1rem; }
+.figures { display: grid; gap: 1.5rem; align-items: start;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); }
+figure { margin: 0; } figure:first-child { grid-row: span 2; }
+figure svg { width: 100%; height: auto; max-width: 38rem; color: var(--ink); }
+.table { overflow-x: auto; margin-top: 1.5rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem;
+  overflow-wrap: normal; width: max-content; }
+th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left;
+  vertical-align: top; max-width: 24rem; }
+.number { text-align: right; white-space: nowrap; }
+.faint, small { color: var(--faint); }
+"""
+
+
+def document(title: str, body: Iterable[str]) -> str:
+    """A page.
+
+    Args:
+      title: plain text.
+      body: its parts, HTML.
+    """
+    title = text(title)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def table(heads: list[str], rows: list[list[str]], numbers: Iterable[int] = (1,)) -> str:
+    """A table of HTML cells; columns whose indices are in `numbers` are set right."""
+    right = set(numbers)
+
+    def line(cells: list[str], tag: str) -> str:
+        return "".join(
+            f"<{tag}{' class=number' * (index in right)}>{cell}</{tag}>"
+            for index, cell in enumerate(cells)
+        )
+
+    body = "\n".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
+    return f'<div class="table"><table><tr>{line(heads, "th")}</tr>\n{body}</table></div>'
+
+
+def grid(drawn: Iterable[str]) -> str:
+    """Figures, each the text of an SVG file, beside each other where there is room."""
+    inner = "\n".join(f"<figure>{_inline(svg)}</figure>" for svg in drawn)
+    return f'<div class="figures">{inner}</div>'
+
+
+def items(each: Iterable[str]) -> str:
+    """A list of HTML items."""
+    return "<ul>" + "".join(f"<li>{item}</li>" for item in each) + "</ul>"
+
+
+def text(value: Any) -> str:
+    """Plain text as HTML."""
+    return html.escape(str(value))
+
+
+def _inline(svg: str) -> str:
+    """An SVG file as part of a page: without its head, in the page's own ink, on its paper."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+    return svg.replace(figures.INK, "currentColor").replace("fill: #ffffff", "fill: none")
