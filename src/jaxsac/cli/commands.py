@@ -335,11 +335,7 @@ def parse(arguments: list[str]) -> Any:
     with registry():
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
-<<<<<<< HEAD
-            if name in ("eval", "export", "play", "record"):
-=======
-            if name in ("eval", "inspect"):
->>>>>>> inspect
+            if name in ("eval", "export", "inspect", "play", "record"):
                 rest = _with_positional(rest)
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
@@ -386,12 +382,9 @@ COMMANDS: dict[str, Any] = {
     "sweep": Sweep,
     "eval": Eval,
     "report": Report,
-<<<<<<< HEAD
     "export": Export,
     "play": Play,
-=======
     "inspect": Inspect,
->>>>>>> inspect
     "replay-failure": ReplayFailure,
     "doctor": Doctor,
     "check": Check,
