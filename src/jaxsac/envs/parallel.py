@@ -26,6 +26,13 @@ from jaxsac.types import PyTree
 T = TypeVar("T")
 
 
+UNREADY = (
+    ", before it had made its copies. Each worker imports the script that trains, which therefore "
+    "has to train under `if __name__ == '__main__':` alone"
+)
+"""What a process that never got ready usually comes of."""
+
+
 class WorkerError(RuntimeError):
     """A process with copies of an environment has ended by itself."""
 
@@ -36,6 +43,7 @@ class ParallelGroup:
     def __init__(
         self,
         make: Callable[[Sequence[str]], Callable[[], Sequence[gymnasium.Env]]],
+        env_id: str,
         names: Sequence[str],
         workers: int,
         timeout: float = 0,
@@ -44,7 +52,8 @@ class ParallelGroup:
 
         Args:
           make: for some of the names, a function that makes their copies. It has to pickle.
-          names: what each copy is called in an error.
+          env_id: what the environment is called in an error.
+          names: what each copy is called there.
           workers: number of processes; no more than there are copies are started.
           timeout: seconds that a reset or a step of a copy may take; 0 for no limit.
 
@@ -53,13 +62,13 @@ class ParallelGroup:
           WorkerError: a process ends before it has made its copies.
           Exception: what `make`'s function raises.
         """
-        parts = [list(part) for part in np.array_split(names, min(workers, len(names)))]
+        parts = [part.tolist() for part in np.array_split(names, min(workers, len(names)))]
         made = [_pickled(make(part)) for part in parts]
         self._slices = _slices([len(part) for part in parts])
         self._workers: list[_Worker] = []
         try:
             for part in parts:
-                self._workers.append(_Worker(part, timeout))
+                self._workers.append(_Worker(env_id, part, timeout))
             for worker, function in zip(self._workers, made, strict=True):
                 worker.begin(function)
             spaces = self._answers(self._workers)
@@ -141,9 +150,9 @@ class _RemoteError(Exception):
 class _Worker:
     """A process with some of the copies, as seen from here."""
 
-    def __init__(self, names: list[str], timeout: float) -> None:
-        self.names, self._timeout = names, timeout
-        self._owes = False
+    def __init__(self, env_id: str, names: list[str], timeout: float) -> None:
+        self._env_id, self.names, self._timeout = env_id, names, timeout
+        self._owes, self._answered = False, False
         self._limit: float | None = None
         # Never a fork: JAX has threads.
         context = multiprocessing.get_context("spawn")
@@ -182,16 +191,16 @@ class _Worker:
         except (EOFError, OSError):
             self._process.join(GRACE)
             how = _how_it_ended(self._process.exitcode)
-            return self._fault(WorkerError(f"the worker process {how}"))
-        self._owes = False
+            hint = "" if self._answered else UNREADY
+            return self._fault(WorkerError(f"the worker process {how}{hint}"))
+        self._owes, self._answered = False, True
         return answer
 
     def _fault(self, error: Exception) -> Answer:
         """With the copies named: all of them, as nobody knows which one it was."""
-        names = list(dict.fromkeys(self.names))
-        which = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-        copies = f"copies of {which}" if len(self.names) > 1 else which
-        error.add_note(f"{IN_ENVIRONMENT}a worker process with {copies}.")
+        first, last = self.names[0], self.names[-1]
+        which = f"{self._env_id}, {first}" + (f" to {last}" if last != first else "")
+        error.add_note(f"{IN_ENVIRONMENT}a worker process with {which}.")
         return Answer(error=error)
 
     def begin_to_close(self) -> None:

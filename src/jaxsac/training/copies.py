@@ -35,7 +35,9 @@ def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.
 
     if not population.env_workers:
         return host.HostEnvs(maker(names)(), population.size)
-    group = ParallelGroup(maker, names, population.env_workers, population.env_timeout)
+    group = ParallelGroup(
+        maker, population.env, names, population.env_workers, population.env_timeout
+    )
     try:
         return host.HostEnvs(group, population.size)
     except BaseException:
