@@ -63,9 +63,8 @@ class Group:
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
         for env in self.envs:
-            if (env.observation_space, env.action_space) != (
-                self.observation_space, self.action_space,
-            ):  # fmt: skip
+            same = env.observation_space == self.observation_space
+            if not (same and env.action_space == self.action_space):
                 raise ValueError(f"{env} has other spaces than {envs[0]}: copies must be alike.")
         self._example = spaces.observation_example(self.observation_space)
         self._closing = contextlib.ExitStack()

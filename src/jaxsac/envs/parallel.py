@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import pickle
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import resource_tracker, util
 from multiprocessing.connection import Connection
@@ -204,11 +205,12 @@ class _Worker:
         return Answer(error=error)
 
     def begin_to_close(self) -> None:
-        """Asks for the copies to be closed, unless it is at something else or has ended."""
+        """Asks for the copies to be closed; or, where an answer is due, lets it end after that."""
         if self._owes:
-            self.kill()
+            self._connection.close()
         else:
             self.ask("close", calls=len(self.names))
+        self._patience = time.monotonic() + GRACE
 
     def close(self) -> None:
         """Waits for the copies to be closed, and for the process to end.
@@ -217,11 +219,14 @@ class _Worker:
           Exception: what a copy raises when it is closed.
         """
         try:
-            if self._owes and self._process.is_alive():
+            if not self._connection.closed:
                 answer = self.answer()
                 if answer.error is not None:
                     raise answer.error
         finally:
+            if self._owes:
+                self._process.join(max(0, self._patience - time.monotonic()))
+                self._process.kill()
             self._end()
 
     def kill(self) -> None:
@@ -279,6 +284,7 @@ def _joined(parts: Sequence[PyTree]) -> Any:
 
 
 def _how_it_ended(status: int | None) -> str:
-    if status is not None and status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
-    return f"ended by itself, with exit status {status}"
+    if status is None or status >= 0:
+        return f"ended by itself, with exit status {status}"
+    names = {int(number): number.name for number in signal.Signals}
+    return f"was ended by {names.get(-status, f'signal {-status}')}"
