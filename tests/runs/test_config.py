@@ -37,6 +37,7 @@ from run_examples import small_run
             r"\(4 = .* 20 - \(n_step 5 - 1\) · num_envs 4 and replay",
         ),
         ({"n_step": 0}, "n_step must be at least 1"),
+        ({"env_workers": -1}, "env_workers must not be negative"),
         ({"reset_every": -1}, "reset_every must not be negative"),
         ({"noise_hold": 0}, "noise_hold must be at least 1"),
         ({"reward_scale": "return"}, "reward_scale must be one of .*'return_std'.*, got 'return'"),

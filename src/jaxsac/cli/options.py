@@ -23,7 +23,7 @@ BASIC = (
 )  # fmt: skip
 """Settings that the help shows first."""
 GROUPS = {
-    "environment": ("wrapper", "env_timeout"),
+    "environment": ("wrapper", "env_timeout", "env_workers"),
     "data": ("prior_data", "prior_fraction", "offline_steps"),
     "evaluation": ("eval_episodes", "eval_envs"),
     "saving": ("log_every", "checkpoint_every", "keep_replay", "lock"),

@@ -30,13 +30,18 @@ class ActionLog:
     @classmethod
     def next_episode(cls, log: ActionLog, env: gymnasium.Env) -> ActionLog:
         """The log of the episode that the next reset of `env` starts."""
-        generator = getattr(env.unwrapped.np_random, "bit_generator", None)
-        # Another kind of generator cannot be brought back, and `follow` then ends elsewhere.
-        return cls(log.seed, _as_json(generator.state) if generator is not None else None)
+        return cls(log.seed, generator_state(env))
 
     def copy(self) -> ActionLog:
         """A log that does not grow with this one."""
         return dataclasses.replace(self, actions=list(self.actions))
+
+
+def generator_state(env: gymnasium.Env) -> dict[str, Any] | None:
+    """State of an environment's `np_random`, JSON values."""
+    generator = getattr(env.unwrapped.np_random, "bit_generator", None)
+    # Another kind of generator cannot be brought back, and `follow` then ends elsewhere.
+    return _as_json(generator.state) if generator is not None else None
 
 
 def follow(

@@ -1,24 +1,26 @@
 """Gymnasium environments on the host: seeds × environments as one batch of true transitions.
 
-The copies are stepped in turn, and the driver owns their resets, so a step's observation is always
-the true one.
+The driver owns their resets, so a step's observation is always the true one. Where the copies live,
+in this process or in others, changes nothing in what they return.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import gymnasium
 import jax
 import numpy as np
-from gymnasium.vector.utils import concatenate, create_empty_array
 
 from jaxsac.envs import spaces
-from jaxsac.envs.action_log import ActionLog, follow
+from jaxsac.envs.action_log import ActionLog
+from jaxsac.envs.group import Group
+from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.step_result import EpisodeEnd, StepResult
 from jaxsac.types import PyTree, same_bits
+
+T = TypeVar("T")
 
 
 def result_structs(observation: PyTree) -> StepResult:
@@ -44,10 +46,14 @@ def environment_seeds(seed: int, stream: Sequence[int], count: int) -> list[int]
 
 
 class HostEnvs:
-    """S seeds × E environments, stepped in turn."""
+    """S seeds × E environments, stepped as one batch."""
 
-    def __init__(self, envs: Sequence[gymnasium.Env], num_seeds: int) -> None:
+    def __init__(self, envs: Sequence[gymnasium.Env] | ParallelGroup, num_seeds: int) -> None:
         """Takes over S·E copies of an environment; copy s·E + e belongs to seed s.
+
+        Args:
+          envs: the copies, which are stepped in turn; or those in other processes.
+          num_seeds: S.
 
         Raises:
           ValueError: spaces that cannot be learned on or are not the same in all copies, or a
@@ -55,22 +61,14 @@ class HostEnvs:
         """
         if num_seeds < 1 or len(envs) % num_seeds:
             raise ValueError(f"{len(envs)} environments do not divide over {num_seeds} seeds.")
-        self._space, actions = envs[0].observation_space, envs[0].action_space
-        for env in envs:
-            if env.observation_space != self._space or env.action_space != actions:
-                raise ValueError(f"{env} has other spaces than {envs[0]}: copies must be alike.")
-        self.action_map = spaces.action_map(actions)
-        self.observation_example = spaces.observation_example(self._space)
-        self._envs = list(envs)
+        self._group = envs if isinstance(envs, ParallelGroup) else Group(envs)
+        self.action_map = spaces.action_map(self._group.action_space)
+        self.observation_example = spaces.observation_example(self._group.observation_space)
         self.num_seeds, self.num_envs = num_seeds, len(envs) // num_seeds
-        self._closing = contextlib.ExitStack()
-        for env in reversed(self._envs):
-            self._closing.callback(env.close)
 
-    @property
-    def first(self) -> gymnasium.Env:
-        """One of the copies."""
-        return self._envs[0]
+    def ask_first(self, question: Callable[[gymnasium.Env], T]) -> T:
+        """What a function says of the first copy, in whose process it is called."""
+        return self._group.ask_first(question)
 
     def reset(self, seeds: Sequence[int]) -> PyTree:
         """Starts all S·E episodes; `seeds` holds one number for each copy.
@@ -78,9 +76,7 @@ class HostEnvs:
         Returns:
           The first observations, (S, E, ...).
         """
-        pairs = zip(self._envs, seeds, strict=True)
-        observation = self._stack([env.reset(seed=seed)[0] for env, seed in pairs])
-        count = len(self._envs)
+        observation, count = self._group.reset(seeds), len(self._group)
         self._finite = _finite_rows(observation)
         self._returns, self._lengths = np.zeros(count), np.zeros(count, np.int64)
         self._logs = [ActionLog(seed) for seed in seeds]
@@ -95,11 +91,10 @@ class HostEnvs:
         Args:
           action: (S, E, A) in [-1, 1]. A row that is not finite is replaced by zeros.
         """
-        action = np.asarray(action).reshape(len(self._envs), self.action_map.size)
+        action = np.asarray(action).reshape(len(self._group), self.action_map.size)
         finite_action = _finite_rows(action)
         action = np.where(finite_action[:, None], action, np.zeros_like(action))
-        observations, reward, terminated, truncated = self._step_each(self.action_map(action))
-        next_observation = self._stack(observations)
+        next_observation, reward, terminated, truncated = self._group.step(self.action_map(action))
         finite = _finite_rows(next_observation)
         valid = finite_action & np.isfinite(reward) & self._finite & finite
         done = terminated | truncated
@@ -107,11 +102,8 @@ class HostEnvs:
 
         over = done | ~valid
         observation, logs = next_observation, list(self._logs)
-        for i in np.flatnonzero(over):
-            logs[i] = ActionLog.next_episode(logs[i], self._envs[i])
-            observations[i], _ = self._envs[i].reset()
         if over.any():
-            observation = self._stack(observations)
+            observation = self._restart(np.flatnonzero(over), next_observation, logs)
             finite = _finite_rows(observation)
 
         # An environment that raises leaves everything as it was: nothing above has changed it.
@@ -144,60 +136,47 @@ class HostEnvs:
           than those of the snapshot, because their environment does not depend on its seed and
           actions alone. Their episode is over: they start anew.
         """
-        count = len(self._envs)
-        expected = jax.tree.map(lambda x: x.reshape(count, 1, *x.shape[2:]), observation)
+        count = len(self._group)
+        expected = jax.tree.map(lambda x: x.reshape(count, *x.shape[2:]), observation)
         logs = [log.copy() for log in snapshot.logs]
-        returns, lengths = np.copy(snapshot.returns), np.copy(snapshot.lengths)
-        observations, restarted = [], []
-        for i, (env, log) in enumerate(zip(self._envs, snapshot.logs, strict=True)):
-            actions = self.action_map(np.stack(log.actions)) if log.actions else ()
-            arrived, episode_return, length = follow(env, log, actions)
-            there = jax.tree.map(lambda rows, i=i: rows[i], expected)
-            exact = (episode_return, length) == (returns[i], lengths[i])
-            if not (exact and same_bits(self._stack([arrived]), there)):
-                restarted.append(i)
-                logs[i] = ActionLog.next_episode(log, env)
-                arrived, _ = env.reset()
-                returns[i], lengths[i] = 0, 0
-            observations.append(arrived)
-        observation = self._stack(observations)
+        size = self.action_map.size
+        actions = [self.action_map(np.reshape(log.actions, (-1, size))) for log in logs]
+        observation, returns, lengths = self._group.follow(logs, actions)
+        exact = (returns == snapshot.returns) & (lengths == snapshot.lengths)
+        exact &= [same_bits(_row(observation, i), _row(expected, i)) for i in range(count)]
+        elsewhere = np.flatnonzero(~exact)
+        if elsewhere.size:
+            observation = self._restart(elsewhere, observation, logs)
+            returns[elsewhere], lengths[elsewhere] = 0, 0
         self._finite, self._logs = _finite_rows(observation), logs
         self._returns, self._lengths = returns, lengths
-        return self._by_seed(observation), restarted
+        return self._by_seed(observation), elsewhere.tolist()
 
     def close(self) -> None:
         """Closes every copy, also after one that raises."""
-        self._closing.close()
+        self._group.close()
 
-    def _step_each(
-        self, actions: np.ndarray
-    ) -> tuple[list[Any], np.ndarray, np.ndarray, np.ndarray]:
-        """Observations as they were returned; rewards, terminations and truncations (N,).
+    def _restart(self, indices: np.ndarray, observation: PyTree, logs: list[ActionLog]) -> PyTree:
+        """Starts the next episode of some copies, whose logs it replaces in `logs`.
 
-        Infos are not looked at: no two of them need have anything in common.
+        Returns:
+          The observations (N, ...), in which theirs are the first of that episode.
         """
-        observations, reward = [], np.zeros(len(self._envs))
-        terminated, truncated = np.zeros((2, len(self._envs)), bool)
-        for i, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
-            observation, reward[i], terminated[i], truncated[i], _ = env.step(action)
-            observations.append(observation)
-        return observations, reward.astype(np.float32), terminated, truncated
-
-    def _stack(self, observations: Sequence[Any]) -> PyTree:
-        """One observation of each environment as a batch (N, ...), in the dtypes of the example.
-
-        It is a copy: an environment may write its next observation into the same array.
-        """
-        rows = concatenate(
-            self._space, observations, create_empty_array(self._space, len(observations))
-        )
-        return jax.tree.map(
-            lambda struct, x: x.astype(struct.dtype, copy=False), self.observation_example, rows
-        )
+        first, generators = self._group.restart(indices.tolist())
+        for i, generator in zip(indices, generators, strict=True):
+            logs[i] = ActionLog(logs[i].seed, generator)
+        observation = jax.tree.map(np.copy, observation)
+        for rows, new in zip(*map(jax.tree.leaves, (observation, first)), strict=True):
+            rows[indices] = new
+        return observation
 
     def _by_seed(self, tree: Any) -> Any:
         lead = (self.num_seeds, self.num_envs)
         return jax.tree.map(lambda rows: rows.reshape(*lead, *rows.shape[1:]), tree)
+
+
+def _row(tree: PyTree, index: int) -> PyTree:
+    return jax.tree.map(lambda rows: rows[index], tree)
 
 
 def _finite_rows(tree: PyTree) -> np.ndarray:

@@ -45,20 +45,26 @@ def make(
         command that installs it.
       Exception: what the environment raises when it is made.
     """
-    options = options or EnvOptions()
-    one = options.function or _maker(env_id)
     envs = []
     try:
         # Each by itself: Gymnasium makes none from the spec of one that a function wraps.
         for index in range(num_envs):
-            env = options.wrapped(_made(env_id, one, options.kwargs), gymnasium.Env)
-            envs.append(CheckedEnv(env, f"{env_id}, {name(index)}", timeout))
+            envs.append(make_one(env_id, name(index), timeout, options))
     except BaseException:
         for env in envs:  # whoever asked for them does not get them
             with contextlib.suppress(Exception):
                 env.close()
         raise
     return envs
+
+
+def make_one(
+    env_id: str, name: str, timeout: float = 0, options: EnvOptions | None = None
+) -> CheckedEnv:
+    """Makes one copy, called `name` in an error; all else as for `make`."""
+    options = options or EnvOptions()
+    env = _made(env_id, options.function or _maker(env_id), options.kwargs)
+    return CheckedEnv(options.wrapped(env, gymnasium.Env), f"{env_id}, {name}", timeout)
 
 
 def _maker(env_id: str) -> Callable[..., Any]:

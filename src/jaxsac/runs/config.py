@@ -31,8 +31,8 @@ POSITIVE = (
     "replay_capacity", "log_every",
 )  # fmt: skip
 WITHOUT_EFFECT = (
-    "checkpoint_every", "env_timeout", "eval_every", "eval_episodes", "eval_envs", "lock",
-    "keep_replay",
+    "checkpoint_every", "env_timeout", "env_workers", "eval_every", "eval_episodes", "eval_envs",
+    "lock", "keep_replay",
 )  # fmt: skip
 """Fields that change nothing in what is learned: a run may be resumed with other values."""
 
@@ -109,6 +109,10 @@ class RunConfig:
     env_timeout: float = 300.0
     """Seconds that one reset or step of one environment may take; the run is saved and stopped
     when it takes longer. 0: no limit."""
+    env_workers: int = 0
+    """Processes that step the copies of an environment on the host side by side, several in each,
+    and as many for evaluation; 0: they are stepped in turn, in the process that learns. For
+    simulators of more than about a millisecond a step; results are the same."""
     keep_replay: bool = True
     """Whether the last checkpoint has the replay. Without it a finished run takes little room on
     the disk, and cannot be given more steps."""
@@ -153,7 +157,7 @@ class RunConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         not_negative = (
-            "seed", "learning_starts", "reset_every", "eval_every", "eval_envs",
+            "seed", "learning_starts", "reset_every", "eval_every", "eval_envs", "env_workers",
             "checkpoint_every", "offline_steps",
         )  # fmt: skip
         for name in not_negative:
@@ -311,6 +315,7 @@ class RunConfig:
                 self.objects.get(self.env),
             ),
             env_timeout=self.env_timeout,
+            env_workers=self.env_workers,
             eval_episodes=self.eval_episodes if self.eval_every else 0,
             eval_envs=self.eval_envs,
             num_envs=self.num_envs,

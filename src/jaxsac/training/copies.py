@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
+
 from jaxsac.envs import host
-from jaxsac.envs.registry import make
+from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.parallel import ParallelGroup
+from jaxsac.envs.registry import make, make_one
 from jaxsac.training.population import Population
 
 
@@ -13,14 +18,42 @@ def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.
     Raises:
       ValueError, ModuleNotFoundError: it cannot be made or learned on.
     """
-    copies = make(
+    names = [
+        f"{purpose}seed {population.labels[index // per_seed]}"
+        for index in range(population.size * per_seed)
+    ]
+
+    def maker(names: Sequence[str]) -> Callable[[], list[CheckedEnv]]:
+        return functools.partial(
+            make,
+            population.env,
+            len(names),
+            names.__getitem__,
+            population.env_timeout,
+            population.env_options,
+        )
+
+    if not population.env_workers:
+        return host.HostEnvs(maker(names)(), population.size)
+    group = ParallelGroup(
+        maker, population.env, names, population.env_workers, population.env_timeout
+    )
+    try:
+        return host.HostEnvs(group, population.size)
+    except BaseException:
+        group.close()
+        raise
+
+
+def make_first_look(population: Population) -> Callable[[], CheckedEnv]:
+    """What makes a copy to look at, in any process."""
+    return functools.partial(
+        make_one,
         population.env,
-        population.size * per_seed,
-        lambda index: f"{purpose}seed {population.labels[index // per_seed]}",
+        f"a first look at seed {population.labels[0]}",
         population.env_timeout,
         population.env_options,
     )
-    return host.HostEnvs(copies, population.size)
 
 
 def make_evaluation_envs(

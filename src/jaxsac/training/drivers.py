@@ -20,7 +20,14 @@ def make_driver(population: Population, axis: SeedAxis) -> Driver:
     """
     redirect_mujoco_warnings()
     env = make_in_jax(population.env, population.env_options)
-    return HostDriver(population, axis) if env is None else DeviceDriver(population, env, axis)
+    if env is None:
+        return HostDriver(population, axis)
+    if population.env_workers:
+        raise ValueError(
+            f"{population.env} steps on the device, so env_workers {population.env_workers} would "
+            "have no effect: leave it at 0."
+        )
+    return DeviceDriver(population, env, axis)
 
 
 def make_evaluator(population: Population, axis: SeedAxis) -> Evaluator:

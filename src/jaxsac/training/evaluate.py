@@ -92,7 +92,7 @@ def _evaluate_once(
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     ended = np.zeros((envs.num_seeds, envs.num_envs), bool)
-    longest = time_limit.declared(envs.first) or time_limit.LONGEST_EPISODE
+    longest = envs.ask_first(time_limit.declared) or time_limit.LONGEST_EPISODE
     for _ in range(longest):
         result, end = envs.step(act(observation))
         first = end.mask & ~ended

@@ -42,6 +42,8 @@ class Population(struct.PyTreeNode):
     one for each episode, as far as they can be made."""
     env_timeout: float = struct.field(pytree_node=False)
     """Seconds that one reset or step of one environment may take; 0: no limit."""
+    env_workers: int = struct.field(pytree_node=False)
+    """Processes that step the copies of an environment on the host; 0: this one alone."""
     num_envs: int = struct.field(pytree_node=False)
     """E, environments of each member."""
     agent: Config = struct.field(pytree_node=False)

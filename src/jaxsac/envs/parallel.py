@@ -1,0 +1,290 @@
+"""Copies of an environment in several processes, several in each, stepped side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import pickle
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import resource_tracker, util
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+import gymnasium
+import jax
+import numpy as np
+
+from jaxsac.envs.action_log import ActionLog
+from jaxsac.envs.checked import GRACE, IN_ENVIRONMENT
+from jaxsac.envs.group import Followed, Restarted, Stepped
+from jaxsac.envs.worker import SIGNALS, Answer, serve
+from jaxsac.types import PyTree
+
+T = TypeVar("T")
+
+
+UNREADY = (
+    ", before it had made its copies. Each worker imports the script that trains, which therefore "
+    "has to train under `if __name__ == '__main__':` alone"
+)
+"""What a process that never got ready usually comes of."""
+
+
+class WorkerError(RuntimeError):
+    """A process with copies of an environment has ended by itself."""
+
+
+class ParallelGroup:
+    """A `Group` whose copies are spread over worker processes; the rows keep their order."""
+
+    def __init__(
+        self,
+        make: Callable[[Sequence[str]], Callable[[], Sequence[gymnasium.Env]]],
+        env_id: str,
+        names: Sequence[str],
+        workers: int,
+        timeout: float = 0,
+    ) -> None:
+        """Starts the processes and makes the copies in them.
+
+        Args:
+          make: for some of the names, a function that makes their copies. It has to pickle.
+          env_id: what the environment is called in an error.
+          names: what each copy is called there.
+          workers: number of processes; no more than there are copies are started.
+          timeout: seconds that a reset or a step of a copy may take; 0 for no limit.
+
+        Raises:
+          ValueError: a function that does not pickle, or copies that differ.
+          WorkerError: a process ends before it has made its copies.
+          Exception: what `make`'s function raises.
+        """
+        parts = [part.tolist() for part in np.array_split(names, min(workers, len(names)))]
+        made = [_pickled(make(part)) for part in parts]
+        self._slices = _slices([len(part) for part in parts])
+        self._workers: list[_Worker] = []
+        try:
+            for part in parts:
+                self._workers.append(_Worker(env_id, part, timeout))
+            for worker, function in zip(self._workers, made, strict=True):
+                worker.begin(function)
+            spaces = self._answers(self._workers)
+            if any(each != spaces[0] for each in spaces):
+                raise ValueError(f"copies must be alike, got the spaces {spaces}.")
+        except BaseException:
+            with contextlib.suppress(Exception):  # of copies that nobody gets
+                self.close()
+            raise
+        self.observation_space, self.action_space = spaces[0]
+
+    def __len__(self) -> int:
+        return self._slices[-1].stop
+
+    def ask_first(self, question: Callable[[gymnasium.Env], T]) -> T:
+        """What a function says of the first copy; it has to pickle, and its answer too."""
+        first = self._workers[0]
+        first.ask("ask_first", question, calls=0)
+        return self._answers([first])[0]
+
+    def reset(self, seeds: Sequence[int]) -> PyTree:
+        """As `Group.reset`."""
+        return _joined(self._ask_each("reset", [(seeds[part],) for part in self._slices]))
+
+    def restart(self, indices: Sequence[int]) -> Restarted:
+        """As `Group.restart`; `indices` ascend."""
+        asked = []
+        for worker, part in zip(self._workers, self._slices, strict=True):
+            own = [i - part.start for i in indices if part.start <= i < part.stop]
+            if own:
+                worker.ask("restart", own, calls=len(own))
+                asked.append(worker)
+        observations, generators = zip(*self._answers(asked), strict=True)
+        return Restarted(_joined(observations), list(itertools.chain(*generators)))
+
+    def step(self, actions: np.ndarray) -> Stepped:
+        """As `Group.step`."""
+        return _joined(self._ask_each("step", [(actions[part],) for part in self._slices]))
+
+    def follow(self, logs: Sequence[ActionLog], actions: Sequence[np.ndarray]) -> Followed:
+        """As `Group.follow`."""
+        pairs = [(logs[part], actions[part]) for part in self._slices]
+        calls = [sum(2 + len(each) for each in own) for _, own in pairs]
+        return _joined(self._ask_each("follow", pairs, calls))
+
+    def close(self) -> None:
+        """Closes every copy, also after one that raises, and ends the processes."""
+        workers, self._workers = self._workers, []
+        with contextlib.ExitStack() as closing:
+            for worker in reversed(workers):
+                closing.callback(worker.close)
+            for worker in workers:
+                worker.begin_to_close()
+
+    def _ask_each(
+        self, method: str, arguments: Sequence[tuple[Any, ...]], calls: Sequence[int] | None = None
+    ) -> list[Any]:
+        calls = calls or [len(worker.names) for worker in self._workers]
+        for worker, own, count in zip(self._workers, arguments, calls, strict=True):
+            worker.ask(method, *own, calls=count)
+        return self._answers(self._workers)
+
+    def _answers(self, workers: Sequence[_Worker]) -> list[Any]:
+        """All of them, so that none is left in a pipe; then the first error, in order of copies."""
+        answers = [worker.answer() for worker in workers]
+        for answer in answers:
+            if answer.error is not None:
+                raise answer.error from (_RemoteError(answer.text) if answer.text else None)
+        return [answer.value for answer in answers]
+
+
+class _RemoteError(Exception):
+    """Where an error was raised in another process."""
+
+    def __str__(self) -> str:
+        return f"in a worker process:\n{self.args[0]}"
+
+
+class _Worker:
+    """A process with some of the copies, as seen from here."""
+
+    def __init__(self, env_id: str, names: list[str], timeout: float) -> None:
+        self._env_id, self.names, self._timeout = env_id, names, timeout
+        self._owes, self._answered = False, False
+        self._limit: float | None = None
+        # Never a fork: JAX has threads.
+        context = multiprocessing.get_context("spawn")
+        x64 = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=serve, args=(theirs, x64), name="jaxsac environments"
+        )
+        with _signals_held():
+            self._process.start()
+        theirs.close()  # or its end would go unnoticed
+        # Also where nobody closes it: at the end of this process, which waits for its children.
+        self._end = util.Finalize(self, _end, (self._process, self._connection), exitpriority=0)
+
+    def begin(self, make: bytes) -> None:
+        """Asks for the copies to be made, which takes as long as it takes."""
+        self._send(lambda: self._connection.send_bytes(make), None)
+
+    def ask(self, method: str, *arguments: Any, calls: int) -> None:
+        """Asks for a method of `Group`; `calls` of resets and steps come of it."""
+        limit = calls * self._timeout + 2 * GRACE if self._timeout and calls else None
+        self._send(lambda: self._connection.send((method, arguments)), limit)
+
+    def _send(self, send: Callable[[], None], limit: float | None) -> None:
+        self._owes, self._limit = True, limit
+        with contextlib.suppress(OSError):  # it has ended: `answer` says so
+            send()
+
+    def answer(self) -> Answer:
+        """What came of what was asked; an error too where there is no answer."""
+        try:
+            if not self._connection.poll(self._limit):
+                self.kill()
+                return self._fault(TimeoutError(f"no answer within {self._limit:g} seconds"))
+            answer = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join(GRACE)
+            how = _how_it_ended(self._process.exitcode)
+            hint = "" if self._answered else UNREADY
+            return self._fault(WorkerError(f"the worker process {how}{hint}"))
+        self._owes, self._answered = False, True
+        return answer
+
+    def _fault(self, error: Exception) -> Answer:
+        """With the copies named: all of them, as nobody knows which one it was."""
+        first, last = self.names[0], self.names[-1]
+        which = f"{self._env_id}, {first}" + (f" to {last}" if last != first else "")
+        error.add_note(f"{IN_ENVIRONMENT}a worker process with {which}.")
+        return Answer(error=error)
+
+    def begin_to_close(self) -> None:
+        """Asks for the copies to be closed; or, where an answer is due, lets it end after that."""
+        if self._owes:
+            self._connection.close()
+        else:
+            self.ask("close", calls=len(self.names))
+        self._patience = time.monotonic() + GRACE
+
+    def close(self) -> None:
+        """Waits for the copies to be closed, and for the process to end.
+
+        Raises:
+          Exception: what a copy raises when it is closed.
+        """
+        try:
+            if not self._connection.closed:
+                answer = self.answer()
+                if answer.error is not None:
+                    raise answer.error
+        finally:
+            if self._owes:
+                self._process.join(max(0, self._patience - time.monotonic()))
+                self._process.kill()
+            self._end()
+
+    def kill(self) -> None:
+        """Ends the process at once."""
+        self._process.kill()
+        self._end()
+
+
+def _end(process: BaseProcess, connection: Connection) -> None:
+    """Closes the connection, at which the process closes its copies and ends; or it is killed."""
+    connection.close()
+    process.join(GRACE)
+    process.kill()
+    process.join()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Holds back signals, here and in processes that are started, which let them in when ready."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which is started with the first process, and lets them in
+    numbers = [getattr(signal, name) for name in SIGNALS]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _pickled(make: Callable[[], Sequence[gymnasium.Env]]) -> bytes:
+    """A function as it is sent.
+
+    Raises:
+      ValueError: it cannot be.
+    """
+    try:
+        return pickle.dumps(make)
+    except Exception as error:
+        raise ValueError(
+            f"what makes the environment cannot be sent to a worker process ({error}): define it "
+            "at the top level of a module, or leave out the workers (--env-workers 0)."
+        ) from error
+
+
+def _slices(sizes: Sequence[int]) -> list[slice]:
+    ends = np.cumsum(sizes).tolist()
+    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def _joined(parts: Sequence[PyTree]) -> Any:
+    """Rows of all workers, in the order of the copies."""
+    return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+
+
+def _how_it_ended(status: int | None) -> str:
+    if status is None or status >= 0:
+        return f"ended by itself, with exit status {status}"
+    names = {int(number): number.name for number in signal.Signals}
+    return f"was ended by {names.get(-status, f'signal {-status}')}"

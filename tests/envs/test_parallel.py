@@ -1,0 +1,150 @@
+"""Copies in worker processes: faults arrive with their names, and no process is left behind."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+import jaxsac
+import probe_environments
+from assertions import assert_identical
+from jaxsac.envs import host, parallel
+from jaxsac.envs.checked import CheckedEnv, is_fault
+from jaxsac.envs.parallel import ParallelGroup, WorkerError
+from run_examples import make_envs, small_run
+
+
+class UnportableError(Exception):
+    def __init__(self, code):
+        super().__init__(f"broke with code {code}")
+
+
+class Eventful(probe_environments.Drift):
+    """Something happens in one step after the other of its life, in the copy that is `chosen`."""
+
+    def __init__(self, chosen):
+        super().__init__()
+        self.chosen, self.steps = chosen, 0
+
+    def step(self, action):
+        self.steps += 1
+        if self.chosen and self.steps == 2:
+            raise KeyError("no such joint")
+        if self.chosen and self.steps == 4:
+            time.sleep(60)
+        if self.chosen and self.steps == 6:
+            raise UnportableError(7)
+        if self.chosen and self.steps == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(action)
+
+
+def make_eventful(names):
+    return functools.partial(_eventful, names)
+
+
+def _eventful(names):
+    return [CheckedEnv(Eventful(name == "seed 2"), name, timeout=1) for name in names]
+
+
+def test_faults_arrive_with_their_names_and_leave_everything_as_it_was(monkeypatch):
+    group = ParallelGroup(
+        make_eventful, "Eventful", ["seed 0", "seed 1", "seed 2"], workers=2, timeout=1
+    )
+    envs, action = host.HostEnvs(group, 3), np.ones((3, 1, 2), np.float32)
+    pids = [child.pid for child in multiprocessing.active_children()]
+    assert len(pids) == 2
+    envs.reset([5, 6, 7])
+
+    def step_of_fault(kind, said, where):
+        envs.step(action)
+        before = envs.snapshot()
+        with pytest.raises(kind, match=said) as raised:
+            envs.step(action)
+        assert is_fault(raised.value)
+        assert where in raised.value.__notes__[0]
+        after = envs.snapshot()
+        assert_identical(before[1:], after[1:])
+        assert [len(log.actions) for log in after.logs] == [len(log.actions) for log in before.logs]
+        return raised.value
+
+    error = step_of_fault(KeyError, "no such joint", "step 2 of an episode of seed 2.")
+    assert "in step\n    raise KeyError" in str(error.__cause__), "where it was raised"
+    for pid in pids:  # what makes a run save and stop is not for its workers
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            os.kill(pid, number)
+    step_of_fault(TimeoutError, "no answer within 1 seconds", "step 4 of an episode of seed 2.")
+    error = step_of_fault(RuntimeError, "UnportableError: broke with code 7", "step 6")
+    assert type(error) is RuntimeError
+    step_of_fault(WorkerError, "ended by SIGKILL", "a worker process with Eventful, seed 2.")
+    os.kill(group._workers[0]._process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(parallel, "GRACE", 0.1)
+    with pytest.raises(TimeoutError, match=r"no answer within 2\.2 seconds") as raised:
+        envs.step(action)
+    assert "a worker process with Eventful, seed 0 to seed 1." in raised.value.__notes__[0]
+    envs.close()
+    assert not multiprocessing.active_children()
+
+
+def test_what_cannot_be_made_there_is_refused_and_leaves_no_process():
+    with pytest.raises(ValueError, match=r"cannot be sent to a worker .*--env-workers 0"):
+        ParallelGroup(lambda names: lambda: [], "Lambda", ["seed 0"], 1)
+    with pytest.raises(ValueError, match="unknown environment id 'Nowhere-v0'"):
+        make_envs(small_run(env="Nowhere-v0", env_workers=9, seeds=1))
+    assert not multiprocessing.active_children()
+
+
+PARENT = """
+import multiprocessing, sys
+import numpy as np
+from jaxsac.envs import host
+from jaxsac.envs.parallel import ParallelGroup
+from test_parallel import make_stuck
+
+if __name__ == "__main__":
+    envs = host.HostEnvs(ParallelGroup(make_stuck, "Stuck", ["seed 0", "seed 1"], 2), 2)
+    envs.reset([0, 1])
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    envs.step(np.zeros((2, 1, 2), np.float32))
+"""
+
+
+class Stuck(probe_environments.Drift):
+    def step(self, action):
+        print("stuck", flush=True)
+        time.sleep(600)
+
+
+def make_stuck(names):
+    return functools.partial(_stuck, names)
+
+
+def _stuck(names):
+    kinds = {"seed 0": probe_environments.Drift, "seed 1": Stuck}
+    return [kinds[name]() for name in names]
+
+
+def test_a_parent_that_is_killed_leaves_no_worker_idle_or_busy(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    folders = [os.path.dirname(__file__), os.path.dirname(probe_environments.__file__)]
+    folders.append(os.path.dirname(jaxsac.__path__[0]))
+    parent = subprocess.Popen(
+        [sys.executable, tmp_path / "parent.py"], text=True, stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)},
+    )  # fmt: skip
+    workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    assert len(workers) == 2
+    assert parent.stdout.readline() == "stuck\n"
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=120)
+    for each in alive:
+        each.kill()
+    assert not alive

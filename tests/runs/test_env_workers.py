@@ -1,0 +1,44 @@
+"""Runs whose environments live in worker processes."""
+
+import pytest
+
+from jaxsac.envs.parallel import WorkerError
+from jaxsac.runs import train
+from run_examples import Listener, StopAt, result_of, small_run, train_in_parts
+
+
+def run(workers, **changes):
+    return small_run(
+        env="probe_environments:Scripted-v0", num_envs=3, eval_every=30, eval_envs=0, log_every=15,
+        env_workers=workers, **changes,
+    )  # fmt: skip
+
+
+def test_how_many_workers_there_are_changes_nothing_also_between_resumes(tmp_path):
+    train_in_parts(run(0), tmp_path / "in turn")
+    # Six copies in four workers, two to each of the first two.
+    assert not train.train(run(4), tmp_path / "run", StopAt(30))
+    messages = train_in_parts(run(1), tmp_path / "run")
+    assert any("resumes at step 30" in text for text in messages)
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "in turn")
+
+
+def test_a_worker_that_is_killed_costs_nothing_that_was_learned(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAPPENED", str(tmp_path / "happened"))
+    facts = {"seeds": 1, "seed": 3}
+    config = small_run(env="probe_environments:KilledOnce-v0", env_workers=1, **facts)
+    with pytest.raises(WorkerError, match="ended by SIGKILL") as raised:
+        train.train(config, tmp_path / "run", Listener())
+    where, saved = raised.value.__notes__
+    assert where.endswith(f"a worker process with {config.env}, seed 3.")
+    assert "44 transitions per seed, is saved" in saved
+    train_in_parts(config, tmp_path / "run")
+    train_in_parts(small_run(env="probe_environments:Drift-v0", **facts), tmp_path / "straight")
+    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+
+
+def test_an_environment_in_jax_takes_no_workers(tmp_path):
+    config = small_run(env="jaxsac:Pendulum-v1", env_workers=2)
+    with pytest.raises(ValueError, match=r"steps on the device.*env_workers 2"):
+        train.train(config, tmp_path / "run", Listener())
+    assert not (tmp_path / "run" / "manifest.json").exists()
