@@ -1,3 +1,5 @@
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -165,7 +167,8 @@ def test_an_environment_that_raises_leaves_the_driver_as_it_was():
     def broken(action):
         raise RuntimeError("broken")
 
-    envs._group.envs[1].unwrapped.step = broken
+    group: Any = envs._group
+    group.envs[1].unwrapped.step = broken
     with pytest.raises(RuntimeError, match="broken"):
         envs.step(actions[10])
     after = envs.snapshot()

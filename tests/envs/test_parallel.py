@@ -120,6 +120,7 @@ class Stuck(probe_environments.Drift):
     def step(self, action):
         print("stuck", flush=True)
         time.sleep(600)
+        return super().step(action)
 
 
 def make_stuck(names):

@@ -158,7 +158,7 @@ class _OnHost:
 
     def __init__(self, envs: host.HostEnvs) -> None:
         self._envs = envs
-        self.longest = time_limit.declared(envs.first) or time_limit.LONGEST_EPISODE
+        self.longest = envs.ask_first(time_limit.declared) or time_limit.LONGEST_EPISODE
 
     def reset(self, seed: int, number: int) -> PyTree:
         """See `Environments`."""
