@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import threading
 
 import pytest
@@ -75,6 +76,7 @@ def test_a_signal_is_heard_while_native_code_runs_and_a_second_one_ends_it():
     process = in_native_code(3 * 10**8)  # a minute, also where everything is slow
     try:
         assert process.stdout.readline() == "entered\n"
+        time.sleep(1)  # until it is in there, also where everything is slow
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "Ctrl-C\n"
         process.send_signal(signal.SIGINT)

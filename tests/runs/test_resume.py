@@ -303,7 +303,7 @@ COMMAND = [
     sys.executable, "-m", "jaxsac.cli.main", "train", "--env", "probe_environments:Scripted-v0",
     "--seeds", "2", "--steps", "500", "--learning-starts", "20", "--batch-size", "8",
     "--replay-capacity", "500", "--eval-every", "250", "--eval-episodes", "2", "--log-every", "50",
-    "--hidden-sizes", "8", "--checkpoint-every", "20",
+    "--hidden-sizes", "8", "--checkpoint-every", "20", "--encoder", "flat",
 ]  # fmt: skip
 
 
