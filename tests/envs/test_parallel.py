@@ -1,6 +1,6 @@
 """Copies in worker processes: faults arrive with their names, and no process is left behind."""
 
-import functools
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import gymnasium
 import numpy as np
 import psutil
 import pytest
@@ -16,9 +17,12 @@ import jaxsac
 import probe_environments
 from assertions import assert_identical
 from jaxsac.envs import host, parallel
-from jaxsac.envs.checked import CheckedEnv, is_fault
+from jaxsac.envs.checked import is_fault
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup, WorkerError
 from run_examples import make_envs, small_run
+
+EVENTFUL = "test_parallel:Eventful"
 
 
 class UnportableError(Exception):
@@ -27,11 +31,12 @@ class UnportableError(Exception):
 
 
 class Eventful(probe_environments.Drift):
-    """Something happens in one step after the other of its life, in the copy that is `chosen`."""
+    """Something happens in one step after the other of its life, in the copy of seed 7."""
 
-    def __init__(self, chosen):
-        super().__init__()
-        self.chosen, self.steps = chosen, 0
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            self.chosen, self.steps = seed == 7, 0
+        return super().reset(seed=seed, options=options)
 
     def step(self, action):
         self.steps += 1
@@ -46,18 +51,9 @@ class Eventful(probe_environments.Drift):
         return super().step(action)
 
 
-def make_eventful(names):
-    return functools.partial(_eventful, names)
-
-
-def _eventful(names):
-    return [CheckedEnv(Eventful(name == "seed 2"), name, timeout=1) for name in names]
-
-
 def test_faults_arrive_with_their_names_and_leave_everything_as_it_was(monkeypatch):
-    group = ParallelGroup(
-        make_eventful, "Eventful", ["seed 0", "seed 1", "seed 2"], workers=2, timeout=1
-    )
+    names = ["seed 0", "seed 1", "seed 2"]
+    group = ParallelGroup(EVENTFUL, names, workers=2, timeout=1)
     envs, action = host.HostEnvs(group, 3), np.ones((3, 1, 2), np.float32)
     pids = [child.pid for child in multiprocessing.active_children()]
     assert len(pids) == 2
@@ -75,27 +71,33 @@ def test_faults_arrive_with_their_names_and_leave_everything_as_it_was(monkeypat
         assert [len(log.actions) for log in after.logs] == [len(log.actions) for log in before.logs]
         return raised.value
 
-    error = step_of_fault(KeyError, "no such joint", "step 2 of an episode of seed 2.")
+    error = step_of_fault(KeyError, "no such joint", f"step 2 of an episode of {EVENTFUL}, seed 2.")
     assert "in step\n    raise KeyError" in str(error.__cause__), "where it was raised"
     for pid in pids:  # what makes a run save and stop is not for its workers
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             os.kill(pid, number)
-    step_of_fault(TimeoutError, "no answer within 1 seconds", "step 4 of an episode of seed 2.")
+    step_of_fault(
+        TimeoutError, "no answer within 1 seconds", f"step 4 of an episode of {EVENTFUL}, seed 2."
+    )
     error = step_of_fault(RuntimeError, "UnportableError: broke with code 7", "step 6")
     assert type(error) is RuntimeError
-    step_of_fault(WorkerError, "ended by SIGKILL", "a worker process with Eventful, seed 2.")
+    step_of_fault(WorkerError, "ended by SIGKILL", f"a worker process with {EVENTFUL}, seed 2.")
     os.kill(group._workers[0]._process.pid, signal.SIGSTOP)
     monkeypatch.setattr(parallel, "GRACE", 0.1)
     with pytest.raises(TimeoutError, match=r"no answer within 2\.2 seconds") as raised:
         envs.step(action)
-    assert "a worker process with Eventful, seed 0 to seed 1." in raised.value.__notes__[0]
+    assert f"a worker process with {EVENTFUL}, seed 0 to seed 1." in raised.value.__notes__[0]
     envs.close()
     assert not multiprocessing.active_children()
 
 
 def test_what_cannot_be_made_there_is_refused_and_leaves_no_process():
-    with pytest.raises(ValueError, match=r"cannot be sent to a worker .*--env-workers 0"):
-        ParallelGroup(lambda names: lambda: [], "Lambda", ["seed 0"], 1)
+    for options in (
+        EnvOptions(function=lambda: probe_environments.Drift()),
+        EnvOptions(wrappers=(lambda env: env,)),
+    ):
+        with pytest.raises(ValueError, match=r"not found by its name.*--env-workers 0"):
+            ParallelGroup("test_parallel:<lambda>", ["seed 0"], 1, options=options)
     with pytest.raises(ValueError, match="unknown environment id 'Nowhere-v0'"):
         make_envs(small_run(env="Nowhere-v0", env_workers=9, seeds=1))
     assert not multiprocessing.active_children()
@@ -106,10 +108,10 @@ import multiprocessing, sys
 import numpy as np
 from jaxsac.envs import host
 from jaxsac.envs.parallel import ParallelGroup
-from test_parallel import make_stuck
 
 if __name__ == "__main__":
-    envs = host.HostEnvs(ParallelGroup(make_stuck, "Stuck", ["seed 0", "seed 1"], 2), 2)
+    group = ParallelGroup("test_parallel:Stuck", ["seed 0", "seed 1"], 2)
+    envs = host.HostEnvs(group, 2)
     envs.reset([0, 1])
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
     envs.step(np.zeros((2, 1, 2), np.float32))
@@ -117,19 +119,32 @@ if __name__ == "__main__":
 
 
 class Stuck(probe_environments.Drift):
+    """Never comes back from a step in the copy of seed 1."""
+
+    def reset(self, *, seed=None, options=None):
+        self.first = seed
+        return super().reset(seed=seed, options=options)
+
     def step(self, action):
-        print("stuck", flush=True)
-        time.sleep(600)
+        if self.first == 1:
+            print("stuck", flush=True)
+            time.sleep(600)
         return super().step(action)
 
 
-def make_stuck(names):
-    return functools.partial(_stuck, names)
+def test_options_go_by_name_and_make_the_same_there():
+    options = EnvOptions(wrappers=(Shifted,), function=probe_environments.Drift)
+    there = options.by_name("probe_environments:Drift")
+    assert there == EnvOptions(wrappers=("test_parallel:Shifted",))
+    group = ParallelGroup("probe_environments:Drift", ["seed 0"], 1, options=options)
+    here = host.HostEnvs([Shifted(probe_environments.Drift())], 1)
+    with contextlib.closing(host.HostEnvs(group, 1)) as envs:
+        assert_identical(envs.reset([3]), here.reset([3]))
 
 
-def _stuck(names):
-    kinds = {"seed 0": probe_environments.Drift, "seed 1": Stuck}
-    return [kinds[name]() for name in names]
+class Shifted(gymnasium.ObservationWrapper):
+    def observation(self, observation):
+        return observation + 1
 
 
 def test_a_parent_that_is_killed_leaves_no_worker_idle_or_busy(tmp_path):

@@ -74,9 +74,9 @@ class Group:
     def __len__(self) -> int:
         return len(self.envs)
 
-    def ask_first(self, question: Callable[[gymnasium.Env], T]) -> T:
-        """What a function says of the first copy."""
-        return question(self.envs[0])
+    def ask_first(self, question: Callable[..., T], *arguments: Any) -> T:
+        """What a function says of the first copy and of further arguments, which are plain data."""
+        return question(self.envs[0], *arguments)
 
     def reset(self, seeds: Sequence[int]) -> PyTree:
         """Starts an episode in every copy, each by a seed; the first observations (N, ...)."""

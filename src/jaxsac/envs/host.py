@@ -66,9 +66,14 @@ class HostEnvs:
         self.observation_example = spaces.observation_example(self._group.observation_space)
         self.num_seeds, self.num_envs = num_seeds, len(envs) // num_seeds
 
-    def ask_first(self, question: Callable[[gymnasium.Env], T]) -> T:
-        """What a function says of the first copy, in whose process it is called."""
-        return self._group.ask_first(question)
+    def ask_first(self, question: Callable[..., T], *arguments: Any) -> T:
+        """What a function says of the first copy, in whose process it is called.
+
+        Args:
+          question: at the top level of a module.
+          *arguments: that it takes after the copy, plain data.
+        """
+        return self._group.ask_first(question, *arguments)
 
     def reset(self, seeds: Sequence[int]) -> PyTree:
         """Starts all S·E episodes; `seeds` holds one number for each copy.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +22,25 @@ class EnvOptions:
     function: Callable[..., Any] | None = None
     """Makes one, in place of an id; a class that is no `gymnasium.Env` makes one in JAX."""
 
+    def by_name(self, env_id: str) -> EnvOptions:
+        """The same for another process, which imports what functions and classes stand in.
+
+        Args:
+          env_id: the name of `function`, where there is one.
+
+        Raises:
+          ValueError: one that is not found by its name.
+        """
+        if self.function is not None:
+            _check_found(self.function, env_id)
+        wrappers = []
+        for wrapper in self.wrappers:
+            name = wrapper if isinstance(wrapper, str) else named.name_of(wrapper, "wrapper")
+            if wrapper is not name:
+                _check_found(wrapper, name)
+            wrappers.append(name)
+        return EnvOptions(self.kwargs, tuple(wrappers))
+
     def wrapped(self, env: Any, kind: type | None = None) -> Any:
         """An environment in its wrappers.
 
@@ -38,3 +58,13 @@ class EnvOptions:
             if env is None or (kind is not None and not isinstance(env, kind)):
                 raise ValueError(f"wrapper {wrapper!r} returns {env!r}, expected an environment.")
         return env
+
+
+def _check_found(function: Any, name: str) -> None:
+    with contextlib.suppress(ValueError, ModuleNotFoundError):
+        if named.find(name, "function") is function:
+            return
+    raise ValueError(
+        f"{name} is not found by its name, as a worker process has to: define it at the top level "
+        "of a module, or leave out the workers (--env-workers 0)."
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import multiprocessing
-import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +13,15 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-import gymnasium
 import jax
 import numpy as np
 
+from jaxsac import named
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.envs.checked import GRACE, IN_ENVIRONMENT
 from jaxsac.envs.group import Followed, Restarted, Stepped
-from jaxsac.envs.worker import SIGNALS, Answer, serve
+from jaxsac.envs.options import EnvOptions
+from jaxsac.envs.worker import SIGNALS, Copies, serve
 from jaxsac.types import PyTree
 
 T = TypeVar("T")
@@ -43,35 +43,35 @@ class ParallelGroup:
 
     def __init__(
         self,
-        make: Callable[[Sequence[str]], Callable[[], Sequence[gymnasium.Env]]],
         env_id: str,
         names: Sequence[str],
         workers: int,
         timeout: float = 0,
+        options: EnvOptions | None = None,
     ) -> None:
         """Starts the processes and makes the copies in them.
 
         Args:
-          make: for some of the names, a function that makes their copies. It has to pickle.
-          env_id: what the environment is called in an error.
-          names: what each copy is called there.
+          env_id: as for `registry.make`.
+          names: what each copy is called in an error.
           workers: number of processes; no more than there are copies are started.
           timeout: seconds that a reset or a step of a copy may take; 0 for no limit.
+          options: how they are made; by the id alone by default.
 
         Raises:
-          ValueError: a function that does not pickle, or copies that differ.
+          ValueError: options that are not found by their names, or copies that differ.
           WorkerError: a process ends before it has made its copies.
-          Exception: what `make`'s function raises.
+          Exception: what `registry.make` raises.
         """
         parts = [part.tolist() for part in np.array_split(names, min(workers, len(names)))]
-        made = [_pickled(make(part)) for part in parts]
+        found_there = (options or EnvOptions()).by_name(env_id)
         self._slices = _slices([len(part) for part in parts])
         self._workers: list[_Worker] = []
         try:
             for part in parts:
                 self._workers.append(_Worker(env_id, part, timeout))
-            for worker, function in zip(self._workers, made, strict=True):
-                worker.begin(function)
+            for worker, part in zip(self._workers, parts, strict=True):
+                worker.begin(Copies(env_id, tuple(part), timeout, found_there))
             spaces = self._answers(self._workers)
             if any(each != spaces[0] for each in spaces):
                 raise ValueError(f"copies must be alike, got the spaces {spaces}.")
@@ -84,10 +84,10 @@ class ParallelGroup:
     def __len__(self) -> int:
         return self._slices[-1].stop
 
-    def ask_first(self, question: Callable[[gymnasium.Env], T]) -> T:
-        """What a function says of the first copy; it has to pickle, and its answer too."""
+    def ask_first(self, question: Callable[..., T], *arguments: Any) -> T:
+        """As `Group.ask_first`; the function goes by its name."""
         first = self._workers[0]
-        first.ask("ask_first", question, calls=0)
+        first.ask("ask_first", named.name_of(question, "question"), *arguments, calls=0)
         return self._answers([first])[0]
 
     def reset(self, seeds: Sequence[int]) -> PyTree:
@@ -136,16 +136,9 @@ class ParallelGroup:
         """All of them, so that none is left in a pipe; then the first error, in order of copies."""
         answers = [worker.answer() for worker in workers]
         for answer in answers:
-            if answer.error is not None:
-                raise answer.error from (_RemoteError(answer.text) if answer.text else None)
-        return [answer.value for answer in answers]
-
-
-class _RemoteError(Exception):
-    """Where an error was raised in another process."""
-
-    def __str__(self) -> str:
-        return f"in a worker process:\n{self.args[0]}"
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
 
 
 class _Worker:
@@ -168,22 +161,22 @@ class _Worker:
         # Also where nobody closes it: at the end of this process, which waits for its children.
         self._end = util.Finalize(self, _end, (self._process, self._connection), exitpriority=0)
 
-    def begin(self, make: bytes) -> None:
+    def begin(self, copies: Copies) -> None:
         """Asks for the copies to be made, which takes as long as it takes."""
-        self._send(lambda: self._connection.send_bytes(make), None)
+        self._send(copies, None)
 
     def ask(self, method: str, *arguments: Any, calls: int) -> None:
         """Asks for a method of `Group`; `calls` of resets and steps come of it."""
         limit = calls * self._timeout + 2 * GRACE if self._timeout and calls else None
-        self._send(lambda: self._connection.send((method, arguments)), limit)
+        self._send((method, arguments), limit)
 
-    def _send(self, send: Callable[[], None], limit: float | None) -> None:
+    def _send(self, message: Any, limit: float | None) -> None:
         self._owes, self._limit = True, limit
         with contextlib.suppress(OSError):  # it has ended: `answer` says so
-            send()
+            self._connection.send(message)
 
-    def answer(self) -> Answer:
-        """What came of what was asked; an error too where there is no answer."""
+    def answer(self) -> Any:
+        """What came of what was asked; an exception too, also where there is no answer."""
         try:
             if not self._connection.poll(self._limit):
                 self.kill()
@@ -195,14 +188,14 @@ class _Worker:
             hint = "" if self._answered else UNREADY
             return self._fault(WorkerError(f"the worker process {how}{hint}"))
         self._owes, self._answered = False, True
-        return answer
+        return answer.value if answer.fault is None else answer.fault.error()
 
-    def _fault(self, error: Exception) -> Answer:
+    def _fault(self, error: Exception) -> Exception:
         """With the copies named: all of them, as nobody knows which one it was."""
         first, last = self.names[0], self.names[-1]
         which = f"{self._env_id}, {first}" + (f" to {last}" if last != first else "")
         error.add_note(f"{IN_ENVIRONMENT}a worker process with {which}.")
-        return Answer(error=error)
+        return error
 
     def begin_to_close(self) -> None:
         """Asks for the copies to be closed; or, where an answer is due, lets it end after that."""
@@ -221,8 +214,8 @@ class _Worker:
         try:
             if not self._connection.closed:
                 answer = self.answer()
-                if answer.error is not None:
-                    raise answer.error
+                if isinstance(answer, Exception):
+                    raise answer
         finally:
             if self._owes:
                 self._process.join(max(0, self._patience - time.monotonic()))
@@ -256,21 +249,6 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _pickled(make: Callable[[], Sequence[gymnasium.Env]]) -> bytes:
-    """A function as it is sent.
-
-    Raises:
-      ValueError: it cannot be.
-    """
-    try:
-        return pickle.dumps(make)
-    except Exception as error:
-        raise ValueError(
-            f"what makes the environment cannot be sent to a worker process ({error}): define it "
-            "at the top level of a module, or leave out the workers (--env-workers 0)."
-        ) from error
 
 
 def _slices(sizes: Sequence[int]) -> list[slice]:

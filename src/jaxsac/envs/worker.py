@@ -5,21 +5,21 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
-import gymnasium
 import jax
 
+from jaxsac import named
 from jaxsac.envs.checked import GRACE
+from jaxsac.envs.fault import Fault
 from jaxsac.envs.group import Group
-from jaxsac.envs.registry import redirect_mujoco_warnings
+from jaxsac.envs.options import EnvOptions
+from jaxsac.envs.registry import make, redirect_mujoco_warnings
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
 """A run heeds these; they often go to all of its processes."""
@@ -29,16 +29,30 @@ class Answer(NamedTuple):
     """What comes of a request."""
 
     value: Any = None
-    error: Exception | None = None
-    text: str = ""
-    """Where the error was raised, which it does not carry to another process."""
+    fault: Fault | None = None
+
+
+class Copies(NamedTuple):
+    """What a worker makes: plain data, with functions by their names."""
+
+    env_id: str
+    names: tuple[str, ...]
+    """What each copy is called in an error."""
+    timeout: float
+    options: EnvOptions
+
+    def make(self) -> Group:
+        """Makes them."""
+        return Group(
+            make(self.env_id, len(self.names), self.names.__getitem__, self.timeout, self.options)
+        )
 
 
 def serve(connection: Connection, x64: bool) -> None:
     """Makes copies and does what is asked of them, until the connection closes.
 
-    The first message is a pickled function that makes the copies, answered with their spaces. The
-    others are the name of a method of `Group` and its arguments.
+    The first message says which, and is answered with their spaces. The others are the name of a
+    method of `Group` and its arguments.
 
     Args:
       connection: to the process that asks.
@@ -50,9 +64,8 @@ def serve(connection: Connection, x64: bool) -> None:
     jax.config.update("jax_enable_x64", x64)
     redirect_mujoco_warnings()
     with contextlib.ExitStack() as closing, contextlib.suppress(EOFError, OSError):
-        function = connection.recv_bytes()
-        made = _answer(lambda: Group(_unpickled(function)()))
-        if made.error is not None:
+        made = _answer(connection.recv().make)
+        if made.fault is not None:
             connection.send(made)
             return
         group: Group = made.value
@@ -60,40 +73,17 @@ def serve(connection: Connection, x64: bool) -> None:
         connection.send(Answer((group.observation_space, group.action_space)))
         while True:
             method, arguments = connection.recv()
+            if method == "ask_first":
+                name, *others = arguments
+                arguments = (named.find(name, "question"), *others)
             connection.send(_answer(getattr(group, method), *arguments))
-
-
-def _unpickled(function: bytes) -> Callable[[], Sequence[gymnasium.Env]]:
-    """What makes the copies.
-
-    Raises:
-      ValueError: it cannot be found here.
-    """
-    try:
-        return pickle.loads(function)
-    except Exception as error:
-        raise ValueError(
-            f"what makes the environment cannot be found by a worker process ({error}): define it "
-            "in a module that can be imported, or leave out the workers (--env-workers 0)."
-        ) from error
 
 
 def _answer(function: Callable[..., Any], *arguments: Any) -> Answer:
     try:
         return Answer(function(*arguments))
     except Exception as error:
-        return Answer(error=_portable(error), text=traceback.format_exc())
-
-
-def _portable(error: Exception) -> Exception:
-    """The error, or one that says the same where it does not arrive elsewhere as it is."""
-    with contextlib.suppress(Exception):
-        if str(pickle.loads(pickle.dumps(error))) == str(error):
-            return error
-    other = RuntimeError(f"{type(error).__name__}: {error}")
-    for note in getattr(error, "__notes__", ()):
-        other.add_note(note)
-    return other
+        return Answer(fault=Fault.of(error))
 
 
 def _leave_signals_to_parent() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+import gymnasium
 
 from jaxsac.envs import host
-from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.examine import examine
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.registry import make, make_one
 from jaxsac.training.population import Population
@@ -23,21 +23,11 @@ def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.
         for index in range(population.size * per_seed)
     ]
 
-    def maker(names: Sequence[str]) -> Callable[[], list[CheckedEnv]]:
-        return functools.partial(
-            make,
-            population.env,
-            len(names),
-            names.__getitem__,
-            population.env_timeout,
-            population.env_options,
-        )
-
+    env, timeout, options = population.env, population.env_timeout, population.env_options
     if not population.env_workers:
-        return host.HostEnvs(maker(names)(), population.size)
-    group = ParallelGroup(
-        maker, population.env, names, population.env_workers, population.env_timeout
-    )
+        copies = make(env, len(names), names.__getitem__, timeout, options)
+        return host.HostEnvs(copies, population.size)
+    group = ParallelGroup(env, names, population.env_workers, timeout, options)
     try:
         return host.HostEnvs(group, population.size)
     except BaseException:
@@ -45,15 +35,25 @@ def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.
         raise
 
 
-def make_first_look(population: Population) -> Callable[[], CheckedEnv]:
-    """What makes a copy to look at, in any process."""
-    return functools.partial(
-        make_one,
-        population.env,
-        f"a first look at seed {population.labels[0]}",
-        population.env_timeout,
-        population.env_options,
-    )
+def examine_first(envs: host.HostEnvs, population: Population) -> list[str]:
+    """What `envs.examine` finds, in copies beside the first and in its process."""
+    env, options = population.env, population.env_options
+    if population.env_workers:
+        options = options.by_name(env)
+    name = f"a first look at seed {population.labels[0]}"
+    evaluates = population.eval_episodes > 0
+    return envs.ask_first(_examine, env, name, population.env_timeout, options, evaluates)
+
+
+def _examine(
+    first: gymnasium.Env,
+    env: str,
+    name: str,
+    timeout: float,
+    options: EnvOptions,
+    evaluates: bool,
+) -> list[str]:
+    return examine(env, first, lambda: make_one(env, name, timeout, options), evaluates)
 
 
 def make_evaluation_envs(

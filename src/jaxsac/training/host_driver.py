@@ -13,9 +13,8 @@ import numpy as np
 from jaxsac.data import packing
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
-from jaxsac.envs.examine import examine
 from jaxsac.training import learner
-from jaxsac.training.copies import make_envs, make_evaluation_envs, make_first_look
+from jaxsac.training.copies import examine_first, make_envs, make_evaluation_envs
 from jaxsac.training.driver import init_learning
 from jaxsac.training.evaluate import HostEvaluator, environment_seeds
 from jaxsac.training.population import TRAINING_STREAM, Population
@@ -77,14 +76,7 @@ class HostDriver:
 
     def examine(self) -> list[str]:
         """Looks for what would spoil a run, in copies of the environment that do not train."""
-        population = self._population
-        look = functools.partial(
-            examine,
-            population.env,
-            make=make_first_look(population),
-            evaluates=population.eval_episodes > 0,
-        )
-        return self._envs.ask_first(look)
+        return examine_first(self._envs, self._population)
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
