@@ -13,6 +13,7 @@ import pytest
 import jaxsac
 import probe_environments
 from jaxsac.cli import commands, main, options
+from jaxsac.cli import train as training
 from jaxsac.cli.options import run_config
 from jaxsac.runs import metrics, settings
 from jaxsac.runs.config import RunConfig
@@ -390,7 +391,7 @@ def test_what_is_ended_at_once_says_so_and_what_resumes_it(tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     ends = []
-    monkeypatch.setattr(commands, "train_group", end)
+    monkeypatch.setattr(training, "train_group", end)
     monkeypatch.setattr(os, "_exit", ends.append)
     command = ["train", *SMALL, "--run-dir", str(tmp_path / "two words")]
     monkeypatch.setattr(sys, "argv", ["jaxsac", *command])

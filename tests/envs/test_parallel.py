@@ -136,6 +136,8 @@ def test_options_go_by_name_and_make_the_same_there():
     options = EnvOptions(wrappers=(Shifted,), function=probe_environments.Drift)
     there = options.by_name("probe_environments:Drift")
     assert there == EnvOptions(wrappers=("test_parallel:Shifted",))
+    with pytest.raises(ValueError, match="not found by its name"):
+        options.by_name(EVENTFUL)  # which is another class
     group = ParallelGroup("probe_environments:Drift", ["seed 0"], 1, options=options)
     here = host.HostEnvs([Shifted(probe_environments.Drift())], 1)
     with contextlib.closing(host.HostEnvs(group, 1)) as envs:

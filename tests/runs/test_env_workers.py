@@ -1,9 +1,12 @@
 """Runs whose environments live in worker processes."""
 
+import multiprocessing
+
 import pytest
 
 from jaxsac.envs.parallel import WorkerError
 from jaxsac.runs import train
+from jaxsac.training import memory
 from run_examples import Listener, StopAt, result_of, small_run, train_in_parts
 
 
@@ -35,6 +38,13 @@ def test_a_worker_that_is_killed_costs_nothing_that_was_learned(tmp_path, monkey
     train_in_parts(config, tmp_path / "run")
     train_in_parts(small_run(env="probe_environments:Drift-v0", **facts), tmp_path / "straight")
     assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+
+
+def test_a_run_that_is_refused_leaves_no_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
+    with pytest.raises(MemoryError, match="does not fit"):
+        train.train(run(1), tmp_path / "run", Listener())
+    assert not multiprocessing.active_children()
 
 
 def test_an_environment_in_jax_takes_no_workers(tmp_path):

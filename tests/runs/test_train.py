@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import probe_environments
-from jaxsac.runs import checkpoint, metrics, train
+from jaxsac.runs import checkpoint, loop, metrics, train
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.training import host_driver
 from run_examples import (
@@ -148,9 +148,9 @@ def test_wall_time_is_that_of_training_and_not_of_the_compiler(tmp_path, monkeyp
     }.items():
         method = getattr(host_driver.HostDriver, name)
         monkeypatch.setattr(host_driver.HostDriver, name, takes(seconds, method))
-    monkeypatch.setattr(train.snapshot, "save", takes(lambda: 7.0, train.snapshot.save))
-    clock = functools.partial(train.PhaseClock, now=lambda: now)
-    monkeypatch.setattr(train, "PhaseClock", clock)
+    monkeypatch.setattr(loop.snapshot, "save", takes(lambda: 7.0, loop.snapshot.save))
+    clock = functools.partial(loop.PhaseClock, now=lambda: now)
+    monkeypatch.setattr(loop, "PhaseClock", clock)
     listener = Listener()
     assert train.train(small_run(eval_every=30, checkpoint_every=40), tmp_path / "run", listener)
     expected = [19, 29 + 50, 39 + 50, 59 + 50 + 7 + 50]
@@ -331,13 +331,13 @@ def test_an_environment_without_a_finite_step_is_refused_by_name(tmp_path):
 
 def test_what_is_not_finite_never_reaches_replay_or_the_learners(tmp_path, monkeypatch):
     carries = []
-    save = train._Training._save
+    save = loop.Loop._save
 
     def spy(self, metrics):
         carries.append(self.driver.learning)
         save(self, metrics)
 
-    monkeypatch.setattr(train._Training, "_save", spy)
+    monkeypatch.setattr(loop.Loop, "_save", spy)
     config = small_run(env="probe_environments:OftenFaulty-v0", steps=80)
     agent = trained(config, tmp_path / "run")
     # Of every three steps the third observes an infinity.

@@ -15,6 +15,7 @@ import tyro
 
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.values import whole_number
+from jaxsac.sac import presets
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
 
 BASIC = (
@@ -33,8 +34,8 @@ GROUPS = {
         "critic_normalization", "normalization_position", "normalize_inputs",
         "batch_norm_momentum", "batch_norm_epsilon", "renorm_warmup", "hidden_biases",
         "critic_dropout_rate", "head", "num_quantiles", "num_atoms", "value_bound", "initializer",
-        "log_std_min", "log_std_max", "log_std_map", "actor", "actor_kwargs", "critic",
-        "critic_kwargs",
+        "log_std_min", "log_std_max", "log_std_map", "encoder", "random_shift", "actor",
+        "actor_kwargs", "critic", "critic_kwargs",
     ),
     "optimization": (
         "optimizer", "projection", "clip_gradients", "max_gradient_norm", "lr_schedule",
@@ -44,6 +45,17 @@ GROUPS = {
 }  # fmt: skip
 """Headings, and what stands under them; all other settings stand under that of their record."""
 REST = {RunConfig: "training", Config: "losses", Hyperparameters: "hyperparameters"}
+
+
+def help_of(annotation: Any, text: str) -> Any:
+    """An annotation with what the help says of it."""
+    return Annotated[annotation, tyro.conf.arg(help=text)]
+
+
+PRESET = help_of(
+    presets.Name | None,
+    "Settings of another library or paper instead of jaxsac's; explicit options override it.",
+)
 
 
 def settings_class(name: str, doc: str, own: dict[str, Any], base: type) -> type:
@@ -109,7 +121,7 @@ def _settings() -> dict[str, tuple[Any, Any]]:
                 continue
             if kind is Config and field.name in ("actor", "critic"):
                 continue
-            annotation: Any = Annotated[types[field.name], tyro.conf.arg(help=docs[field.name])]
+            annotation = help_of(types[field.name], docs[field.name])
             if field.name == "wrapper":  # --wrapper a:b --wrapper c:d
                 annotation = tyro.conf.UseAppendAction[annotation]
             new: Any = dataclasses.field()

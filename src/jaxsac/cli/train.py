@@ -1,0 +1,59 @@
+"""`jaxsac train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
+from jaxsac.cli.resuming import STOPPED
+from jaxsac.runs import report
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.display import Display
+from jaxsac.runs.settings import default_directory
+from jaxsac.runs.train import train_group
+
+
+class Training:
+    """What `jaxsac train` does with its options."""
+
+    only_seed: int | None
+    run_dir: Path | None
+
+    @property
+    def directory(self) -> Path:
+        """Where the run, or the group of it, is written."""
+        return self.run_dir or default_directory(run_config(self))
+
+    def run(self) -> int:
+        """Trains with a display and draws the learning curve, also of a run that was stopped."""
+        config, directory = run_config(self), self.directory
+        if self.only_seed is not None:
+            config = config.only(self.only_seed)
+            directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
+        complete = train_group(config, directory, Display)
+        plot = report.learning_curve(RunDirectory(directory))
+        print(f"run: {directory}" + (f"\nlearning curve: {plot}" if plot else ""))
+        return 0 if complete else STOPPED
+
+
+Train = settings_class(
+    "Train",
+    "Train a group of independent seeds and leave a run directory.",
+    {
+        "run_dir": (
+            help_of(
+                Path | None, "Run directory to write; runs/<env>-<hash of the settings> by default."
+            ),
+            None,
+        ),
+        "preset": (PRESET, None),
+        "only_seed": (
+            help_of(
+                int | None,
+                "Train this seed of the group alone, beside the group: in <run-dir>-seed-NNNN.",
+            ),
+            None,
+        ),
+    },
+    Training,
+)

@@ -1,0 +1,98 @@
+"""The rows of a run's metrics, and word of them to whoever watches."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jaxsac.runs import failures
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.metric_rows import rows
+from jaxsac.runs.metrics import MetricsWriter
+from jaxsac.runs.observer import Observer, Progress
+from jaxsac.runs.snapshot import Snapshot
+from jaxsac.training import interval
+from jaxsac.training.driver import Driver
+from jaxsac.training.interval import Interval
+from jaxsac.training.returns import Evaluation, Totals
+from jaxsac.training.seed_axis import SeedAxis
+
+
+def write_rows(
+    config: RunConfig,
+    driver: Driver,
+    axis: SeedAxis,
+    state: Snapshot,
+    seconds: float,
+    evaluated: Evaluation | None,
+    writer: MetricsWriter,
+) -> tuple[Snapshot, Progress]:
+    """Writes a row for each member, and begins the next interval of the learners' metrics.
+
+    Args:
+      config: the run.
+      driver: between two steps.
+      axis: how the learners are laid out.
+      state: of the run, with what its episodes came to since the row before.
+      seconds: of the run so far.
+      evaluated: the evaluation at this step, if there is one.
+      writer: of the files.
+
+    Returns:
+      The state after it, and what whoever watches is told.
+    """
+    learning = driver.learning
+    learned, target_entropy = axis.take(
+        jax.device_get((learning.metrics, learning.agent.hyperparameters.target_entropy))
+    )
+    begin = _begin_interval(axis.sharding)
+    driver.learning = learning._replace(metrics=begin(learning.metrics))
+    new = rows(
+        config, driver.step, seconds, learned, target_entropy, state.totals, evaluated,
+        state.offline_updates,
+    )  # fmt: skip
+    for index, row in enumerate(new):
+        writer.write(index, row)
+    nothing = Totals.none(config.population)
+    state = state._replace(
+        totals=nothing._replace(discarded=state.totals.discarded),
+        train_returns=_latest("train_return", new, state.train_returns),
+        eval_returns=_latest("eval_return", new, state.eval_returns),
+    )
+    return state, Progress(
+        driver.step,
+        seconds,
+        evaluated is not None,
+        state.train_returns,
+        state.eval_returns,
+        int(learned.mean.skipped.sum()),
+        int(state.totals.discarded.sum()),
+        [own | row for own, row in zip(config.members, new, strict=True)],
+    )
+
+
+def record_failures(
+    config: RunConfig, run: RunDirectory, driver: Driver, observer: Observer
+) -> None:
+    """Keeps each seed's first update that was not finite, before anything else is saved."""
+    for folder in failures.record(run.failures, config.member_names, driver.step, driver.learning):
+        observer.message(
+            f"an update was not finite and has been left out: `jaxsac replay-failure {folder}` "
+            "says why."
+        )
+
+
+@functools.cache
+def _begin_interval(sharding: jax.sharding.Sharding) -> Callable[[Interval], Interval]:
+    """`interval.begin`, laid out as the step leaves it, so that the step is compiled once."""
+    return jax.jit(interval.begin, out_shardings=sharding)
+
+
+def _latest(
+    column: str, new: list[dict[str, Any]], before: list[float | None]
+) -> list[float | None]:
+    return [row.get(column, old) for row, old in zip(new, before, strict=True)]

@@ -1,0 +1,298 @@
+"""The loop of a run: a driver advances, and everything worth keeping is written down."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxsac.runs import best, init_from, log, snapshot
+from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.due import due_after, due_offline
+from jaxsac.runs.interrupt import Interrupt
+from jaxsac.runs.metric_rows import columns
+from jaxsac.runs.metrics import MetricsWriter
+from jaxsac.runs.observer import Observer
+from jaxsac.runs.phases import WALL_TIME, Phase, PhaseClock
+from jaxsac.runs.resume import resume
+from jaxsac.runs.snapshot import Snapshot
+from jaxsac.training import memory, offline, seed_axis
+from jaxsac.training.driver import Driver
+from jaxsac.training.learner import Carry
+from jaxsac.training.prior_data import PriorData
+from jaxsac.training.returns import Evaluation
+
+STOP_AFTER: dict[Phase, str] = {
+    "compiling": "the compiler is done",
+    "learning offline": "these updates",
+    "evaluating": "this evaluation",
+    "saving": "this checkpoint",
+}
+"""What comes to its end before a run stops; "this step" in other phases."""
+SLOW_SAVING = 1.0
+"""Seconds that the checkpoints of a run may take without a word."""
+
+
+class Loop:
+    """Steps, and all that is due after them, until the last or a request to stop."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        run: RunDirectory,
+        driver: Driver,
+        axis: seed_axis.SeedAxis,
+        structs: Carry,
+        observer: Observer,
+        source: init_from.Source | None,
+        prior: PriorData | None,
+    ) -> None:
+        """Of a run that has its directory.
+
+        Args:
+          config: the run.
+          run: its directory.
+          driver: that has not started.
+          axis: how the learners are laid out.
+          structs: of the learners, one row for each member.
+          observer: is told what happens.
+          source: another run that this one begins with.
+          prior: data from before it.
+        """
+        self.config, self.directory, self.driver = config, run, driver
+        self.axis, self.structs, self.observer = axis, structs, observer
+        self.source, self.prior = source, prior
+        self.stop = Interrupt(self._announce_stop)
+        self.best = best.returns(run.best, config.member_names)
+        self.state = Snapshot.start(config.population)
+        self.saved: int | None = None
+        self.clock = PhaseClock("making environments")
+        self.last_shown = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The `wall_time` of the metrics, that before a resume included."""
+        return self.state.seconds + self.clock.seconds(*WALL_TIME)
+
+    def resume(self) -> None:
+        """Takes up the newest checkpoint that can be used; see `runs.resume`."""
+        self._enter("restoring")
+        found = resume(
+            self.config, self.directory, self.driver, self.axis, self.structs, self.observer
+        )
+        if found is not None:
+            self.state, self.saved = found, self.driver.step
+
+    def run(self) -> bool:
+        """Steps, logs, evaluates and saves until the last step or a request to stop.
+
+        Returns:
+          Whether the run reached its last step.
+        """
+        config, driver = self.config, self.driver
+        writer = MetricsWriter(
+            self.directory.metrics,
+            config.member_names,
+            columns(self.structs.metrics.mean),
+            self.state.metrics_rows,
+        )
+        with writer, self.stop as stop:
+            if not writer.complete:
+                self.observer.message(
+                    f"rows are missing in {self.directory.metrics}: they cannot be brought back."
+                )
+            if config.steps <= config.learning_starts:
+                self.observer.message(
+                    f"nothing will be learned: the {config.steps:,} steps are all warm-up "
+                    f"(learning_starts {config.learning_starts:,})."
+                )
+            self.observer.started(driver.step, self.seconds)
+            try:
+                self._start()
+                self._learn_offline(writer)
+                while True:
+                    if self.state.logged < driver.step:
+                        self._log_and_save(writer)
+                    if driver.step >= config.steps or stop.requested:
+                        break
+                    self._advance()
+                    self._show()
+            except KeyboardInterrupt:  # a second Ctrl-C: nothing more is saved
+                raise
+            except BaseException:
+                # An error from an environment finds everything whole: nothing is lost.
+                self._save_if_whole(writer)
+                raise
+            else:
+                self._save_if_whole(writer)
+            finally:
+                self._close()
+        complete = driver.step >= config.steps
+        self._enter("complete" if complete else "stopped")
+        if (saving := self.clock.seconds("saving")) > SLOW_SAVING:
+            share = saving / self.clock.seconds(*WALL_TIME)
+            self.observer.message(f"checkpoints took {saving:.1f} s, {share:.1%} of the time.")
+        return complete
+
+    def _start(self) -> None:
+        """Makes the learners where they are new, and compiles what an evaluation runs."""
+        self._enter("compiling")
+        if not self.driver.whole:
+            self.driver.start()
+            if self.prior is not None:
+                self.driver.learning = self.prior.begin(self.driver.learning, self.axis)
+            if self.source is not None:
+                self.observer.message(self.source.give(self.driver, self.axis))
+        if self.config.eval_every:
+            self.driver.prepare_evaluation(self.config.eval_episodes)
+
+    def _learn_offline(self, writer: MetricsWriter) -> None:
+        """The updates on prior data alone, as far as they are not done yet."""
+        config, driver, stop = self.config, self.driver, self.stop
+        if driver.step or self.state.offline_updates >= config.offline_steps:
+            return
+        left = config.offline_steps - self.state.offline_updates
+        self.observer.message(f"{left:,} updates on prior data alone, before the first action.")
+        updates = offline.Updates(config.to_population(), self.axis)
+        driver.learning = updates(driver.learning, 0, driver.prior)  # compiles
+        self._enter("learning offline")
+        while self.state.offline_updates < config.offline_steps and not stop.requested:
+            due = due_offline(self.state.offline_updates, config)
+            driver.learning = updates(driver.learning, min(due), driver.prior)
+            done = self.state.offline_updates + min(due)
+            self.state, self.saved = self.state._replace(offline_updates=done), None
+            evaluated = None
+            if done == config.offline_steps:
+                driver.learning = updates.begin_acting(driver.learning)
+                evaluated = self._evaluate() if config.eval_every else None
+            if due.log == min(due):
+                self._log(writer, evaluated)
+            if due.save == min(due):
+                self._save(writer)
+        self._enter("compiling")
+
+    def _enter(self, phase: Phase) -> None:
+        if phase != self.clock.phase:
+            self.observer.stepped(self.driver.step)
+            self.clock.enter(phase)
+            self.observer.phase(phase)
+
+    @contextlib.contextmanager
+    def _during(self, phase: Phase) -> Iterator[None]:
+        """A phase that goes back to the one before it."""
+        before = self.clock.phase
+        self._enter(phase)
+        yield
+        self._enter(before)
+
+    def _announce_stop(self, signal: str) -> None:
+        self.observer.message(
+            f"{signal}: stops after {STOP_AFTER.get(self.clock.phase, 'this step')}, with "
+            f"everything saved. {signal} again: ends at once, without saving."
+        )
+
+    def _close(self) -> None:
+        """Closes the environments; one that cannot be closed costs nothing that was learned."""
+        try:
+            self.driver.close()
+        except Exception as error:
+            self.observer.message(f"{self.config.env} raises when it is closed: {error!r}.")
+
+    def _advance(self) -> None:
+        """Advances, not past what has to be done next."""
+        step = self.driver.step
+        due = due_after(step, self.config)
+        try:
+            totals = self.driver.advance(min(due))
+        except Exception as error:
+            if self.driver.whole:
+                error.add_note(
+                    f"All until then, {step:,} transitions per seed, is saved: fix the "
+                    "environment, and the same command resumes there."
+                )
+            raise
+        # The first advance, of one step, has compiled the program of all others.
+        self._enter("warm-up" if self.driver.step < self.config.learning_starts else "training")
+        self.state = self.state._replace(totals=self.state.totals + totals)
+        if due.learn <= self.driver.step:
+            self._check_warm_up()
+
+    def _check_warm_up(self) -> None:
+        """Refuses to learn from a replay that holds less than one batch."""
+        step, discarded = self.driver.step, int(self.state.totals.discarded.max())
+        held = self.axis.take(np.asarray(self.driver.learning.buffer.size))
+        if held.min() < self.config.batch_size:
+            self.driver.whole = False  # nothing here is worth a checkpoint
+            raise FloatingPointError(
+                f"of its first {step} transitions a seed had {discarded} with a NaN or an infinity "
+                "in observation, reward or action: too few are left for a batch of "
+                f"{self.config.batch_size}. Fix the environment {self.config.env}."
+            )
+
+    def _log_and_save(self, writer: MetricsWriter) -> None:
+        step, due = self.driver.step, due_after(self.state.logged, self.config)
+        evaluated = self._evaluate() if due.evaluate <= step else None
+        if evaluated is not None or due.log <= step:
+            self._log(writer, evaluated)
+        self.state = self.state._replace(logged=step)
+        if due.save <= step:
+            self._save(writer)
+
+    def _evaluate(self) -> Evaluation:
+        driver = self.driver
+        with self._during("evaluating"):
+            evaluated = driver.evaluate(
+                driver.learning.policy, driver.step, self.config.eval_episodes, sampled=False
+            )
+            self._keep_best(evaluated.returns.mean(axis=1))
+        return evaluated
+
+    def _keep_best(self, means: np.ndarray) -> None:
+        """Keeps the policies of the members that are better than they have been, (S,)."""
+        better = {k: float(mean) for k, mean in enumerate(means) if mean > self.best[k]}
+        if not better:
+            return
+        driver, names = self.driver, self.config.member_names
+        best.keep(
+            self.directory.best, names, better, driver.step, driver.learning.policy, self.axis
+        )
+        for index, mean in better.items():
+            self.best[index] = mean
+
+    def _log(self, writer: MetricsWriter, evaluated: Evaluation | None) -> None:
+        log.record_failures(self.config, self.directory, self.driver, self.observer)
+        self.state, progress = log.write_rows(
+            self.config, self.driver, self.axis, self.state, self.seconds, evaluated, writer
+        )
+        if self.observer.progress(progress) is True:
+            self.stop.requested = True
+
+    def _show(self) -> None:
+        now = self.clock.seconds(*WALL_TIME)
+        if now - self.last_shown > 0.2:
+            self.observer.stepped(self.driver.step)
+            self.last_shown = now
+
+    def _save_if_whole(self, writer: MetricsWriter) -> None:
+        if self.driver.whole and self.saved != self.driver.step:
+            self._save(writer)
+
+    def _save(self, writer: MetricsWriter) -> None:
+        run = self.state._replace(seconds=self.seconds, metrics_rows=writer.rows())
+        keep_replay = self.config.keep_replay or self.driver.step < self.config.steps
+        with self._during("saving"):
+            log.record_failures(self.config, self.directory, self.driver, self.observer)
+            members = self.config.member_names
+            snapshot.save(
+                self.directory.checkpoints, members, self.driver, self.axis, run, keep_replay
+            )
+        if not keep_replay:
+            plan = memory.plan(self.axis, self.structs)
+            held = int(self.axis.take(np.asarray(self.driver.learning.buffer.size)).sum())
+            self.observer.message(
+                f"the last checkpoint is without replay: {held:,} transitions, "
+                f"{held * plan.transition_bytes:,} bytes. The run cannot be given more steps."
+            )
+        self.saved = self.driver.step
