@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 
+from jaxsac.types import is_key
+
 
 def assert_identical(actual, expected):
     """Bit for bit, dtypes and structure included; NaN equals NaN."""
@@ -11,4 +13,6 @@ def assert_identical(actual, expected):
         jax.tree.leaves_with_path(actual), jax.tree.leaves(expected), strict=True
     ):
         assert a.dtype == b.dtype, jax.tree_util.keystr(path)
+        if is_key(a):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
         np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))

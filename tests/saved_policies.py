@@ -9,7 +9,6 @@ import jaxsac
 from jaxsac.data import normalize
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.runs import bundle
-from jaxsac.runs.acting import acting_leaves
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.load import Policy
@@ -41,7 +40,7 @@ def policy_of(observation=FLAT, action_map=ASYMMETRIC, seed=0, normalized=False,
             return noise / np.sqrt(len(noise)).astype(struct.dtype)
         return 1 + abs(noise) / 2 if name in ("scale", "var") else noise / 2
 
-    acting = jax.tree.map_with_path(drawn, acting_leaves(agent))
+    acting = jax.tree.map_with_path(drawn, agent.acting)
     normalizer = ()
     if normalized:
         normalizer = tuple(

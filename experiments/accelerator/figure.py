@@ -1,4 +1,4 @@
-"""Draws rates.png from what is stored: `python figure.py`."""
+"""Draws what is stored of a card: `python figure.py --results results/2026-11-26-h100`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 RESULTS = Path(__file__).parent / "results"
+CURVES = {
+    "flashsac-default": ("FlashSAC, TF32", "C2"),
+    "learning-default": ("plain SAC, TF32", "C0"),
+    "learning-float32": ("plain SAC, float32", "C1"),
+}
 SHOWN = {"Pendulum-v1": ("jaxsac", "C0", "o"), "rejax, Pendulum-v1": ("rejax", "C1", "s")}
 
 
 def main(results: Path = RESULTS / "2026-11-26-h200") -> None:
-    """Draws the rates of all seeds together over their number.
+    """Draws the rates of many seeds where they were measured, and curves where there are some.
 
     Args:
       results: folder of a card.
@@ -24,6 +30,37 @@ def main(results: Path = RESULTS / "2026-11-26-h200") -> None:
     with (results / "measurements.csv").open(newline="") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     card = json.loads((results / "machine.json").read_text())["card"].partition(",")[0]
+    if any(row["what"] == "Pendulum-v1" and row["seeds"] == "256" and row["value"] for row in rows):
+        draw_rates(rows, card).savefig(results / "rates.png", dpi=130)
+    if (results / "learning-default.csv").exists():
+        draw_curves(results, card).savefig(results / "curves.png", dpi=130)
+
+
+def draw_curves(results: Path, card: str) -> Figure:
+    """Returns of the episodes of training, as mean and range of the seeds."""
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for name, (label, color) in CURVES.items():
+        with (results / f"{name}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        steps = sorted({int(float(row["step"])) for row in rows})
+        returns = np.array(
+            [[float(r["train_return"]) for r in rows if float(r["step"]) == step] for step in steps]
+        )
+        label = f"{label}, {returns.shape[1]} seeds"
+        axes.plot(steps, returns.mean(axis=1), color=color, label=label)
+        axes.fill_between(steps, returns.min(axis=1), returns.max(axis=1), color=color, alpha=0.15)
+    axes.set(xlabel="steps of each seed", ylabel="return of the episodes of training")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper left")
+    title = f"HalfCheetah-v4 in blocks of 50, {card}: mean and range"
+    axes.set_title(title, loc="left", fontsize="medium")
+    return figure
+
+
+def draw_rates(rows: list[dict[str, Any]], card: str) -> Figure:
+    """The rates of all seeds together over their number."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
     for what, (name, color, marker) in SHOWN.items():
@@ -51,7 +88,7 @@ def main(results: Path = RESULTS / "2026-11-26-h200") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     axes.set_title(f"Pendulum in JAX, 256×256, batch 256, {card}", loc="left", fontsize="medium")
-    figure.savefig(results / "rates.png", dpi=130)
+    return figure
 
 
 if __name__ == "__main__":

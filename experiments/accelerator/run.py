@@ -45,11 +45,11 @@ SECTIONS = (
     Section("update", "update", 90),
     Section("host", "host", 50),
     Section("peers", "libraries", 80),
-    Section("robots", "robots", 120),
+    Section("robots", "robots", 130),
     Section("sweep", "sweep", 70),
-    Section("learning", "learning", 120),
+    Section("learning", "learning", 140),
     Section("float32", "update", 120, {"ACCELERATOR_PRECISION": "float32"}),
-    Section("flashsac", "flashsac", 100),
+    Section("flashsac", "flashsac", 210),
 )
 """By what they are worth: the first are run, whatever becomes of the time."""
 

@@ -57,13 +57,14 @@ def test_the_policy_follows_the_state_while_its_noise_is_held():
         agent=jaxsac.Config(hidden_sizes=(8,), actor=Linear()), num_envs=3, noise_hold=LONGEST
     ).to_population()
     carry = learner.init(population, observations[0], jax.ShapeDtypeStruct((1,), jnp.float32))
-    act = jax.jit(lambda carry, x: learner._next_action(carry._replace(observation=x), False))
+    act = jax.jit(lambda acting: learner._next_action(carry.agent, acting, False))
+    acting = carry.acting
     noise, held = [], []
     for observation in observations:
-        carry = act(carry, observation)
+        acting = act(acting._replace(observation=observation))
         mean, log_std = observation[..., 0], observation[..., 1]
-        noise.append((np.arctanh(carry.action[..., 0]) - mean) / np.exp(log_std))
-        held.append(jax.random.key_data(carry.noise.key))
+        noise.append((np.arctanh(acting.action[..., 0]) - mean) / np.exp(log_std))
+        held.append(jax.random.key_data(acting.noise.key))
     noise, held = np.array(noise), np.array(held)
     same = (held[1:] == held[:-1]).all(axis=-1)
     assert 0.2 < same.mean() < 0.6

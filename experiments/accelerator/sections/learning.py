@@ -1,14 +1,25 @@
-"""Learning curves of HalfCheetah-v4, as many steps as fit into the time."""
+"""Learning curves of HalfCheetah-v4, as many steps as fit into the time.
+
+In TF32 and in float32 beside each other, each in a process of its own: the environments are what
+they wait for, and the card has room for both.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from section import REHEARSE, RESULTS, attempt, leave, left, row, wait_for_card  # isort: skip
+from section import REHEARSE, RESULTS, ROWS, attempt, leave, left, row, wait_for_card  # isort: skip
 from jaxsac import train
 
-SEEDS = 2 if REHEARSE else 4
+SEEDS = 2 if REHEARSE else 10
+WORKERS = 2 if REHEARSE else 5
+PRECISION = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION", "default")
+FLOAT32 = {"JAX_DEFAULT_MATMUL_PRECISION": "float32", "XLA_FLAGS": "--xla_gpu_autotune_level=0"}
+"""Its products are not tuned, which would take ten seconds for each shape."""
 AT_THE_END = 2 if REHEARSE else 12
 """Seconds to save and to close."""
 
@@ -16,15 +27,25 @@ AT_THE_END = 2 if REHEARSE else 12
 def main() -> None:
     """Trains until the share is over; the metrics of all seeds are kept."""
     wait_for_card()
+    beside = None
+    if PRECISION == "default":
+        beside = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=ROWS.fileno(), text=True,
+            env=os.environ | FLOAT32,
+        )  # fmt: skip
+        print(left(), file=beside.stdin, flush=True)
     attempt("HalfCheetah-v4", learn, "HalfCheetah-v4", "learning", SEEDS, seeds=SEEDS)
+    if beside:
+        beside.wait()
 
 
 def learn(env: str, name: str, seeds: int, **settings) -> None:
     """Rows of returns, and a table of the metrics."""
     tiny = {"learning_starts": 100, "batch_size": 8, "hidden_sizes": (16, 16), "steps": 200}
     usual = {
-        "steps": 1_000_000, "update_every": 50, "eval_every": 25_000, "eval_episodes": 2,
+        "steps": 1_000_000, "update_every": 50, "eval_every": 20_000, "eval_episodes": 1,
         "checkpoint_every": 0, "keep_replay": False, "replay_capacity": 300_000,
+        "env_workers": WORKERS,
         **(tiny if REHEARSE else {}), **settings,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -33,12 +54,13 @@ def learn(env: str, name: str, seeds: int, **settings) -> None:
             on_row=lambda each: left() < AT_THE_END and not REHEARSE, **usual,
         )  # fmt: skip
         metrics = run.metrics
-        keep(metrics, RESULTS / f"{name}.csv")
+        keep(metrics, RESULTS / f"{name}-{PRECISION}.csv")
         step, seconds = int(metrics["step"].max()), float(metrics["wall_time"].max())
-        row(env, step, "steps", seeds)
-        row(env, seeds * step / seconds, "seed-steps/s, evaluation included", seeds)
+        row(env, step, "steps", seeds, PRECISION)
+        row(env, seeds * step / seconds, "seed-steps/s, evaluation included", seeds, PRECISION)
         for at, values in zip(run.returns.steps, run.returns.values.T, strict=True):
-            row(f"return at {at:,}", float(values.mean()), "", seeds, str(values.round().tolist()))
+            each = str(values.round().tolist())
+            row(f"return at {at:,}", float(values.mean()), "", seeds, PRECISION, each)
 
 
 def keep(metrics, file: Path) -> None:

@@ -39,10 +39,10 @@ class Meter:
 def main() -> None:
     """Rows of rates, a learner's environment and updates included."""
     cases = [
-        ("SBX, HalfCheetah-v4", "sbx", "train", 1),
-        ("rejax, Pendulum-v1", "rejax", "train 256 seeds", 256),
-        ("rejax, Pendulum-v1", "rejax", "train 1 seeds", 1),
         ("Brax, inverted_pendulum", "brax", "train", 1),
+        ("rejax, Pendulum-v1", "rejax", "train 256 seeds", 256),
+        ("SBX, HalfCheetah-v4", "sbx", "train", 1),
+        ("rejax, Pendulum-v1", "rejax", "train 1 seeds", 1),
         ("rejax, Pendulum-v1", "rejax", "train 64 seeds", 64),
     ]
     for peer in () if REHEARSE else ("rejax", "sbx", "brax"):

@@ -16,7 +16,7 @@ _END = [time.monotonic() + 600.0]
 REHEARSE = "ACCELERATOR_REHEARSE" in os.environ
 RESULTS = Path(os.environ.get("ACCELERATOR_RESULTS", "."))
 # Rows go to the real standard output; whatever a library prints goes to standard error.
-_ROWS = os.fdopen(os.dup(1), "w", buffering=1)
+ROWS = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)
 REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDERS = ("src", "experiments/performance", "tests", "tests/sac")
@@ -51,13 +51,13 @@ def row(
 ) -> None:  # fmt: skip
     """Writes down one finding."""
     facts = {"what": what, "seeds": seeds, "setting": setting, "value": value, "unit": unit}
-    print(json.dumps({**facts, "note": note}), file=_ROWS, flush=True)
+    print(json.dumps({**facts, "note": note}), file=ROWS, flush=True)
 
 
 def leave(main: Callable[[], Any]) -> None:
     """Runs a section, and ends the process without waiting for what still compiles."""
     main()
-    _ROWS.flush()
+    ROWS.flush()
     os._exit(0)
 
 

@@ -19,19 +19,6 @@ from jaxsac.sac.state import State
 from jaxsac.training import learner
 from jaxsac.types import PyTree
 
-ACTS = ("actor/params", "actor/collections")
-"""The leaves of an agent that `act` reads."""
-
-
-def acting_leaves(agent: State) -> State:
-    """An agent with None for every leaf that `act` does not read."""
-
-    def kept(path: Any, leaf: Any) -> Any:
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        return leaf if any(name == part or name.startswith(f"{part}/") for part in ACTS) else None
-
-    return jax.tree.map_with_path(kept, agent)
-
 
 def read(
     run: RunDirectory, spaces: Spaces, which: int | str, members: Sequence[int]
@@ -79,7 +66,7 @@ def _read_one(
     def init(key: jax.Array) -> State:
         return sac.init(key, spaces.observation, spaces.action, config.full_agent)
 
-    agent = acting_leaves(jax.eval_shape(init, jax.random.key(0)))
+    agent = jax.eval_shape(init, jax.random.key(0)).acting
     normalizer: Any = ()
     if config.normalize_observations:
         normalizer = part("normalizer", jax.eval_shape(normalize.init, spaces.observation))

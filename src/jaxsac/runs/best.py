@@ -9,7 +9,6 @@ from typing import Any
 import jax
 
 from jaxsac.runs import bundle
-from jaxsac.runs.acting import acting_leaves
 from jaxsac.runs.bundle import BundleError
 from jaxsac.training import learner
 from jaxsac.training.seed_axis import SeedAxis
@@ -48,7 +47,7 @@ def keep(
     Raises:
       OSError: it could not be written; what was kept before is untouched.
     """
-    acting = policy._replace(agent=acting_leaves(policy.agent))
+    acting = policy._replace(agent=policy.agent.acting)
     rows: Any = axis.take(jax.device_get(acting))
     for index, value in better.items():
         one = jax.tree.map(lambda leaf, index=index: leaf[index : index + 1], rows)

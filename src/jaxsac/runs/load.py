@@ -28,7 +28,7 @@ class Policy:
       action_low, action_high: the bounds of the actions.
       step: transitions of training after which it was saved.
       settings: of its run, by name.
-      learned: the actor and the scale of observations, with None for every other leaf of the agent.
+      learned: the actor and the scale of observations, with None for the rest of the agent.
       action_map: from [-1, 1] to the bounds.
     """
 

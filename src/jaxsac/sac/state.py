@@ -50,6 +50,15 @@ class State(struct.PyTreeNode):
         """The temperature α."""
         return jnp.exp(self.temperature.params)
 
+    @property
+    def acting(self) -> State:
+        """What `act` reads, and None in place of all else."""
+        nothing: Any = None
+        return self.replace(
+            actor=self.actor.replace(opt_state=nothing), critic=nothing, temperature=nothing,
+            step=nothing, skipped=nothing, hyperparameters=nothing,
+        )  # fmt: skip
+
 
 @jax.tree_util.register_pytree_with_keys_class
 class Metrics(dict[str, jax.Array]):

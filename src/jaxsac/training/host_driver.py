@@ -21,6 +21,7 @@ from jaxsac.training.population import TRAINING_STREAM, Population
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.schedule import Work
 from jaxsac.training.seed_axis import SeedAxis
+from jaxsac.training.waiting import Waiting
 from jaxsac.types import PyTree, Spec
 
 
@@ -47,8 +48,9 @@ class HostDriver:
         self._results = Spec.of(host.result_structs(self.observation))
         self._learn_step = axis.compile(self._unpack_and_learn, num_shared=2, donate=(0,))
         self._works: dict[Work, Any] = {}
+        self._waiting = Waiting(axis, self._results, population.schedule, population.num_envs)
+        self._learning: Any = None
         self.step, self.whole = 0, False
-        self.learning: Any = None
         self.prior: Any = ()
 
     def _unpack_and_learn(
@@ -64,6 +66,16 @@ class HostDriver:
             prior_rows=self._population.prior_rows,
             over_seeds=self._axis.over_members,
         )
+
+    @property
+    def learning(self) -> Any:
+        """The learners, a `learner.Carry`, with every step in replay."""
+        self._learning = self._waiting.insert(self._learning)
+        return self._learning
+
+    @learning.setter
+    def learning(self, learning: learner.Carry) -> None:
+        self._learning = learning
 
     def _make_evaluator(self) -> None:
         """Before the first step, so that an environment that cannot be evaluated costs nothing."""
@@ -93,13 +105,17 @@ class HostDriver:
           Exception: what an environment raises; all is then as it was before.
         """
         del until  # never more than one step
-        learning: Any = self.learning
-        result, end = self._envs.step(self._axis.take(np.asarray(learning.action)))
+        action = np.asarray(self._waiting.action(self._learning))
+        result, end = self._envs.step(self._axis.take(action))
         self.whole = False
         before, self.step = self.step, self.step + self._population.num_envs
         work = self._population.schedule.work(before, self.step)
         results = self._axis.pad(packing.pack(self._results, result, np))
-        self.learning = self._learn_step(learning, results, self._on_devices(work), self.prior)
+        placed = self._on_devices(work)
+        if work.num_updates == 0 and self._waiting.has_room:
+            self._waiting.act(self._learning, action, results, placed.uniform)
+        else:
+            self._learning = self._learn_step(self.learning, results, placed, self.prior)
         self.whole = True
         return Totals.of(end, result.valid)
 

@@ -35,6 +35,16 @@ class Policy(NamedTuple):
     normalizer: Normalizer
 
 
+class Acting(NamedTuple):
+    """What a step changes that only acts; every array has a leading seed axis."""
+
+    normalizer: Normalizer
+    noise: HeldNoise | tuple[()]
+    key: jax.Array
+    observation: PyTree
+    action: jax.Array
+
+
 class Carry(NamedTuple):
     """Everything that learning carries from step to step; every array has a leading seed axis."""
 
@@ -64,6 +74,15 @@ class Carry(NamedTuple):
     def policy(self) -> Policy:
         """What acts."""
         return Policy(self.agent, self.normalizer)
+
+    @property
+    def acting(self) -> Acting:
+        """What a step changes that only acts."""
+        return Acting(self.normalizer, self.noise, self.key, self.observation, self.action)
+
+    def with_acting(self, acting: Acting) -> Carry:
+        """The carry after steps that only acted."""
+        return self._replace(**acting._asdict())
 
 
 def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStruct) -> Carry:
@@ -107,7 +126,7 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
     carry = jax.vmap(init_member, in_axes=(0, own, 0))(
         population.seeds, population.hyperparameters, observation
     )
-    return _next_action(carry, uniform=True)
+    return carry.with_acting(_next_action(carry.agent, carry.acting, uniform=True))
 
 
 def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
@@ -141,6 +160,35 @@ def learn_step(
       prior_rows: how many of them are drawn from `prior`.
       over_seeds: how a function of one seed runs over the seed axis (`training.seed_axis` decides).
     """
+    normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
+    carry = insert(carry, result)._replace(normalizer=normalizer)
+    carry = _update(carry, work.num_updates, prior, batch_size, prior_rows, over_seeds)
+    return carry.with_acting(_next_action(carry.agent, carry.acting, work.uniform))
+
+
+def act_step(agent: State, acting: Acting, result: StepResult, uniform: Any) -> Acting:
+    """`learn_step` without learning, for steps after which nothing is updated.
+
+    What the environments returned is to be inserted before the next update, by `insert`.
+
+    Args:
+      agent: leading axis S; `State.acting` is enough.
+      acting: of the carry.
+      result: as in `learn_step`.
+      uniform: bool scalar, as in `Work`.
+    """
+    normalizer = jax.vmap(normalize.update)(acting.normalizer, acting.observation, result.valid)
+    acting = acting._replace(normalizer=normalizer, observation=result.observation)
+    return _next_action(agent, acting, uniform)
+
+
+def insert(carry: Carry, result: StepResult) -> Carry:
+    """Inserts what the environments returned, and goes to where they are then.
+
+    Args:
+      carry: leading axis S, with the observation from which the action was taken, and that action.
+      result: as in `learn_step`.
+    """
     step = Transition(
         carry.observation, carry.action, result.reward, result.discount, result.next_observation
     )
@@ -149,14 +197,12 @@ def learn_step(
         carry.window, step, result.valid, result.over, gamma
     )
     buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
-    normalizer = jax.vmap(normalize.update)(carry.normalizer, carry.observation, result.valid)
     scale = jax.vmap(return_scale.update)(
         carry.return_scale, result.reward, result.valid, result.over, gamma
     )
-
-    carry = carry._replace(normalizer=normalizer, window=window, return_scale=scale, buffer=buffer)
-    carry = _update(carry, work.num_updates, prior, batch_size, prior_rows, over_seeds)
-    return _next_action(carry._replace(observation=result.observation), work.uniform)
+    return carry._replace(
+        window=window, return_scale=scale, buffer=buffer, observation=result.observation
+    )
 
 
 def learn_offline(
@@ -181,7 +227,7 @@ def learn_offline(
 
 def begin_acting(carry: Carry) -> Carry:
     """The carry with an action of the policy in place of the one that it was made with."""
-    return _next_action(carry, uniform=False)
+    return carry.with_acting(_next_action(carry.agent, carry.acting, uniform=False))
 
 
 def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
@@ -232,22 +278,22 @@ def _update(
     return carry._replace(agent=agent, key=key, metrics=metrics, failure=failure)
 
 
-def _next_action(carry: Carry, uniform: Any) -> Carry:
-    """The carry with an action for each of its observations: by the policy, or uniform."""
-    key, action_keys = _split(carry.key, 2)
-    if carry.noise:
+def _next_action(agent: State, acting: Acting, uniform: Any) -> Acting:
+    """An action for each of the observations: by the policy, or uniform."""
+    key, action_keys = _split(acting.key, 2)
+    policy, noise = Policy(agent, acting.normalizer), acting.noise
+    if noise:
         action_keys, noise_keys = _split(action_keys, 2)
-        noise = jax.vmap(held_noise.advance)(carry.noise, noise_keys)
+        noise = jax.vmap(held_noise.advance)(noise, noise_keys)
         act_in_each = jax.vmap(act, in_axes=(None, 0, 0))
-        policy_action = jax.vmap(act_in_each)(carry.policy, carry.observation, noise.key)
+        policy_action = jax.vmap(act_in_each)(policy, acting.observation, noise.key)
     else:
-        noise = carry.noise
-        policy_action = jax.vmap(act)(carry.policy, carry.observation, action_keys)
+        policy_action = jax.vmap(act)(policy, acting.observation, action_keys)
     uniform_action = jax.vmap(
         lambda key: jax.random.uniform(key, policy_action.shape[1:], policy_action.dtype, -1, 1)
     )(action_keys)
     action = jnp.where(uniform, uniform_action, policy_action)
-    return carry._replace(noise=noise, key=key, action=action)
+    return acting._replace(noise=noise, key=key, action=action)
 
 
 def _scaled(

@@ -1,0 +1,57 @@
+"""Steps between updates, which only act: nothing of a run shows that what they saw came later."""
+
+import jax
+import numpy as np
+import pytest
+
+from assertions import assert_identical
+from jaxsac.training import seed_axis
+from jaxsac.training.host_driver import HostDriver
+from run_examples import small_run
+
+EVERYTHING = {
+    "num_envs": 2, "n_step": 3, "noise_hold": 4, "normalize_observations": True,
+    "reward_scale": "return_bound", "reset_every": 40, "replay_capacity": 60,
+}  # fmt: skip
+
+
+def driver_of(room=None, **settings):
+    config = small_run(**settings)
+    driver = HostDriver(config.to_population(), seed_axis.axis(config.population))
+    if room is not None:
+        driver._waiting._room = room
+    driver.start()
+    return driver
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"update_every": 10}, {"update_every": 16, **EVERYTHING}, {"seeds": 1, "utd": 1 / 8}],
+    ids=["blocks", "everything", "few updates"],
+)
+def test_all_is_as_if_each_step_had_been_inserted_at_once(settings):
+    waits, inserts = driver_of(**settings), driver_of(room=0, **settings)
+    assert waits._waiting._room >= 4
+    for number in range(75):
+        for driver in (waits, inserts):
+            driver.advance(10**9)
+        if number in (3, 46, 74):  # in the warm-up, within a block, and at the end
+            assert_identical(waits.learning, inserts.learning)
+
+
+def test_steps_wait_until_the_update_that_draws_from_them():
+    driver = driver_of(update_every=10, learning_starts=20)
+    held = []
+    for _ in range(40):
+        driver.advance(10**9)
+        held.append(int(np.max(jax.device_get(driver._learning.buffer.size))))
+    # Room for 9 steps: the tenth is inserted with them, an update due or not.
+    assert held == [10 * ((step + 1) // 10) for step in range(40)]
+    assert int(driver.learning.buffer.size[0]) == 40
+
+
+def test_no_step_waits_where_each_one_updates():
+    driver = driver_of()
+    for step in range(1, 25):
+        driver.advance(10**9)
+        assert int(driver._learning.buffer.size[0]) == step
