@@ -227,7 +227,7 @@ def test_another_fraction_is_another_run(data, tmp_path):
         ({"prior_fraction": 0.1}, "prior_fraction is of the data"),
         ({"prior_data": "x.npz", "prior_fraction": 1.5}, "from 0 to 1, got 1.5"),
         ({"prior_data": "x.npz", "prior_fraction": 0.01}, "nothing would be drawn"),
-        ({"prior_data": "x.npz", "offline_steps": -1}, "offline_steps must not be negative"),
+        ({"prior_data": "x.npz", "offline_steps": -1}, "offline_steps must be at least 0"),
         (
             {
                 "prior_data": "x.npz",

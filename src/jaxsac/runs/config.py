@@ -7,29 +7,22 @@ sweep its members are the seeds.
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
 from jaxsac.data import mixture
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
-from jaxsac.runs import own_networks, upgrade
+from jaxsac.runs import limits, own_networks, upgrade
 from jaxsac.runs.values import json_object, whole
-from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.sac.state import Config, Hyperparameters
 from jaxsac.training.population import Population
 from jaxsac.training.schedule import Schedule
 
-SMALLEST_UTD = 1e-6
-POSITIVE = (
-    "seeds", "steps", "num_envs", "update_every", "n_step", "noise_hold", "batch_size",
-    "replay_capacity", "log_every",
-)  # fmt: skip
 WITHOUT_EFFECT = (
     "checkpoint_every", "env_timeout", "env_workers", "eval_every", "eval_episodes", "eval_envs",
     "lock", "keep_replay",
@@ -143,83 +136,15 @@ class RunConfig:
     """By name: what `env` and `wrapper` name, where a call from Python has given it."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.env, str):
-            raise ValueError(f"env must be the id of an environment, got {self.env!r}.")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" or (field.type == "int | None" and value is not None):
                 object.__setattr__(self, field.name, whole(field.name, value))
             if field.type == "dict[str, Any]":
                 object.__setattr__(self, field.name, json_object(field.name, value))
-        if self.init_replay and self.init_from is None:
-            raise ValueError("init_replay is of the run that init_from names: give that too.")
-        for name in POSITIVE:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        not_negative = (
-            "seed", "learning_starts", "reset_every", "eval_every", "eval_envs", "env_workers",
-            "checkpoint_every", "offline_steps",
-        )  # fmt: skip
-        for name in not_negative:
-            if (getattr(self, name) or 0) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
-        if self.eval_every and self.eval_episodes < 1:
-            raise ValueError(f"eval_episodes must be at least 1, got {self.eval_episodes}.")
-        if not 0 <= self.env_timeout < math.inf:
-            raise ValueError(
-                f"env_timeout must be 0 or a positive number of seconds, got {self.env_timeout}."
-            )
-        if not 0 <= self.seed <= 2**32 - self.seeds:
-            raise ValueError(
-                f"seeds must be below 2^32, as keys do not tell larger ones apart; got {self.seed} "
-                f"to {self.seed + self.seeds - 1}."
-            )
-        if not (math.isfinite(self.utd) and self.utd >= SMALLEST_UTD):
-            raise ValueError(
-                f"utd must be a positive number from {SMALLEST_UTD} on, got {self.utd}."
-            )
-        waiting = (self.n_step - 1) * self.num_envs
-        held = min(self.learning_starts - waiting, self.replay_capacity)
-        if self.batch_size > held:
-            wait = f" - (n_step {self.n_step} - 1) · num_envs {self.num_envs}" * (self.n_step > 1)
-            raise ValueError(
-                f"batch_size {self.batch_size} is more than replay holds at the first update "
-                f"({held} = the smaller of learning_starts {self.learning_starts}{wait} and "
-                f"replay_capacity {self.replay_capacity}): raise those or lower batch_size."
-            )
-        lengths = {len(values) for values in self._leaves().values() if _is_swept(values)}
-        if len(lengths) > 1 or 0 in lengths:
-            raise ValueError(f"swept hyperparameters need equally many values, got {lengths}.")
-        if self.seed_layout not in ("auto", "vmap", "map"):
-            raise ValueError(f"seed_layout must be auto, vmap or map, got {self.seed_layout!r}.")
-        if self.reward_scale not in (scales := get_args(RewardScaleName)):
-            raise ValueError(f"reward_scale must be one of {scales}, got {self.reward_scale!r}.")
-        if not 0 < self.reward_scale_bound < math.inf:
-            raise ValueError(
-                f"reward_scale_bound must be a positive number, got {self.reward_scale_bound}."
-            )
-        check_hyperparameters(self.hyperparameters, config=self.agent)
-        self._check_prior_data()
-
-    def _check_prior_data(self) -> None:
-        if not 0 <= self.prior_fraction <= 1:
-            raise ValueError(f"prior_fraction must be from 0 to 1, got {self.prior_fraction}.")
-        if self.prior_data is None:
-            for name in ("prior_fraction", "offline_steps"):
-                if getattr(self, name) != getattr(RunConfig, name):
-                    raise ValueError(f"{name} is of the data that prior_data names: give that too.")
-            return
-        object.__setattr__(self, "prior_data", os.fspath(self.prior_data))
-        if not self.prior_rows and not self.offline_steps:
-            raise ValueError(
-                f"nothing would be drawn from prior_data: prior_fraction {self.prior_fraction} of "
-                f"a batch of {self.batch_size} is no row, and there are no offline_steps."
-            )
-        if self.n_step > 1 and _is_swept(self.hyperparameters.gamma):
-            raise ValueError(
-                "returns of several steps of prior_data are made once for all members, so gamma "
-                "cannot be swept over with it: take n_step 1, or a run for each gamma."
-            )
+        if self.prior_data is not None:
+            object.__setattr__(self, "prior_data", os.fspath(self.prior_data))
+        limits.check(self)
 
     @property
     def prior_rows(self) -> int:
@@ -230,19 +155,22 @@ class RunConfig:
     @property
     def schedule(self) -> Schedule:
         """When the run explores and when it updates."""
-        utd = Fraction(self.utd).limit_denominator(round(1 / SMALLEST_UTD))
+        utd = Fraction(self.utd).limit_denominator(round(1 / limits.SMALLEST_UTD))
         explores = self.init_from is None and not self.offline_steps
         return Schedule(self.learning_starts, utd, self.update_every, explores)
 
     @property
+    def swept(self) -> dict[str, tuple[float, ...]]:
+        """The hyperparameters that are swept over, with their values at the points."""
+        return {name: value for name, value in self._leaves().items() if isinstance(value, tuple)}
+
+    @property
     def points(self) -> list[dict[str, float]]:
         """The values of what is swept over; one empty point without a sweep."""
-        swept = {name: values for name, values in self._leaves().items() if _is_swept(values)}
-        if not swept:
+        if not self.swept:
             return [{}]
-        return [
-            dict(zip(swept, values, strict=True)) for values in zip(*swept.values(), strict=True)
-        ]
+        columns = zip(*self.swept.values(), strict=True)
+        return [dict(zip(self.swept, values, strict=True)) for values in columns]
 
     @property
     def population(self) -> int:
@@ -281,12 +209,8 @@ class RunConfig:
     @property
     def member_hyperparameters(self) -> Hyperparameters:
         """The hyperparameters with an axis over the members wherever they are swept."""
-        swept = {
-            name: np.repeat(values, self.seeds)
-            for name, values in self._leaves().items()
-            if _is_swept(values)
-        }
-        return self.hyperparameters.replace(**swept)
+        of_members = {name: np.repeat(values, self.seeds) for name, values in self.swept.items()}
+        return self.hyperparameters.replace(**of_members)
 
     @property
     def full_agent(self) -> Config:
@@ -390,10 +314,6 @@ def unknown_settings(values: dict[str, Any], written: int = upgrade.FORMAT) -> l
     """Names in a manifest that this version has no setting for, such as those of a newer one."""
     known = {name for kind in (RunConfig, Config, Hyperparameters) for name in _names(kind)}
     return sorted(set(upgrade.settings(values, written)) - known)
-
-
-def _is_swept(value: Any) -> bool:
-    return isinstance(value, tuple)
 
 
 def _names(kind: Any) -> list[str]:
