@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import shutil
-from collections import defaultdict
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +17,10 @@ from matplotlib.ticker import EngFormatter
 
 import jaxsac
 from jaxsac.runs.directory import RunDirectory
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from study_runs import curves, store
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -83,34 +85,9 @@ def train(study: Study, name: Name) -> None:
         study.env, directory=study.runs / study.env / name, seeds=study.seeds, steps=study.steps,
         replay_capacity=max(study.steps, 100_000), checkpoint_every=10_000, **ROWS[name],
     )  # fmt: skip
-    store(run, RESULTS / study.env / name)
+    store(RunDirectory(run.directory), RESULTS / study.env / name)
     if not run.complete:
         raise SystemExit(130)
-
-
-def store(run: jaxsac.Run, folder: Path) -> None:
-    """Writes the evaluations of a run, with its manifest beside them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    steps, values = run.returns
-    with (folder / "returns.csv").open("w", newline="") as lines:
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(("seed", "step", "eval_return"))
-        for seed, curve in enumerate(values, start=run.config.seed):
-            points = zip(steps, curve, strict=True)
-            writer.writerows((seed, step, f"{value:.6g}") for step, value in points)
-    shutil.copy(RunDirectory(run.directory).manifest, folder)
-
-
-def curves(file: Path, **where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps, and returns (S, N), of the rows of a file that have these values."""
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    with file.open() as lines:
-        for row in csv.DictReader(lines):
-            if all(row[column] == value for column, value in where.items()):
-                value = float(row.get("eval_return") or row["return"])
-                found[row["seed"]].append((float(row["step"]), value))
-    each = [np.array(curve) for curve in found.values()]
-    return each[0][:, 0], np.stack([curve[:, 1] for curve in each])
 
 
 def draw(env: str) -> None:
@@ -122,7 +99,8 @@ def draw(env: str) -> None:
     heads = ["row", "seeds", *(f"{step // 1000}k" for step in IN_TABLE)]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for number, (name, folder) in enumerate(stored.items()):
-        steps, values = curves(folder / "returns.csv")
+        steps, of_seeds = curves(folder / "returns.csv")
+        values = np.stack(list(of_seeds.values()))
         shown = steps <= LONGEST
         steps, values = steps[shown], values[:, shown]
         axes.plot(steps, values.mean(0), color=f"C{number}", label=f"{name}, {len(values)} seeds")
@@ -134,7 +112,8 @@ def draw(env: str) -> None:
             at = values[:, steps == step]
             cells.append(f"{at.mean():,.0f} ± {at.std():,.0f}" if at.size else "")
         print(f"| {name} | {len(values)} | " + " | ".join(cells) + " |")
-    steps, values = curves(HERE / "published.csv", env=env)
+    steps, of_seeds = curves(HERE / "published.csv", "return", env=env)
+    values = np.stack(list(of_seeds.values()))
     shown = (steps > 0) & (steps <= LONGEST)
     axes.plot(
         steps[shown], values.mean(0)[shown], "k*",

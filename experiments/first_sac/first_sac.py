@@ -20,20 +20,18 @@ import numpy as np
 import tyro
 from gymnasium.wrappers import TransformReward
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import jaxsac
-from jaxsac.cli.commands import keep_compiled_programs
-from jaxsac.runs import metrics
-from jaxsac.runs import train as runner
+from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
 from jaxsac.runs.settings import file_name
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+import study_runs
 from statistics_of_seeds import interval
+from study_runs import finish
 
 RESULTS = Path(__file__).parent / "results"
 REWARD_SCALE = 5.0
@@ -50,6 +48,7 @@ LABELS = {
     "v2": "v2: target critics, learned α",
     "v1-scaled": "v1: value network, rewards × 5, α = 1",
 }
+COLUMNS = ("variant", "seed", "step", "eval_return", "q_mean", "value_mean", "entropy", "alpha")
 SHOWN = (3, 4, 9, 19)
 """Which of the 20 evaluations are printed."""
 
@@ -108,24 +107,15 @@ def scaled(env: str) -> str:
 def train(study: Study) -> None:
     """Trains every variant, or resumes where it was; SIGINT and SIGTERM end the program."""
     for variant in study.variants:
-        directory, config = study.directory(variant), study.config(variant)
-        with Display(config, Console()) as display:
-            display.message(f"{study.env}: {variant}, in {directory}")
-            if not runner.train(config, directory, display):
-                raise SystemExit(130)
+        finish(study.config(variant), study.directory(variant), f"{study.env}, {variant}")
 
 
 def evaluations(study: Study) -> Iterator[dict[str, Any]]:
     """Every evaluation of every variant and seed, returns in the environment's own units."""
     for variant in study.variants:
-        run, config = RunDirectory(study.directory(variant)), study.config(variant)
         scale = REWARD_SCALE if variant == "v1-scaled" else 1.0
-        for seed, name in zip(config.member_seeds, config.member_names, strict=True):
-            for row in metrics.read(metrics.path(run.metrics, name)):
-                if row["eval_return"] is not None:
-                    own = {"variant": variant, "seed": seed, "step": int(row["step"] or 0)}
-                    own["eval_return"] = f"{row['eval_return'] / scale:.6g}"
-                    yield own | {n: row[n] for n in ("q_mean", "value_mean", "entropy", "alpha")}
+        for row in study_runs.evaluations(RunDirectory(study.directory(variant))):
+            yield {**row, "variant": variant, "eval_return": f"{row['eval_return'] / scale:.6g}"}
 
 
 def draw(results: Path) -> None:
@@ -161,11 +151,7 @@ def main(study: Study) -> None:
     train(study)
     results = RESULTS / file_name(study.env)
     results.mkdir(parents=True, exist_ok=True)
-    first, *rest = list(evaluations(study))
-    with (results / "returns.csv").open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, list(first), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([first, *rest])
+    study_runs.write_rows(results / "returns.csv", COLUMNS, evaluations(study))
     for variant in study.variants:
         shutil.copy(RunDirectory(study.directory(variant)).manifest, results / f"{variant}.json")
     draw(results)

@@ -7,7 +7,6 @@ drawn again from what is stored there.
 from __future__ import annotations
 
 import csv
-import shutil
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -16,29 +15,20 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from jaxsac.runs import metrics
 from jaxsac.runs.directory import RunDirectory
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from study_runs import store
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+MORE = ("eval_return_std", "train_return", "wall_time")
+"""What is stored of an evaluation beside its mean."""
 CHECKPOINTS = (50_000, 100_000, 200_000, 300_000)
 
 Curves = dict[str, np.ndarray]
 """By seed: (points, 2) of step and return."""
-
-
-def collect(run: RunDirectory) -> None:
-    """Copies the evaluations of a run to `results/returns.csv`, with its manifest beside them."""
-    columns = ["seed", "step", "eval_return", "eval_return_std", "train_return", "wall_time"]
-    with (RESULTS / "returns.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        config = run.config()
-        for seed, name in zip(config.member_seeds, config.member_names, strict=True):
-            for row in metrics.read(metrics.path(run.metrics, name)):
-                if row["eval_return"] is not None:
-                    writer.writerow({**row, "seed": seed, "step": int(row["step"] or 0)})
-    shutil.copy(run.manifest, RESULTS / "manifest.json")
 
 
 def load(file: Path, column: str) -> dict[str, Curves]:
@@ -103,7 +93,7 @@ def draw(curves: dict[str, Curves]) -> None:
 def main() -> None:
     """Collects a run if one is given, prints the table and draws the figure."""
     if len(sys.argv) > 1:
-        collect(RunDirectory(Path(sys.argv[1])))
+        store(RunDirectory(Path(sys.argv[1])), RESULTS, MORE)
     curves = load(RESULTS / "returns.csv", "eval_return") | load(HERE / "published.csv", "return")
     print(table(curves))
     draw(curves)

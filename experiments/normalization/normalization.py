@@ -7,11 +7,8 @@ The runs without are `total` of ../actor_gradient; this trains the same once mor
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import shutil
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +17,15 @@ import numpy as np
 import tyro
 from gymnasium.wrappers import TransformObservation
 from matplotlib.figure import Figure
-from rich.console import Console
 
-from jaxsac.runs import metrics
-from jaxsac.runs import train as runner
 from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
 
 sys.path.append(str(Path(__file__).parents[1]))
 
 from statistics_of_seeds import interval
+from study_runs import curves, finish, store
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -89,49 +83,21 @@ def other_units() -> str:
 def train(study: Study) -> None:
     """Trains, or resumes where it was; SIGINT and SIGTERM end the program."""
     for variant in study.variants:
-        directory, config = study.directory(variant), study.config(variant)
-        with Display(config, Console()) as display:
-            display.message(f"{study.env}: normalization {variant}, in {directory}")
-            if not runner.train(config, directory, display):
-                raise SystemExit(130)
-
-
-def store(run: RunDirectory, folder: Path) -> None:
-    """Copies the evaluations of a run, with its manifest beside them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = run.config()
-    with (folder / "returns.csv").open("w", newline="") as lines:
-        names: list[str] = ["seed", "step", "eval_return", "train_return", "entropy", "alpha"]
-        writer = csv.DictWriter(lines, names, lineterminator="\n")
-        writer.writeheader()
-        for seed, name in zip(config.member_seeds, config.member_names, strict=True):
-            for row in metrics.read(metrics.path(run.metrics, name)):
-                if row["eval_return"] is not None:
-                    own = {"seed": seed, "step": int(row["step"] or 0)}
-                    writer.writerow(own | {column: row[column] for column in names[2:]})
-    shutil.copy(run.manifest, folder)
-
-
-def curves(folder: Path) -> dict[int, np.ndarray]:
-    """By seed: (evaluations, 2) of step and mean return."""
-    points = defaultdict(list)
-    with (folder / "returns.csv").open() as lines:
-        for row in csv.DictReader(lines):
-            points[int(row["seed"])].append((float(row["step"]), float(row["eval_return"])))
-    return {seed: np.array(curve) for seed, curve in points.items()}
+        title = f"{study.env}, normalization {variant}"
+        finish(study.config(variant), study.directory(variant), title)
 
 
 def draw(env: str) -> None:
     """Both mean returns over the seeds that they share, and the table's row."""
     off = RESULTS / env / "off" if env == "Units" else STUDY / env / "total" / "seed-0000"
-    both = {"as they are": curves(off), "normalized": curves(RESULTS / env / "on")}
-    seeds = sorted(set.intersection(*map(set, both.values())))
+    folders = {"as they are": off, "normalized": RESULTS / env / "on"}
+    both = {label: curves(folder / "returns.csv") for label, folder in folders.items()}
+    seeds = sorted(set.intersection(*(set(of_seeds) for _, of_seeds in both.values())))
     figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     axes = figure.subplots()
     values = {}
-    for number, (label, runs) in enumerate(both.items()):
-        steps = runs[seeds[0]][:, 0]
-        values[label] = np.stack([runs[seed][:, 1] for seed in seeds])
+    for number, (label, (steps, of_seeds)) in enumerate(both.items()):
+        values[label] = np.stack([of_seeds[seed] for seed in seeds])
         mean, half = interval(values[label])
         axes.plot(
             steps, mean, color=f"C{number}", label=f"observations {label}, {len(seeds)} seeds"
@@ -159,7 +125,8 @@ def main(study: Study) -> None:
         keep_compiled_programs()
         train(study)
         for variant in study.variants:
-            store(RunDirectory(study.directory(variant)), RESULTS / study.env / variant)
+            run, folder = RunDirectory(study.directory(variant)), RESULTS / study.env / variant
+            store(run, folder, ("train_return", "entropy", "alpha"))
     draw(study.env)
 
 

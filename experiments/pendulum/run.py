@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from jaxsac.runs import evaluation
-from jaxsac.runs import train as runner
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from study_runs import finish
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = RunConfig(
@@ -26,9 +28,7 @@ THRESHOLD = -200.0
 def main() -> None:
     """Trains (or finds the finished run), evaluates 100 episodes a seed, and writes the table."""
     directory = Path("runs") / "pendulum-10-seeds"
-    with Display(CONFIG, Console()) as display:
-        if not runner.train(CONFIG, directory, display):
-            raise SystemExit(130)
+    finish(CONFIG, directory, "Pendulum-v1")
     deterministic = evaluation.evaluate_run(directory, "latest", EPISODES).deterministic
     means = deterministic.mean(axis=1)
     with (RESULTS / "returns.csv").open("w", newline="") as file:

@@ -6,29 +6,25 @@ them and without. The evaluations go to `results/<env>/`, and are drawn from the
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
-import shutil
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from jaxsac.runs import metrics, record
-from jaxsac.runs import train as runner
 from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+import study_runs
 from statistics_of_seeds import interval
+from study_runs import curves, finish
 
 RESULTS = Path(__file__).parent / "results"
 VARIANTS = {"without": "without prior data", "with": "with prior data, half of every batch"}
@@ -95,11 +91,8 @@ class Study:
 def train(study: Study) -> None:
     """Trains, or resumes where it was; SIGINT and SIGTERM end the program."""
     for run in ("expert", "collect", *VARIANTS):
-        directory, config = study.directory(run), study.config(run)
-        with Display(config, Console()) as display:
-            display.message(f"{study.env}, {run}: {directory}")
-            if not runner.train(config, directory, display):
-                raise SystemExit(130)
+        directory = study.directory(run)
+        finish(study.config(run), directory, f"{study.env}, {run}")
         if run == "collect" and not study.prior.exists():
             record.record(directory)
 
@@ -107,17 +100,9 @@ def train(study: Study) -> None:
 def store(study: Study) -> None:
     """Copies the evaluations and the manifests, and what the prior data is worth."""
     for variant in VARIANTS:
-        run, folder = RunDirectory(study.directory(variant)), study.results / study.env / variant
-        folder.mkdir(parents=True, exist_ok=True)
-        config = run.config()
-        with (folder / "returns.csv").open("w", newline="") as lines:
-            writer = csv.writer(lines, lineterminator="\n")
-            writer.writerow(("seed", "step", "eval_return"))
-            for seed, name in zip(config.member_seeds, config.member_names, strict=True):
-                for row in metrics.read(metrics.path(run.metrics, name)):
-                    if row["eval_return"] is not None:
-                        writer.writerow((seed, int(row["step"] or 0), row["eval_return"]))
-        shutil.copy(run.manifest, folder)
+        study_runs.store(
+            RunDirectory(study.directory(variant)), study.results / study.env / variant
+        )
     collected = RunDirectory(study.directory("collect"))
     (name,) = collected.config().member_names
     rows = [
@@ -131,23 +116,14 @@ def store(study: Study) -> None:
     (study.results / study.env / "prior.json").write_text(f"{json.dumps(facts, indent=2)}\n")
 
 
-def curves(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (N,) and the returns of each seed, (S, N)."""
-    points = defaultdict(list)
-    with (folder / "returns.csv").open() as lines:
-        for row in csv.DictReader(lines):
-            points[int(row["seed"])].append((int(row["step"]), float(row["eval_return"])))
-    each = np.array([points[seed] for seed in sorted(points)])
-    return each[0, :, 0], each[:, :, 1]
-
-
 def draw(study: Study) -> None:
     """Both means over the seeds, and the lines of the README's table."""
     folder = study.results / study.env
     figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     axes = figure.subplots()
     for number, (variant, label) in enumerate(VARIANTS.items()):
-        steps, returns = curves(folder / variant)
+        steps, of_seeds = curves(folder / variant / "returns.csv")
+        returns = np.stack(list(of_seeds.values()))
         mean, half = interval(returns)
         axes.plot(steps, mean, color=f"C{number}", label=f"{label}, {len(returns)} seeds")
         axes.fill_between(
