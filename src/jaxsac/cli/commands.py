@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
 
 import tyro
 
@@ -75,7 +76,8 @@ def parse(arguments: list[str]) -> Any:
     with registry():
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
-            if name in ("eval", "export", "inspect", "play", "record"):
+            hints = get_type_hints(COMMANDS[name], include_extras=True)
+            if hints.get("run_dir") == tyro.conf.Positional[Path]:
                 rest = _with_positional(rest)
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
