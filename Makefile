@@ -13,7 +13,7 @@ RUNS ?= $(RUN)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep eval report test test-slow golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick accelerator lint format clean
+.PHONY: help install train sweep eval report test test-slow test-versions golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick accelerator lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -48,6 +48,9 @@ test: $(INSTALLED) ## Run the tests (minutes).
 
 test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
 	$(BIN)/python -m pytest -m slow
+
+test-versions: ## Test the oldest and newest versions that are admitted: ARGS=3.13-newest for one.
+	$(PYTHON) tests/versions/run.py $(ARGS)
 
 golden: $(INSTALLED) ## Say whether this tree learns the same bits as another revision: BASE=<revision>
 	$(BIN)/python tests/golden/compare.py '$(or $(BASE),HEAD)'

@@ -20,6 +20,8 @@ from jaxsac.runs.directory import RunDirectory
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from operations import of_settings
+
 from study_runs import curves, store
 
 HERE = Path(__file__).parent
@@ -31,6 +33,14 @@ ELSEWHERE = {
     }
 }
 """Rows that other experiments have trained and stored."""
+PUBLISHED = {
+    "HalfCheetah-v4": (
+        ("plain SAC, jaxrl", 1.0, 5_715),
+        ("plain SAC, SimbaV2", 1.0, 6_156),
+        ("FlashSAC", 38.5, 9_800),
+    )
+}
+"""Label, operations over those of plain SAC, and return at `LONGEST` steps; see the README."""
 LONGEST = 100_000
 """Steps that are drawn."""
 IN_TABLE = (20_000, 30_000, 40_000, 50_000, 60_000, 80_000, LONGEST)
@@ -94,11 +104,10 @@ def draw(env: str) -> None:
     """Mean returns with their range over seeds, and a table of them."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    stored = dict(ELSEWHERE.get(env, {}))
-    stored |= {folder.name: folder for folder in sorted((RESULTS / env).glob("*/"))}
-    heads = ["row", "seeds", *(f"{step // 1000}k" for step in IN_TABLE)]
+    heads = ["row", "× products", "seeds", *(f"{step // 1000}k" for step in IN_TABLE)]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
-    for number, (name, folder) in enumerate(stored.items()):
+    plain, ends = of_settings(), {}
+    for number, (name, folder) in enumerate(stored(env).items()):
         steps, of_seeds = curves(folder / "returns.csv")
         values = np.stack(list(of_seeds.values()))
         shown = steps <= LONGEST
@@ -107,13 +116,13 @@ def draw(env: str) -> None:
         axes.fill_between(
             steps, values.min(0), values.max(0), color=f"C{number}", alpha=0.15, linewidth=0
         )
-        cells = []
-        for step in IN_TABLE:
-            at = values[:, steps == step]
-            cells.append(f"{at.mean():,.0f} ± {at.std():,.0f}" if at.size else "")
-        print(f"| {name} | {len(values)} | " + " | ".join(cells) + " |")
-    steps, of_seeds = curves(HERE / "published.csv", "return", env=env)
-    values = np.stack(list(of_seeds.values()))
+        times = of_settings(**ROWS[name]) / plain
+        at = {step: values[:, steps == step] for step in IN_TABLE}
+        cells = [f"{x.mean():,.0f} ± {x.std():,.0f}" if x.size else "" for x in at.values()]
+        print(f"| {name} | {times:.1f} | {len(values)} | " + " | ".join(cells) + " |")
+        ends[name] = (times, {step: x.ravel() for step, x in at.items() if x.size})
+    published = curves(HERE / "published.csv", "return", env=env)
+    steps, values = published[0], np.stack(list(published[1].values()))
     shown = (steps > 0) & (steps <= LONGEST)
     axes.plot(
         steps[shown], values.mean(0)[shown], "k*",
@@ -127,6 +136,48 @@ def draw(env: str) -> None:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="upper left")
     figure.savefig(RESULTS / env / "returns.png", dpi=120)
+    draw_knee(env, ends)
+
+
+def stored(env: str) -> dict[str, Path]:
+    """Folders of the rows that there are results of."""
+    here = {folder.name: folder for folder in sorted((RESULTS / env).glob("*/"))}
+    return ELSEWHERE.get(env, {}) | here
+
+
+def draw_knee(env: str, ends: dict[str, tuple[float, dict[int, np.ndarray]]]) -> None:
+    """Returns over the operations of a step, after few steps and after many."""
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    for axes, step in zip(figure.subplots(1, 2, sharey=True), (30_000, LONGEST), strict=True):
+        for number, (name, (times, at)) in enumerate(ends.items()):
+            if step not in at:
+                continue
+            mean, low, high = at[step].mean(), at[step].min(), at[step].max()
+            error = [[mean - low], [high - mean]]
+            axes.errorbar(times, mean, error, fmt="o", capsize=3, color=f"C{number}", label=name)
+        for label, times, mean in PUBLISHED.get(env, ()) if step == LONGEST else ():
+            axes.plot(times, mean, "*", color="black", markersize=9)
+            side = (
+                {"ha": "left", "xytext": (8, -4)}
+                if times < 10
+                else {"ha": "right", "xytext": (-8, -4)}
+            )
+            axes.annotate(label, (times, mean), textcoords="offset points", **side)
+        axes.set(xscale="log", xlim=(0.7, 60), xlabel="products of a step, × plain SAC")
+        axes.set_title(f"after {step:,} steps", fontsize="medium")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.set_xticks([1, 2, 5, 10, 20, 50])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("return, mean and range of seeds")
+    figure.suptitle(f"{env}: return over operations (stars: published)", x=0.01, ha="left")
+    entries = {}
+    for axes in figure.axes:
+        entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(
+        entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False
+    )
+    figure.savefig(RESULTS / env / "knee.png", dpi=120)
 
 
 def main(study: Study) -> None:
