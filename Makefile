@@ -94,6 +94,7 @@ $(DOCS): $(INSTALLED)
 docs: $(DOCS) ## Build these pages and the public API's as a site: site/index.html
 	$(BIN)/python docs/assemble.py .docs
 	$(BIN)/zensical build --clean --strict
+	@echo 'site/index.html; with search: $(PYTHON) -m http.server --directory site'
 
 lint: $(INSTALLED) ## Check style (ruff) and types (pyright).
 	$(BIN)/ruff check .

@@ -87,7 +87,10 @@ def _place(file: Path) -> str:
 
 
 def _formula(latex: str) -> str:
-    return f'<div class="math">{converter.convert(latex.strip(), display="block")}</div>'
+    markup = converter.convert(latex.strip(), display="block")
+    # A function's name is an operator, which has space around it; as an identifier it has none.
+    markup = markup.replace("<mi>log</mi>", '<mo lspace="0.17em" rspace="0.17em">log</mo>')
+    return f'<div class="math">{markup}</div>'
 
 
 def _parent_of(file: Path) -> Path:
