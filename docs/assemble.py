@@ -13,7 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from latex2mathml import converter
+from latex2mathml import converter  # pyright: ignore[reportMissingImports]
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
