@@ -94,6 +94,8 @@ $(DOCS): $(INSTALLED)
 docs: $(DOCS) ## Build these pages and the public API's as a site: site/index.html
 	$(BIN)/python docs/assemble.py .docs
 	$(BIN)/zensical build --clean --strict
+	@! grep -rlE '<(script|link|img)[^>]+(src|href)="?(https?:)?//' site --include='*.html' \
+	  || { echo 'these pages fetch something from a network'; exit 1; }
 	@echo 'site/index.html; with search: $(PYTHON) -m http.server --directory site'
 
 lint: $(INSTALLED) ## Check style (ruff) and types (pyright).
