@@ -13,7 +13,7 @@ RUNS ?= $(RUN)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train sweep eval report test test-slow test-versions golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick accelerator lint format clean
+.PHONY: help install train sweep eval report test test-slow test-versions golden check identity gradient-study gradient-figures check-resume faults conventions bench bench-quick accelerator docs lint format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -88,6 +88,19 @@ accelerator: $(INSTALLED) ## Measure on a GPU or TPU: ARGS=--rehearse for tiny s
 bench-quick: $(INSTALLED) ## Say whether a change made updates slower (a minute).
 	$(BIN)/python experiments/performance/quick.py $(ARGS)
 
+DOCS := $(VENV)/docs-installed
+$(DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(DOCS) ## Build these pages and the public API's as a site: site/index.html
+	$(BIN)/python docs/assemble.py .docs
+	$(BIN)/zensical build --clean --strict
+	@! grep -rlE '<(script|link|img)[^>]+(src|href)="?(https?:)?//' site --include='*.html' \
+	  || { echo 'these pages fetch something from a network'; exit 1; }
+	@echo 'site/index.html; with search: $(PYTHON) -m http.server --directory site'
+
 lint: $(INSTALLED) ## Check style (ruff) and types (pyright).
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -98,4 +111,4 @@ format: $(INSTALLED) ## Format the code.
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environments and caches; runs stay.
-	rm -rf $(VENV) .bench .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench .docs site .cache .pytest_cache .ruff_cache .hypothesis

@@ -17,10 +17,13 @@ from matplotlib.ticker import EngFormatter
 
 import jaxsac
 from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.settings import of_keywords
+from jaxsac.sac import presets
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from operations import of_settings
+
+from cost import cost
 
 from study_runs import curves, store
 
@@ -106,7 +109,7 @@ def draw(env: str) -> None:
     axes = figure.subplots()
     heads = ["row", "× products", "seeds", *(f"{step // 1000}k" for step in IN_TABLE)]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
-    plain, ends = of_settings(), {}
+    plain, ends = products_of("plain"), {}
     for number, (name, folder) in enumerate(stored(env).items()):
         steps, of_seeds = curves(folder / "returns.csv")
         values = np.stack(list(of_seeds.values()))
@@ -116,7 +119,7 @@ def draw(env: str) -> None:
         axes.fill_between(
             steps, values.min(0), values.max(0), color=f"C{number}", alpha=0.15, linewidth=0
         )
-        times = of_settings(**ROWS[name]) / plain
+        times = products_of(name) / plain
         at = {step: values[:, steps == step] for step in IN_TABLE}
         cells = [f"{x.mean():,.0f} ± {x.std():,.0f}" if x.size else "" for x in at.values()]
         print(f"| {name} | {times:.1f} | {len(values)} | " + " | ".join(cells) + " |")
@@ -137,6 +140,13 @@ def draw(env: str) -> None:
     axes.legend(frameon=False, loc="upper left")
     figure.savefig(RESULTS / env / "returns.png", dpi=120)
     draw_knee(env, ends)
+
+
+def products_of(name: str) -> float:
+    """Operations in the matrix products of a step of a row."""
+    config = of_keywords("HalfCheetah-v4", **ROWS[name])
+    own = presets.Preset(config.agent, config.hyperparameters, config.batch_size, utd=config.utd)
+    return cost(own).step
 
 
 def stored(env: str) -> dict[str, Path]:
