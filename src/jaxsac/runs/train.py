@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runs import checkpoint, flags, init_from, releases
+from jaxsac.runs import allocator, checkpoint, flags, init_from, releases
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.loop import Loop
@@ -81,6 +81,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
         return True
     flags.check()
     observer.phase("making environments")
+    allocator.keep_freed_memory()
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
     population = config.to_population()
