@@ -19,6 +19,7 @@ from jaxsac.data import mixture
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import own_networks, upgrade
+from jaxsac.runs.sinks.sink import SinkName
 from jaxsac.runs.values import json_object, whole
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.sac.state import Config, Hyperparameters
@@ -32,7 +33,7 @@ POSITIVE = (
 )  # fmt: skip
 WITHOUT_EFFECT = (
     "checkpoint_every", "env_timeout", "env_workers", "eval_every", "eval_episodes", "eval_envs",
-    "lock", "keep_replay",
+    "lock", "keep_replay", "log",
 )  # fmt: skip
 """Fields that change nothing in what is learned: a run may be resumed with other values."""
 
@@ -104,6 +105,9 @@ class RunConfig:
     other; 0: those that train; None: one for each episode, as far as they can be made."""
     log_every: int = 1_000
     """Transitions between rows of the metrics, per seed."""
+    log: tuple[SinkName, ...] = ()
+    """Trackers that are sent the rows too, besides the CSV files: tensorboard, wandb, trackio; once
+    for each."""
     checkpoint_every: int = 50_000
     """Transitions between checkpoints, per seed; 0 saves at the end and when stopped only."""
     env_timeout: float = 300.0
@@ -151,6 +155,7 @@ class RunConfig:
                 object.__setattr__(self, field.name, whole(field.name, value))
             if field.type == "dict[str, Any]":
                 object.__setattr__(self, field.name, json_object(field.name, value))
+        self._check_log()
         if self.init_replay and self.init_from is None:
             raise ValueError("init_replay is of the run that init_from names: give that too.")
         for name in POSITIVE:
@@ -200,6 +205,13 @@ class RunConfig:
             )
         check_hyperparameters(self.hyperparameters, config=self.agent)
         self._check_prior_data()
+
+    def _check_log(self) -> None:
+        names = (self.log,) if isinstance(self.log, str) else tuple(dict.fromkeys(self.log))
+        for name in names:
+            if name not in (known := get_args(SinkName)):
+                raise ValueError(f"log must be some of {known}, got {name!r}.")
+        object.__setattr__(self, "log", names)
 
     def _check_prior_data(self) -> None:
         if not 0 <= self.prior_fraction <= 1:

@@ -17,6 +17,7 @@ from jaxsac.runs.metrics import MetricsWriter
 from jaxsac.runs.observer import Observer
 from jaxsac.runs.phases import WALL_TIME, Phase, PhaseClock
 from jaxsac.runs.resume import resume
+from jaxsac.runs.sinks.sinks import Sinks
 from jaxsac.runs.snapshot import Snapshot
 from jaxsac.training import memory, offline, seed_axis
 from jaxsac.training.driver import Driver
@@ -65,6 +66,7 @@ class Loop:
         self.axis, self.structs, self.observer = axis, structs, observer
         self.source, self.prior = source, prior
         self.stop = Interrupt(self._announce_stop)
+        self.sinks = Sinks(config, run, observer.message)
         self.best = best.returns(run.best, config.member_names)
         self.state = Snapshot.start(config.population)
         self.saved: int | None = None
@@ -98,7 +100,7 @@ class Loop:
             columns(self.structs.metrics.mean),
             self.state.metrics_rows,
         )
-        with writer, self.stop as stop:
+        with writer, self.sinks, self.stop as stop:
             if not writer.complete:
                 self.observer.message(
                     f"rows are missing in {self.directory.metrics}: they cannot be brought back."
@@ -266,6 +268,7 @@ class Loop:
         self.state, progress = log.write_rows(
             self.config, self.driver, self.axis, self.state, self.seconds, evaluated, writer
         )
+        self.sinks.write(progress.rows)
         if self.observer.progress(progress) is True:
             self.stop.requested = True
 

@@ -13,6 +13,7 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.loop import Loop
 from jaxsac.runs.observer import Observer
+from jaxsac.runs.sinks import sink
 from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.training import memory, seed_axis
@@ -40,6 +41,7 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
 
     Raises:
       ValueError: an environment or value that cannot be trained on; nothing is written then.
+      ModuleNotFoundError: a package is not installed; names the command that installs it.
       MemoryError: replay does not fit; names the capacity that would.
       RunDirectoryError: the directory belongs to another run, or another process trains there.
       BundleError: the run has checkpoints, and none of them can be used.
@@ -80,6 +82,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
         observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
     flags.check()
+    sink.check(config.log)
     observer.phase("making environments")
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
