@@ -178,5 +178,5 @@ def test_wandb_without_a_login_is_refused(tmp_path, monkeypatch):
 
 
 def test_an_unknown_sink_is_refused():
-    with pytest.raises(ValueError, match="log must be some of .*'tensorboard'.* got 'mlflow'"):
+    with pytest.raises(ValueError, match=r"log must be some of .*'tensorboard'.* got 'mlflow'"):
         small_run(log=["mlflow"])

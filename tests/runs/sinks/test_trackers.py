@@ -5,12 +5,12 @@ import sqlite3
 import struct
 
 import pytest
+from test_sinks import TOLD, Killed
 
 from jaxsac.runs import metrics, train
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.sinks.sinks import group
 from run_examples import Listener, small_run
-from test_sinks import TOLD, Killed
 
 
 def killed_and_resumed(directory, name):
@@ -62,14 +62,13 @@ def records(content):
 @pytest.mark.slow  # starts wandb's own process
 def test_wandb_keeps_every_row_once_for_a_later_sync(tmp_path, monkeypatch):
     pytest.importorskip("wandb", reason="wandb is not installed")
-    from wandb.proto import wandb_internal_pb2
-
+    proto = pytest.importorskip("wandb.proto.wandb_internal_pb2")
     monkeypatch.setenv("WANDB_MODE", "offline")
     expected = killed_and_resumed(tmp_path / "run", "wandb")
 
     def rows_in(file):
         for data in records(file.read_bytes()):
-            record = wandb_internal_pb2.Record.FromString(data)
+            record = proto.Record.FromString(data)
             if record.WhichOneof("record_type") == "history":
                 values = {i.key or i.nested_key[0]: i.value_json for i in record.history.item}
                 yield int(values["_step"]), json.loads(values["run/train_return"])
