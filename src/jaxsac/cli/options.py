@@ -27,7 +27,7 @@ GROUPS = {
     "environment": ("wrapper", "env_timeout", "env_workers"),
     "data": ("prior_data", "prior_fraction", "offline_steps"),
     "evaluation": ("eval_episodes", "eval_envs"),
-    "logging": ("log_every", "log"),
+    "logging": ("log_every", "log", "record_every"),
     "saving": ("checkpoint_every", "keep_replay", "lock"),
     "networks": (
         "activation", "num_critics", "actor_hidden_sizes", "critic_hidden_sizes", "body",

@@ -33,7 +33,7 @@ POSITIVE = (
 )  # fmt: skip
 WITHOUT_EFFECT = (
     "checkpoint_every", "env_timeout", "env_workers", "eval_every", "eval_episodes", "eval_envs",
-    "lock", "keep_replay", "log",
+    "lock", "keep_replay", "log", "record_every",
 )  # fmt: skip
 """Fields that change nothing in what is learned: a run may be resumed with other values."""
 
@@ -108,6 +108,9 @@ class RunConfig:
     log: tuple[SinkName, ...] = ()
     """Trackers that are sent the rows too, besides the CSV files: tensorboard, wandb, trackio; once
     for each."""
+    record_every: int = 0
+    """Transitions between videos of an episode of the first seed, per seed, in `videos/` of the run
+    directory; 0: none. The environment must be one that draws itself."""
     checkpoint_every: int = 50_000
     """Transitions between checkpoints, per seed; 0 saves at the end and when stopped only."""
     env_timeout: float = 300.0
@@ -163,7 +166,7 @@ class RunConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         not_negative = (
             "seed", "learning_starts", "reset_every", "eval_every", "eval_envs", "env_workers",
-            "checkpoint_every", "offline_steps",
+            "checkpoint_every", "offline_steps", "record_every",
         )  # fmt: skip
         for name in not_negative:
             if (getattr(self, name) or 0) < 0:

@@ -13,6 +13,7 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.loop import Loop
 from jaxsac.runs.observer import Observer
+from jaxsac.runs.recorder import Recorder
 from jaxsac.runs.sinks import sink
 from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
@@ -87,12 +88,14 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
     population = config.to_population()
-    driver = make_driver(population, axis)
-    with contextlib.ExitStack() as refused:
-        refused.callback(_close_quietly, driver)
-        loop = _prepare(config, run, population, driver, axis, observer)
-        refused.pop_all()
-    complete = loop.run()
+    recorder = Recorder(config, run.path / "videos", observer.message)
+    with contextlib.closing(recorder):
+        driver = make_driver(population, axis)
+        with contextlib.ExitStack() as refused:
+            refused.callback(_close_quietly, driver)
+            loop = _prepare(config, run, population, driver, axis, observer, recorder)
+            refused.pop_all()
+        complete = loop.run()
     if complete:
         run.finish()
     return complete
@@ -105,6 +108,7 @@ def _prepare(
     driver: Driver,
     axis: seed_axis.SeedAxis,
     observer: Observer,
+    recorder: Recorder,
 ) -> Loop:
     """Checks all that can be checked, makes the directory, and goes to where the run has been."""
     check_hyperparameters(config.hyperparameters, driver.action.shape[0])
@@ -124,7 +128,7 @@ def _prepare(
     new = run.create(config, spaces, prior.facts if prior else None)
     if prior:
         driver.prior = axis.share(prior.buffer())
-    loop = Loop(config, run, driver, axis, structs, observer, source, prior)
+    loop = Loop(config, run, driver, axis, structs, observer, source, prior, recorder)
     if not new:
         loop.resume()
         run.extend(config, spaces)
