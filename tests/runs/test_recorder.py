@@ -71,6 +71,7 @@ def test_a_recording_that_fails_is_said_once_and_the_run_goes_on(tmp_path):
 )
 def test_what_cannot_be_drawn_is_refused_before_the_run(tmp_path, capsys, options, said):
     command = ["train", *options, "--record-every", "30", "--run-dir", str(tmp_path / "run")]
+    command += ["--steps", "300", "--learning-starts", "290"]
     assert commands.run(command) == 1
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
