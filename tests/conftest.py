@@ -1,5 +1,6 @@
 import os
 
+import hypothesis
 import jax
 import jaxlib.version
 import pytest
@@ -8,6 +9,10 @@ USERS_ENVIRONMENT = dict(os.environ)
 
 # Before the first computation: the number of devices cannot change afterwards.
 jax.config.update("jax_num_cpu_devices", 8)
+
+# No test is of how fast a machine is, and this one may be busy.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 # Compilation is most of the time that tests take, and the facts that most of them check do not
 # depend on the compiler's optimizations: here and in the processes that tests start, few are made.

@@ -107,6 +107,7 @@ def test_every_value_arrives():
         "replay_capacity": 777, "eval_every": 99, "eval_episodes": 4, "log_every": 11,
         "checkpoint_every": 55, "env_timeout": 8.5, "env_workers": 6, "seed_layout": "vmap",
         "env_kwargs": {"g": [1, 2.5]}, "wrapper": ("a:b", "c:d"), "eval_envs": 3,
+        "log": ("tensorboard", "wandb"), "record_every": 66,
         "keep_replay": False, "lock": False, "init_from": "some/run", "init_replay": True,
         "actor": "m:Actor", "actor_kwargs": {"width": 3}, "critic": "m:Critic",
         "critic_kwargs": {"width": 4},
@@ -137,8 +138,8 @@ def test_every_value_arrives():
         option = name.replace("_", "-")
         if isinstance(value, bool):
             arguments += [f"--{option}" if value else f"--no-{option}"]
-        elif name == "wrapper":
-            arguments += [word for each in value for word in ("--wrapper", each)]
+        elif name in ("wrapper", "log"):
+            arguments += [word for each in value for word in (f"--{name}", each)]
         elif isinstance(value, dict):
             arguments += [f"--{option}", json.dumps(value)]
         else:

@@ -15,7 +15,7 @@ import jaxsac
 from jaxsac.cli import commands
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.host import environment_seeds
-from jaxsac.runs import metrics, play, video
+from jaxsac.runs import drawn, metrics, play, video
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.evaluation import FRESH
 from jaxsac.runs.run import Run
@@ -170,7 +170,7 @@ def test_mujoco_looks_through_the_camera_that_follows():
     def camera_of(**kwargs):
         made = gymnasium.make("HalfCheetah-v5", render_mode="rgb_array", **kwargs)
         env: Any = made.unwrapped
-        play._follow(env)
+        drawn._follow(env)
         return env.mujoco_renderer.camera_id
 
     assert camera_of() == 0

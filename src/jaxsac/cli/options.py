@@ -27,7 +27,8 @@ GROUPS = {
     "environment": ("wrapper", "env_timeout", "env_workers"),
     "data": ("prior_data", "prior_fraction", "offline_steps"),
     "evaluation": ("eval_episodes", "eval_envs"),
-    "saving": ("log_every", "checkpoint_every", "keep_replay", "lock"),
+    "logging": ("log_every", "log", "record_every"),
+    "saving": ("checkpoint_every", "keep_replay", "lock"),
     "networks": (
         "activation", "num_critics", "actor_hidden_sizes", "critic_hidden_sizes", "body",
         "actor_body", "critic_body", "normalization", "actor_normalization",
@@ -122,7 +123,7 @@ def _settings() -> dict[str, tuple[Any, Any]]:
             if kind is Config and field.name in ("actor", "critic"):
                 continue
             annotation = help_of(types[field.name], docs[field.name])
-            if field.name == "wrapper":  # --wrapper a:b --wrapper c:d
+            if field.name in ("wrapper", "log"):  # --wrapper a:b --wrapper c:d
                 annotation = tyro.conf.UseAppendAction[annotation]
             new: Any = dataclasses.field()
             if field.default is not dataclasses.MISSING:

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 import tyro
 
-from jaxsac.runs.export.export import FormatName, export
+from jaxsac.runs.export.export import Exported, FormatName, export
 from jaxsac.runs.play import play
 from jaxsac.runs.values import whole_number
 
@@ -19,7 +19,7 @@ class Export:
 
     run_dir: tyro.conf.Positional[Path]
     """Run directory of the run."""
-    format: FormatName
+    format: FormatName = "numpy"
     """NumPy alone (an .npz and a .py of less than 60 lines); ONNX; or StableHLO, which JAX loads
     and which alone holds networks of one's own."""
     seed: int | None = None
@@ -32,11 +32,18 @@ class Export:
     output: Path | None = None
     """File to write; export/seed-NNNN/policy in the run directory by default."""
 
+    card: bool = False
+    """Write a model card too, README.md in the layout of the Hugging Face hub, with the returns,
+    the learning curve, and a video if there is one."""
+    video: Path | None = None
+    """Of the card, an .mp4 or a .gif; by default the newest of this seed that `jaxsac play` or
+    --record-every has left in the run directory."""
+
     def run(self) -> int:
         """Prints the files and how far they are from the policy."""
-        written = export(
-            self.run_dir, self.format, self.output, self.seed, which_of(self.which), self.point
-        )
+        if self.video is not None and not self.card:
+            raise ValueError(f"video {self.video} is one of a card's: give --card too.")
+        written = self._export()
         for path in written.paths:
             print(path)
         found = written.parity
@@ -52,6 +59,16 @@ class Export:
                 f"differences of up to {found.largest_rounding:.1e}"
             )
         return 0
+
+    def _export(self) -> Exported:
+        what = self.run_dir, self.format, self.output, self.seed, which_of(self.which), self.point
+        if not self.card:
+            return export(*what)
+        from jaxsac.reports.card import export_with_card
+
+        made = export_with_card(*what, video=self.video)
+        print(f"{made.card}" + f", with {made.video}" * (made.video is not None))
+        return made.exported
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from jaxsac.data import mixture
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import limits, own_networks, upgrade
+from jaxsac.runs.sinks.sink import SinkName
 from jaxsac.runs.values import json_object, whole
 from jaxsac.sac.state import Config, Hyperparameters
 from jaxsac.training.population import Population
@@ -25,7 +26,7 @@ from jaxsac.training.schedule import Schedule
 
 WITHOUT_EFFECT = (
     "checkpoint_every", "env_timeout", "env_workers", "eval_every", "eval_episodes", "eval_envs",
-    "lock", "keep_replay",
+    "lock", "keep_replay", "log", "record_every",
 )  # fmt: skip
 """Fields that change nothing in what is learned: a run may be resumed with other values."""
 
@@ -97,6 +98,12 @@ class RunConfig:
     other; 0: those that train; None: one for each episode, as far as they can be made."""
     log_every: int = 1_000
     """Transitions between rows of the metrics, per seed."""
+    log: tuple[SinkName, ...] = ()
+    """Trackers that are sent the rows too, besides the CSV files: tensorboard, wandb, trackio; once
+    for each."""
+    record_every: int = 0
+    """Transitions between videos of an episode of the first seed, per seed, in `videos/` of the run
+    directory; 0: none. The environment must be one that draws itself."""
     checkpoint_every: int = 50_000
     """Transitions between checkpoints, per seed; 0 saves at the end and when stopped only."""
     env_timeout: float = 300.0
@@ -142,6 +149,8 @@ class RunConfig:
                 object.__setattr__(self, field.name, whole(field.name, value))
             if field.type == "dict[str, Any]":
                 object.__setattr__(self, field.name, json_object(field.name, value))
+        names = (self.log,) if isinstance(self.log, str) else tuple(dict.fromkeys(self.log))
+        object.__setattr__(self, "log", names)
         if self.prior_data is not None:
             object.__setattr__(self, "prior_data", os.fspath(self.prior_data))
         limits.check(self)

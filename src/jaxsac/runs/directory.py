@@ -43,6 +43,11 @@ class RunDirectory:
         """`lock.locked` of this directory: comes before anything else is read or written here."""
         return lock.locked(self.path)
 
+    @property
+    def root(self) -> Path:
+        """Of the run that these seeds belong to; not `path` where they were added to it."""
+        return self.path.parents[1] if self.path.parent.name == MORE_SEEDS else self.path
+
     def groups(self) -> list[RunDirectory]:
         """This run and those of the seeds that were added to it, in the order of the seeds."""
         found = sorted(self.path.glob(f"{MORE_SEEDS}/*/manifest.json"))
@@ -106,8 +111,8 @@ class RunDirectory:
           RunDirectoryError: it holds something else, or was begun with other prior data. The
             message lists what differs.
         """
-        if self.path.parent.name == MORE_SEEDS:  # one population with those that are there
-            RunDirectory(self.path.parents[1])._check_prior(prior)
+        if self.root != self.path:  # one population with those that are there
+            RunDirectory(self.root)._check_prior(prior)
         self.path.mkdir(parents=True, exist_ok=True)
         if not self.manifest.exists():
             if any(not _is_ours(path.name) for path in self.path.iterdir()):

@@ -17,7 +17,7 @@ from jaxsac.runs.screen import Screen
 from jaxsac.runs.status import Status
 
 IN_WORDS: dict[Phase, str] = {"warm-up": "warm-up: random actions"}
-PASSING: tuple[Phase, ...] = ("evaluating", "saving")
+PASSING: tuple[Phase, ...] = ("evaluating", "saving", "recording")
 """Phases that are no line of their own."""
 
 

@@ -19,6 +19,8 @@ class Due(NamedTuple):
     evaluate: int
     save: int
     """A checkpoint."""
+    record: int
+    """A video."""
     learn: int
     """The warm-up is over."""
 
@@ -45,6 +47,7 @@ def due_after(step: int, config: RunConfig) -> Due:
         log=next_multiple(config.log_every),
         evaluate=next_multiple(config.eval_every),
         save=next_multiple(config.checkpoint_every),
+        record=next_multiple(config.record_every),
         learn=config.learning_starts if step < config.learning_starts else NEVER,
     )
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, get_args
 
 from jaxsac.data.return_scale import RewardScaleName
+from jaxsac.runs.sinks.sink import SinkName
 from jaxsac.sac.checks import check_hyperparameters
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ AT_LEAST = {
     "env_workers": 0,
     "checkpoint_every": 0,
     "offline_steps": 0,
+    "record_every": 0,
 }
 CHOICES = {"seed_layout": ("auto", "vmap", "map"), "reward_scale": get_args(RewardScaleName)}
 
@@ -48,6 +50,9 @@ def check(config: RunConfig) -> None:
     for name, choices in CHOICES.items():
         if (value := getattr(config, name)) not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
+    for name in config.log:
+        if name not in (known := get_args(SinkName)):
+            raise ValueError(f"log must be some of {', '.join(known)}, got {name!r}.")
     _check_numbers(config)
     _check_first_batch(config)
     _check_sweep(config)

@@ -75,6 +75,19 @@ def write_rows(
     )
 
 
+def tell_what_is_amiss(
+    config: RunConfig, run: RunDirectory, writer: MetricsWriter, observer: Observer
+) -> None:
+    """Says, before the first step, what the rows will not show."""
+    if not writer.complete:
+        observer.message(f"rows are missing in {run.metrics}: they cannot be brought back.")
+    if config.steps <= config.learning_starts:
+        observer.message(
+            f"nothing will be learned: the {config.steps:,} steps are all warm-up "
+            f"(learning_starts {config.learning_starts:,})."
+        )
+
+
 def record_failures(
     config: RunConfig, run: RunDirectory, driver: Driver, observer: Observer
 ) -> None:

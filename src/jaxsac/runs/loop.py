@@ -16,7 +16,9 @@ from jaxsac.runs.metric_rows import columns
 from jaxsac.runs.metrics import MetricsWriter
 from jaxsac.runs.observer import Observer
 from jaxsac.runs.phases import WALL_TIME, Phase, PhaseClock
+from jaxsac.runs.recorder import Recorder
 from jaxsac.runs.resume import resume
+from jaxsac.runs.sinks.sinks import Sinks
 from jaxsac.runs.snapshot import Snapshot
 from jaxsac.training import memory, offline, seed_axis
 from jaxsac.training.driver import Driver
@@ -29,6 +31,7 @@ STOP_AFTER: dict[Phase, str] = {
     "learning offline": "these updates",
     "evaluating": "this evaluation",
     "saving": "this checkpoint",
+    "recording": "this video",
 }
 """What comes to its end before a run stops; "this step" in other phases."""
 SLOW_SAVING = 1.0
@@ -48,6 +51,7 @@ class Loop:
         observer: Observer,
         source: init_from.Source | None,
         prior: PriorData | None,
+        recorder: Recorder,
     ) -> None:
         """Of a run that has its directory.
 
@@ -60,11 +64,13 @@ class Loop:
           observer: is told what happens.
           source: another run that this one begins with.
           prior: data from before it.
+          recorder: of videos.
         """
         self.config, self.directory, self.driver = config, run, driver
         self.axis, self.structs, self.observer = axis, structs, observer
-        self.source, self.prior = source, prior
+        self.source, self.prior, self.recorder = source, prior, recorder
         self.stop = Interrupt(self._announce_stop)
+        self.sinks = Sinks(config, run, observer.message)
         self.best = best.returns(run.best, config.member_names)
         self.state = Snapshot.start(config.population)
         self.saved: int | None = None
@@ -98,16 +104,8 @@ class Loop:
             columns(self.structs.metrics.mean),
             self.state.metrics_rows,
         )
-        with writer, self.stop as stop:
-            if not writer.complete:
-                self.observer.message(
-                    f"rows are missing in {self.directory.metrics}: they cannot be brought back."
-                )
-            if config.steps <= config.learning_starts:
-                self.observer.message(
-                    f"nothing will be learned: the {config.steps:,} steps are all warm-up "
-                    f"(learning_starts {config.learning_starts:,})."
-                )
+        with writer, self.sinks, self.stop as stop:
+            log.tell_what_is_amiss(config, self.directory, writer, self.observer)
             self.observer.started(driver.step, self.seconds)
             try:
                 self._start()
@@ -239,6 +237,9 @@ class Loop:
         self.state = self.state._replace(logged=step)
         if due.save <= step:
             self._save(writer)
+        if due.record <= step:
+            with self._during("recording"):
+                self.recorder.record(self.driver, self.axis)
 
     def _evaluate(self) -> Evaluation:
         driver = self.driver
@@ -266,6 +267,7 @@ class Loop:
         self.state, progress = log.write_rows(
             self.config, self.driver, self.axis, self.state, self.seconds, evaluated, writer
         )
+        self.sinks.write(progress.rows)
         if self.observer.progress(progress) is True:
             self.stop.requested = True
 

@@ -9,12 +9,13 @@ from typing import Literal
 
 Phase = Literal[
     "making environments", "restoring", "compiling", "learning offline", "warm-up", "training",
-    "evaluating", "saving", "complete", "stopped",
+    "evaluating", "saving", "recording", "complete", "stopped",
 ]  # fmt: skip
 
 STEPPING: tuple[Phase, ...] = ("warm-up", "training")
 WALL_TIME: tuple[Phase, ...] = ("learning offline", *STEPPING, "evaluating", "saving")
-"""The phases whose seconds are the `wall_time` of the metrics; to make and to compile is apart."""
+"""The phases whose seconds are the `wall_time` of the metrics; to make, to compile and to
+record videos is apart."""
 
 
 class PhaseClock:

@@ -13,6 +13,8 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.loop import Loop
 from jaxsac.runs.observer import Observer
+from jaxsac.runs.recorder import Recorder
+from jaxsac.runs.sinks import sink
 from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.training import memory, seed_axis
@@ -40,6 +42,7 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
 
     Raises:
       ValueError: an environment or value that cannot be trained on; nothing is written then.
+      ModuleNotFoundError: a package is not installed; names the command that installs it.
       MemoryError: replay does not fit; names the capacity that would.
       RunDirectoryError: the directory belongs to another run, or another process trains there.
       BundleError: the run has checkpoints, and none of them can be used.
@@ -80,17 +83,20 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
         observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
     flags.check()
+    sink.check(config.log)
     observer.phase("making environments")
     allocator.keep_freed_memory()
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)
     population = config.to_population()
-    driver = make_driver(population, axis)
-    with contextlib.ExitStack() as refused:
-        refused.callback(_close_quietly, driver)
-        loop = _prepare(config, run, population, driver, axis, observer)
-        refused.pop_all()
-    complete = loop.run()
+    recorder = Recorder(config, run.path / "videos", observer.message)
+    with contextlib.closing(recorder):
+        driver = make_driver(population, axis)
+        with contextlib.ExitStack() as refused:
+            refused.callback(_close_quietly, driver)
+            loop = _prepare(config, run, population, driver, axis, observer, recorder)
+            refused.pop_all()
+        complete = loop.run()
     if complete:
         run.finish()
     return complete
@@ -103,6 +109,7 @@ def _prepare(
     driver: Driver,
     axis: seed_axis.SeedAxis,
     observer: Observer,
+    recorder: Recorder,
 ) -> Loop:
     """Checks all that can be checked, makes the directory, and goes to where the run has been."""
     check_hyperparameters(config.hyperparameters, driver.action.shape[0])
@@ -122,7 +129,7 @@ def _prepare(
     new = run.create(config, spaces, prior.facts if prior else None)
     if prior:
         driver.prior = axis.share(prior.buffer())
-    loop = Loop(config, run, driver, axis, structs, observer, source, prior)
+    loop = Loop(config, run, driver, axis, structs, observer, source, prior, recorder)
     if not new:
         loop.resume()
         run.extend(config, spaces)

@@ -1,0 +1,143 @@
+"""A model card says what was measured, is read by the hub, and its example acts."""
+
+import re
+import sys
+import types
+
+import jax
+import numpy as np
+import pytest
+import yaml
+
+import jaxsac
+from jaxsac.cli import commands
+from jaxsac.reports.card import export_with_card
+from jaxsac.reports.report import report
+from jaxsac.runs import metrics
+from jaxsac.runs.directory import RunDirectory
+from saved_policies import FLAT, NESTED, observations_of, policy_of, save
+
+RETURNS = (5.0, 1.0, 9.0, 3.0)
+
+
+def saved(directory, observation=FLAT, returns=RETURNS):
+    policies = [policy_of(observation, seed=seed) for seed in range(len(returns))]
+    save(directory, policies, returns)
+    run = RunDirectory(directory)
+    run.metrics.mkdir()
+    for seed, value in enumerate(returns):
+        text = f"step,eval_return,eval_return_std\n100,0,1\n300,{value},0.25\n"
+        metrics.path(run.metrics, f"seed-{seed:04d}").write_text(text)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("saved") / "run")
+
+
+def front_matter_of(card):
+    return yaml.safe_load(card.read_text().split("---\n")[1])
+
+
+def test_the_card_has_the_returns_that_the_run_and_its_report_have(run, tmp_path, drawn_quickly):
+    made = export_with_card(run, output=tmp_path / "policy", seed=2, which="best")
+    (entry,) = front_matter_of(made.card)["model-index"]
+    (result,) = entry["results"]
+    assert result["task"]["type"] == "reinforcement-learning"
+    assert result["dataset"]["type"] == "probe_environments:Drift-v0"
+    own, seeds = result["metrics"]
+    assert (own["type"], own["value"]) == ("mean_reward", "9.00 +/- 0.25")
+    final = report(run, tmp_path / "report").tasks[0].results[0].final
+    assert seeds["value"] == round(final.value, 2)
+    interval = f"95 % interval {final.low:.1f} to {final.high:.1f}"
+    assert seeds["name"] == f"interquartile mean over 4 seeds, {interval}"
+    text = made.card.read_text()
+    assert f"| {final.value:.1f}, {interval} |" in text
+    assert "seed 2 after 300 steps, the best by its evaluations" in text
+    assert "chosen by this number" in text
+    assert "| `hidden_sizes` | `[12, 12]` |" in text
+    assert f"jax {jax.__version__}" in text
+    assert "hf upload your-name/sac-probe_environments-Drift-v0 . ." in text
+    assert {file.name for file in tmp_path.iterdir()} >= {
+        "README.md", "policy.py", "policy.npz", "learning_curve.png",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["numpy", "onnx", "stablehlo"])
+@pytest.mark.parametrize("observation", [FLAT, NESTED], ids=["flat", "nested"])
+def test_its_example_acts_as_the_policy_does(tmp_path, monkeypatch, format, observation):
+    for package in {"onnx": ("onnx", "onnxruntime"), "stablehlo": ("flatbuffers",)}.get(format, ()):
+        pytest.importorskip(package)
+    directory = saved(tmp_path / "run", observation, RETURNS[:1])
+    made = export_with_card(directory, format, which="best")
+    hub = types.SimpleNamespace(
+        snapshot_download=lambda repository: str(made.card.parent),
+        hf_hub_download=lambda repository, file: str(made.card.parent / file),
+    )
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setitem(sys.modules, "policy", None)  # so that what is imported does not stay
+    del sys.modules["policy"]
+    (code,) = re.findall(r"```python\n(.*?)```", made.card.read_text(), re.DOTALL)
+    names = {}
+    exec(code, names)
+    policy = jaxsac.load_policy(directory, which="best")
+    zeros = jax.tree.map(np.zeros_like, observations_of(policy, 1))
+    np.testing.assert_allclose(np.reshape(names["action"], (1, 3)), policy(zeros), atol=1e-5)
+
+
+def test_the_newest_video_of_the_seed_is_copied_unless_one_is_given(run, tmp_path, capsys):
+    (run / "videos").mkdir()
+    for name in ("step-0000000100-seed-0-return-1.0.mp4", "step-0000000100-seed-1-return-1.0.mp4"):
+        (run / "videos" / name).write_bytes(name.encode())
+    given = tmp_path / "mine.gif"
+    given.write_bytes(b"mine")
+    command = ["export", str(run), "--which", "best", "--card", "--seed", "1"]
+    assert commands.run([*command, "--output", str(tmp_path / "a" / "policy")]) == 0
+    assert b"-seed-1-" in (tmp_path / "a" / "replay.mp4").read_bytes()
+    assert '<video src="replay.mp4"' in (tmp_path / "a" / "README.md").read_text()
+    output = ["--output", str(tmp_path / "b" / "policy")]
+    assert commands.run([*command, *output, "--video", str(given)]) == 0
+    assert (tmp_path / "b" / "replay.gif").read_bytes() == b"mine"
+    assert "![replay](replay.gif)" in (tmp_path / "b" / "README.md").read_text()
+    assert f"{tmp_path}/b/README.md, with {given}" in capsys.readouterr().out
+
+
+def test_a_run_without_returns_has_a_card_without_them(tmp_path):
+    save(tmp_path / "run", [policy_of()], [5.0])
+    made = export_with_card(tmp_path / "run", which="best")
+    assert "model-index" not in front_matter_of(made.card)
+    assert "None has been measured." in made.card.read_text()
+
+
+def test_the_hub_reads_it(run, tmp_path):
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    made = export_with_card(run, output=tmp_path / "policy", which="best")
+    card = hub.ModelCard.load(made.card)
+    assert card.data.library_name == "jaxsac"
+    assert [each.metric_type for each in card.data.eval_results] == ["mean_reward", "iqm_return"]
+    assert card.data.eval_results[0].metric_value == "5.00 +/- 0.25"
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--card", "--video", "film.avi"], "film.avi must end in .mp4 or .gif"),
+        (["--card", "--video", "film.mp4"], "there is no video film.mp4"),
+        (["--video", "film.mp4"], "give --card too"),
+        (["--card", "--output", "policy"], "README.md is there and is no model card"),
+    ],
+)
+def test_a_refusal_is_one_line_and_leaves_all_as_it_was(
+    run, tmp_path, monkeypatch, capsys, options, said
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_text("mine")
+    assert commands.run(["export", str(run), "--which", "best", *options]) == 1
+    assert said in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "mine"
