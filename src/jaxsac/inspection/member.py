@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxsac.data import normalize, packing, return_scale
 from jaxsac.data.return_scale import ReturnScale
-from jaxsac.runs import acting, checkpoint, snapshot
+from jaxsac.runs import acting, checkpoint, rings
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.load import spaces_of
@@ -120,5 +120,5 @@ def _replay(
         dtype: jax.ShapeDtypeStruct((size, width), np.dtype(dtype))
         for dtype, width in packing.widths(transition).items()
     }
-    rows = checkpoint.load(run.checkpoints, step, snapshot.replay_part(name), structs)
+    rows = checkpoint.load(run.checkpoints, step, rings.replay_part(name), structs)
     return packing.unpack(transition, rows, np), ""

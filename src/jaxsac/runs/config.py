@@ -26,9 +26,11 @@ from jaxsac.training.population import Population
 from jaxsac.training.schedule import Schedule
 
 SMALLEST_UTD = 1e-6
+MOST_FRAMES = 2**31
+"""That a member's replay can count, of which a transition brings two at most."""
 POSITIVE = (
-    "seeds", "steps", "num_envs", "update_every", "n_step", "noise_hold", "batch_size",
-    "replay_capacity", "log_every",
+    "seeds", "steps", "num_envs", "update_every", "frame_stack", "n_step", "noise_hold",
+    "batch_size", "replay_capacity", "log_every",
 )  # fmt: skip
 WITHOUT_EFFECT = (
     "checkpoint_every", "env_timeout", "env_workers", "eval_every", "eval_episodes", "eval_envs",
@@ -65,6 +67,9 @@ class RunConfig:
     update_every: int = 1
     """Transitions with one policy, per seed, after which the updates due are done together. More
     than 1 saves time between updates, at the price of older policies; `utd` stays as it is."""
+    frame_stack: int = 1
+    """Observations that the agent sees at once: the latest ones, joined along the last axis (images
+    along their channels), the first of an episode repeated. Replay holds each of them once."""
     normalize_observations: bool = False
     """Standardize observations by their running mean and standard deviation, clipped to ±10;
     integers, such as pixels, are left as they are."""
@@ -200,6 +205,21 @@ class RunConfig:
             )
         check_hyperparameters(self.hyperparameters, config=self.agent)
         self._check_prior_data()
+        self._check_frame_stack()
+
+    def _check_frame_stack(self) -> None:
+        if self.frame_stack == 1:
+            return
+        for name, what in (("prior_data", "a data set"), ("init_replay", "another run's replay")):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name} cannot be used with frame_stack {self.frame_stack}: {what} holds "
+                    "single observations, not where they are stacked."
+                )
+        if self.steps > MOST_FRAMES // 2:
+            raise ValueError(
+                f"steps must be at most {MOST_FRAMES // 2:,} with frame_stack, got {self.steps:,}."
+            )
 
     def _check_prior_data(self) -> None:
         if not 0 <= self.prior_fraction <= 1:
@@ -325,6 +345,7 @@ class RunConfig:
             replay_capacity=self.replay_capacity,
             prior_data=self.prior_data,
             prior_rows=self.prior_rows,
+            frame_stack=self.frame_stack,
             normalize_observations=self.normalize_observations,
             n_step=self.n_step,
             noise_hold=self.noise_hold,

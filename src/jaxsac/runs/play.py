@@ -12,13 +12,13 @@ from typing import Any, Literal, NamedTuple
 import gymnasium
 import numpy as np
 
+from jaxsac.data.frame_stack import FrameStack
 from jaxsac.envs import host, registry, spaces, time_limit
 from jaxsac.runs import best, metrics, settings, video
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.evaluation import FRESH
 from jaxsac.runs.load import Policy, load_policy
-from jaxsac.runs.spaces import Spaces
 from jaxsac.runs.video import Video
 from jaxsac.training.population import EVALUATION_STREAM
 
@@ -207,8 +207,7 @@ def _in_units_of(env: gymnasium.Env, policy: Policy) -> Policy:
             f"the environment has {action_map.size} actions, and the policies of this run choose "
             f"{policy.action_map.size}."
         )
-    action = policy.learned.agent.action_spec.tree
-    own = Spaces(policy.observation_spec, action, action_map)
+    own = policy.spaces._replace(action_map=action_map)
     return Policy(policy.learned, own, policy.step, policy.settings)
 
 
@@ -222,20 +221,22 @@ def _episode(
     Raises:
       ValueError: the environment cannot be drawn, or an action is not finite.
     """
-    observation, _ = env.reset(seed=start)
+    frames = FrameStack(policy.frame_stack)
+    seen = frames.reset(env.reset(seed=start)[0])
     total, length, over = 0.0, 0, False
     longest = time_limit.declared(env) or time_limit.LONGEST_EPISODE
     unfinished = None if path is None else path.with_name(f".{path.name}")
     with contextlib.ExitStack() as stack:
         film = None
         while not over and length < longest:
-            action = policy(observation)
+            action = policy(seen)
             if not np.isfinite(action).all():
                 raise ValueError(
                     f"the policy of seed {member.seed} has no finite action after {length} steps: "
                     "an observation, or a parameter, is not finite."
                 )
             observation, reward, terminated, truncated, _ = env.step(action)
+            seen = frames.step(observation)
             total, length, over = total + float(reward), length + 1, terminated or truncated
             if unfinished is not None:
                 frame = _frame(env)
