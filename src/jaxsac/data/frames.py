@@ -11,6 +11,8 @@ more. With shorter ones the oldest transitions are no longer drawn once their fr
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -176,7 +178,7 @@ def resolve(frames: Frames | tuple[()], batch: Transition) -> Transition:
     return batch._replace(observation=observation, next_observation=next_observation)
 
 
-def stacks(spec: Spec, rows: dict[str, jax.Array], numbers: jax.Array, xp=np) -> PyTree:
+def stacks(spec: Spec, rows: dict[str, Any], numbers: Any, xp: Any = np) -> PyTree:
     """The stacks of the frames with these numbers.
 
     Args:
@@ -190,7 +192,7 @@ def stacks(spec: Spec, rows: dict[str, jax.Array], numbers: jax.Array, xp=np) ->
     )
     axis = numbers.ndim - 1
 
-    def join(x: jax.Array) -> jax.Array:
+    def join(x: Any) -> Any:
         beside = xp.moveaxis(x, axis, -2)
         return beside.reshape(*beside.shape[:-2], -1)
 
