@@ -1,6 +1,7 @@
 """Frames that are stored once give the batches of stacks that are stored whole."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ class Rings:
     def __init__(self, size, num_envs, capacity, num_steps=1):
         self.size = size
         seen = transition_of(frame_stack.structs(FRAME, size), ACTION)
-        self.frames = frames.init(size, num_envs, capacity, FRAME, num_steps)
+        self.frames: Any = frames.init(size, num_envs, capacity, FRAME, num_steps)
         kept = frames.stored(self.frames, seen)
         self.plain, self.numbers = (replay.init(capacity, each) for each in (seen, kept))
         self.windows = [n_step.init(num_steps, num_envs, each) for each in (seen, kept)]
@@ -119,6 +120,7 @@ def test_batches_are_those_of_stacks_stored_whole(size, num_envs, num_steps, inv
 def test_of_short_episodes_the_oldest_are_no_longer_drawn():
     rings = Rings(size=3, num_envs=2, capacity=400)
     stream = episodes(3, 2, 900, mean=1.5, invalid=0.2)
+    whole = size = 0
     for first in range(0, 900, 100):
         rings.follow(*jax.tree.map(lambda x, first=first: x[first : first + 100], stream))
         whole, size = rings.assert_alike()
@@ -155,7 +157,7 @@ def test_it_takes_a_kth_of_the_memory_and_five_percent(size):
     image = jax.ShapeDtypeStruct((84, 84, 3), jnp.uint8)
     seen = transition_of(frame_stack.structs(image, size), ACTION)
     whole = replay.plan(10_000, seen).total_bytes
-    once = jax.eval_shape(lambda: frames.init(size, 4, 10_000, image, 3))
+    once: Any = jax.eval_shape(lambda: frames.init(size, 4, 10_000, image, 3))
     numbers = replay.plan(10_000, frames.stored(once, seen)).total_bytes
     held = numbers + sum(x.size for x in once.rows.values())
     assert held / whole < 1 / size + 0.05

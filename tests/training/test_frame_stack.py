@@ -50,8 +50,8 @@ class Stacked(gymnasium.Wrapper):
         return self.stack.reset(observation), info
 
     def step(self, action):
-        observation, *others = self.env.step(action)
-        return self.stack.step(observation), *others
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self.stack.step(observation), reward, terminated, truncated, info
 
 
 def _stacked(space):

@@ -13,8 +13,8 @@ from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.saved_replay import SavedReplay
+from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
-from jaxsac.training.learner import Carry
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxsac.data.frames import Frames
-from jaxsac.training.learner import Carry
+from jaxsac.training.carry import Carry
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
