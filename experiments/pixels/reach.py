@@ -60,15 +60,15 @@ class ReachByFeel(Reach):
         return {"camera": image(jnp.full(2, 9.0), target), "hand": hand}
 
 
-def image(hand: jax.Array, target: jax.Array, size: int = SIZE) -> jax.Array:
-    """(size, size, 3) bytes: a red and a green dot of three pixels, with soft edges."""
-    grid = jnp.linspace(-1, 1, size)
+def image(hand: jax.Array, target: jax.Array) -> jax.Array:
+    """(32, 32, 3) bytes: a red and a green dot of three pixels, with soft edges."""
+    grid = jnp.linspace(-1, 1, SIZE)
 
     def dot(at: jax.Array) -> jax.Array:
         square = (grid[:, None] - at[0]) ** 2 + (grid[None, :] - at[1]) ** 2
         return jnp.exp(-square / 0.02)
 
-    channels = jnp.stack([dot(hand), dot(target), jnp.zeros((size, size))], axis=-1)
+    channels = jnp.stack([dot(hand), dot(target), jnp.zeros((SIZE, SIZE))], axis=-1)
     return (255 * channels).astype(jnp.uint8)
 
 
