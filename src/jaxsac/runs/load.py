@@ -39,7 +39,7 @@ class Policy:
     def __init__(
         self, policy: learner.Policy, spaces: Spaces, step: int, settings: dict[str, Any]
     ) -> None:
-        self.spaces, self.frame_stack = spaces, settings["frame_stack"]
+        self.spaces, self.frame_stack = spaces, settings.get("frame_stack", 1)
         self.observation_spec: PyTree = frame_stack.structs(spaces.observation, self.frame_stack)
         self.step, self.settings = step, settings
         self.learned, self.action_map = policy, spaces.action_map
