@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from jaxsac.data import replay
+from jaxsac.data.frame_stack import FrameStack
 from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, update
 from jaxsac.sac.batch_check import check_batch
 from jaxsac.sac.config import Config, Hyperparameters
@@ -24,6 +25,7 @@ __version__ = "0.2.0.dev0"
 
 __all__ = [
     "Config",
+    "FrameStack",
     "GradientTerms",
     "Hyperparameters",
     "Metrics",

@@ -175,3 +175,36 @@ def test_an_environment_that_raises_leaves_the_driver_as_it_was():
     assert_identical(after[1:], before[1:])
     assert [len(log.actions) for log in after.logs] == [10, 10]
     assert others.restore(after, observation)[1] == []
+
+
+class OlderGenerator(gymnasium.Env):
+    """Draws from NumPy's `RandomState`, as environments of dm_control do."""
+
+    def __init__(self):
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,))
+        self.action_space = gymnasium.spaces.Box(-1, 1, (1,))
+        self.generator = np.random.RandomState(0)
+
+    @property
+    def np_random(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.generator
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            self.generator = np.random.RandomState(seed)
+        self.length = 0
+        return self.generator.normal(size=1).astype(np.float32), {}
+
+    def step(self, action):
+        self.length += 1
+        return self.generator.normal(size=1).astype(np.float32), 0.0, False, self.length == 5, {}
+
+
+@pytest.mark.parametrize("steps", [3, 12])
+def test_the_older_generators_of_numpy_are_brought_back_too(steps):
+    envs, others = (host.HostEnvs([OlderGenerator(), OlderGenerator()], 1) for _ in range(2))
+    actions = actions_of(envs, steps + 8)
+    _, observation = roll_out(envs, actions[:steps], envs.reset([5, 6]))
+    assert others.restore(envs.snapshot(), observation)[1] == []
+    for action in actions[steps:]:
+        assert_identical(others.step(action), envs.step(action))

@@ -17,9 +17,9 @@ from jaxsac.runs.directory import versions
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config
 from jaxsac.training import memory, seed_axis
+from jaxsac.training.carry import Carry
 from jaxsac.training.driver import learning_structs
 from jaxsac.training.drivers import make_driver
-from jaxsac.training.learner import Carry
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import Finding, Transition, same_bits, transition_of
 

@@ -16,7 +16,12 @@ def rows_of(fraction: float, batch_size: int) -> int:
 
 
 def sample(
-    buffer: Buffer, prior: Buffer | tuple[()], key: jax.Array, batch_size: int, prior_rows: int
+    buffer: Buffer,
+    prior: Buffer | tuple[()],
+    key: jax.Array,
+    batch_size: int,
+    prior_rows: int,
+    latest: jax.Array | None = None,
 ) -> PyTree:
     """Draws a batch of which exactly `prior_rows` rows are prior data (RLPD, arXiv:2302.02948).
 
@@ -26,6 +31,7 @@ def sample(
       key: PRNG key; without prior data what is drawn is `replay.sample` with it.
       batch_size: B, static.
       prior_rows: static, of 0 to B.
+      latest: as in `replay.sample`, of the run's own transitions.
 
     Returns:
       (B, ...), the rows of prior data first; each part uniform, with replacement.
@@ -34,7 +40,7 @@ def sample(
       ValueError: as `replay.sample`.
     """
     if not prior_rows:
-        return replay.sample(buffer, key, batch_size)
+        return replay.sample(buffer, key, batch_size, latest)
     assert isinstance(prior, Buffer)
     if prior_rows == batch_size:
         return replay.sample(prior, key, batch_size)
@@ -42,5 +48,5 @@ def sample(
     return jax.tree.map(
         lambda x, y: jnp.concatenate([x, y]),
         replay.sample(prior, prior_key, prior_rows),
-        replay.sample(buffer, own_key, batch_size - prior_rows),
+        replay.sample(buffer, own_key, batch_size - prior_rows, latest),
     )

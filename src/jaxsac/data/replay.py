@@ -202,13 +202,21 @@ def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> B
     )
 
 
-def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
+def row(buffer: Buffer, index: jax.Array) -> PyTree:
+    """The pytree of `init` that lies in one row."""
+    return packing.unpack(buffer.spec, {dtype: rows[index] for dtype, rows in buffer.rows.items()})
+
+
+def sample(
+    buffer: Buffer, key: jax.Array, batch_size: int, latest: jax.Array | None = None
+) -> PyTree:
     """Draws transitions uniformly, with replacement.
 
     Args:
       buffer: a ring that holds at least `batch_size` transitions.
       key: PRNG key.
       batch_size: rows to draw, static.
+      latest: int32 scalar, how many of the latest transitions alone to draw from; None: all.
 
     Returns:
       The pytree of `init` with a leading axis (batch_size, ...). Under `jax.jit` the fill is not
@@ -224,7 +232,11 @@ def sample(buffer: Buffer, key: jax.Array, batch_size: int) -> PyTree:
             f"batch_size must be between 1 and the {held} transitions that replay holds, "
             f"got {batch_size}."
         )
-    index = jax.random.randint(key, (batch_size,), 0, jnp.maximum(buffer.size, 1))
+    count = buffer.size if latest is None else latest
+    index = jax.random.randint(key, (batch_size,), 0, jnp.maximum(count, 1))
+    if latest is not None:
+        after_the_others = (buffer.position - latest + index) % buffer.capacity
+        index = jnp.where(latest < buffer.size, after_the_others, index)
     # An empty ring has no row to give: an index out of range is filled in, floats with NaN.
     index = jnp.where(buffer.size > 0, index, buffer.capacity)
     drawn = {dtype: rows.at[index].get(mode="fill") for dtype, rows in buffer.rows.items()}

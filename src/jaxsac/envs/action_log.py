@@ -38,10 +38,25 @@ class ActionLog:
 
 
 def generator_state(env: gymnasium.Env) -> dict[str, Any] | None:
-    """State of an environment's `np_random`, JSON values."""
-    generator = getattr(env.unwrapped.np_random, "bit_generator", None)
+    """State of an environment's `np_random`, JSON values.
+
+    That is a `Generator`; or NumPy's older `RandomState`, which environments of dm_control have.
+    """
+    generator = env.unwrapped.np_random
+    if isinstance(generator, np.random.RandomState):
+        return _as_json(generator.get_state(legacy=False))
+    generator = getattr(generator, "bit_generator", None)
     # Another kind of generator cannot be brought back, and `follow` then ends elsewhere.
     return _as_json(generator.state) if generator is not None else None
+
+
+def _set_generator_state(env: gymnasium.Env, state: dict[str, Any]) -> None:
+    """Brings `np_random` to where `generator_state` was."""
+    generator: Any = env.unwrapped.np_random
+    if isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    else:
+        generator.bit_generator.state = state
 
 
 def follow(
@@ -61,7 +76,7 @@ def follow(
     """
     observation, _ = env.reset(seed=log.seed)
     if log.generator is not None:
-        env.unwrapped.np_random.bit_generator.state = log.generator
+        _set_generator_state(env, log.generator)
         observation, _ = env.reset()
     total, length, ended = 0.0, 0, False
     for action in actions:

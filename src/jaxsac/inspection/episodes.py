@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsac.data import normalize
+from jaxsac.data import frame_stack, normalize
 from jaxsac.envs import device, host, time_limit
 from jaxsac.envs.registry import make_in_jax, redirect_mujoco_warnings
 from jaxsac.envs.step_result import StepResult
@@ -98,25 +98,25 @@ def play(member: Member, envs: Environments, episodes: int) -> list[Episode]:
 
 def _round(member: Member, envs: Environments, number: int) -> list[Episode | None]:
     """An episode in every copy; None for one with a number that is not finite."""
-    observation = envs.reset(member.seed, number)
+    first = jax.tree.map(np.asarray, envs.reset(member.seed, number))
+    seen = frame_stack.begin(first, member.config.frame_stack, np)
     key = jax.random.fold_in(jax.random.key(member.seed), number)
     steps, ends = [], []
     over: Any = False
     for count in range(envs.longest):
-        looked = _look(member.policy, observation, jax.random.fold_in(key, 2 * count))
+        looked = _look(member.policy, seen, jax.random.fold_in(key, 2 * count))
         result = jax.tree.map(np.asarray, envs.step(np.asarray(looked[0])))
         steps.append([*map(np.asarray, looked), result.reward, result.discount, result.valid])
         ended = result.over & ~np.asarray(over)
         if ended.any():
-            following = _look(
-                member.policy, result.next_observation, jax.random.fold_in(key, 2 * count + 1)
-            )
+            last = frame_stack.push(seen, result.next_observation, np)
+            following = _look(member.policy, last, jax.random.fold_in(key, 2 * count + 1))
             last_log_prob, last_q = (np.asarray(following[i]) for i in (1, 2))
             ends += [(i, count, last_q[i], last_log_prob[i]) for i in np.flatnonzero(ended)]
         over = over | result.over
         if np.all(over):
             break
-        observation = result.observation
+        seen = frame_stack.follow(seen, result.observation, result.over, np)
     else:
         raise ValueError(
             f"an episode has no end after {envs.longest:,} steps, and the environment declares no "

@@ -11,14 +11,15 @@ import numpy as np
 
 from jaxsac.data import normalize, packing, return_scale
 from jaxsac.data.return_scale import ReturnScale
-from jaxsac.runs import acting, checkpoint, snapshot
+from jaxsac.runs import acting, checkpoint, rings
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.load import spaces_of
+from jaxsac.runs.saved_frames import SavedFrames
 from jaxsac.sac.state import State
 from jaxsac.training import learner
 from jaxsac.training.driver import learning_structs
-from jaxsac.types import PyTree, Spec, Transition, transition_of
+from jaxsac.types import PyTree, Transition
 
 NO_CRITICS = (
     'the best policy is kept without its critics and optimizers: "latest" (or a step) has them.'
@@ -45,17 +46,26 @@ class Member(NamedTuple):
     """All that replay holds, in the order of its rows, (N, ...); None where it was not kept."""
     no_replay: str
     """Why there is none."""
+    frames: SavedFrames | None
+    """What its observations are numbers of; None where it holds them themselves."""
 
     @property
     def agent(self) -> State:
         """The agent."""
         return self.policy.agent
 
+    @property
+    def observations(self) -> PyTree:
+        """Those of replay as environments returned them, (N, ...)."""
+        assert self.replay is not None
+        return (self.frames.latest(self.replay) if self.frames else self.replay).observation
+
     def drawn(self, count: int, seed: int = 0) -> Transition:
         """Transitions of replay as the agent sees them, drawn with replacement, (count, ...)."""
         assert self.replay is not None
         rows = np.random.default_rng(seed).integers(len(self.replay.reward), size=count)
         batch = jax.tree.map(lambda x: x[rows], self.replay)
+        batch = self.frames.stacked(batch) if self.frames else batch
         return _as_seen(self.policy.normalizer, self.scale, batch)
 
 
@@ -85,7 +95,6 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
     """
     config, spaces = run.config(), spaces_of(run)
     structs = learning_structs(config.to_population(), spaces.observation, spaces.action)
-    transition = Spec.of(transition_of(spaces.observation, spaces.action))
     # The best policy lies beside the checkpoints; the replay is then that of the latest.
     step = checkpoint.latest(run.checkpoints) if isinstance(which, str) else which
     facts: dict[str, Any] | None = None
@@ -104,21 +113,32 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
         yield Member(
             config, config.member_labels[index], name, config.member_seeds[index], saved,
             jax.device_put(policy), whole, scale,
-            *_replay(run, step, name, facts, transition),  # in no variable, which would hold it
+            *_replay(run, step, name, facts, structs),  # in no variable, which would hold it
         )  # fmt: skip
 
 
 def _replay(
-    run: RunDirectory, step: int, name: str, facts: dict[str, Any], transition: Spec
-) -> tuple[PyTree | None, str]:
+    run: RunDirectory, step: int, name: str, facts: dict[str, Any], carry: learner.Carry
+) -> tuple[PyTree | None, str, SavedFrames | None]:
     if not facts.get("replay", True):
-        return None, f"{checkpoint.folder(run.checkpoints, step)} was saved without its replay."
+        return (
+            None,
+            f"{checkpoint.folder(run.checkpoints, step)} was saved without its replay.",
+            None,
+        )
     size = int(facts["replay_sizes"][facts["members"].index(name)])
     if not size:
-        return None, "replay holds nothing yet."
-    structs = {
-        dtype: jax.ShapeDtypeStruct((size, width), np.dtype(dtype))
-        for dtype, width in packing.widths(transition).items()
-    }
-    rows = checkpoint.load(run.checkpoints, step, snapshot.replay_part(name), structs)
-    return packing.unpack(transition, rows, np), ""
+        return None, "replay holds nothing yet.", None
+    structs, part = rings.filled(carry.buffer.rows, size), rings.replay_part(name)
+    rows = checkpoint.load(run.checkpoints, step, part, structs)
+    replay = packing.unpack(carry.buffer.spec, rows, np)
+    if not carry.frames:
+        return replay, "", None
+    frames = SavedFrames(run.checkpoints, step, facts["members"], name, carry.frames)
+    if frames.whole < size:  # the oldest have lost frames
+        index = facts["members"].index(name)
+        there = {"position": carry.buffer.position}
+        found = checkpoint.load(run.checkpoints, step, "learning", there, row=index, partial=True)
+        rows = np.arange(found["position"] - frames.whole, found["position"]) % size
+        replay = jax.tree.map(lambda x: x[rows], replay)
+    return replay, "", frames

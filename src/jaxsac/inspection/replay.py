@@ -51,9 +51,8 @@ def inspect(member: Member) -> Section:
 
 def _observations(member: Member, section: Section) -> None:
     """Ranges of each dimension, before any normalization."""
-    assert member.replay is not None
     ranges, large = [], []
-    for path, leaf in jax.tree.leaves_with_path(member.replay.observation):
+    for path, leaf in jax.tree.leaves_with_path(member.observations):
         name = "observation" + jax.tree_util.keystr(path)
         flat = leaf.reshape(len(leaf), -1)
         if flat.shape[1] > MOST_DIMENSIONS:

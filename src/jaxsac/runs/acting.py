@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsac.data import normalize
+from jaxsac.data import frame_stack, normalize
 from jaxsac.runs import bundle, checkpoint
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
@@ -63,13 +63,15 @@ def _read_one(
         structs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((rows, *x.shape), x.dtype), one)
         return bundle.load(folder, name, structs, row=row, partial=True)
 
+    observation = frame_stack.structs(spaces.observation, config.frame_stack)
+
     def init(key: jax.Array) -> State:
-        return sac.init(key, spaces.observation, spaces.action, config.full_agent)
+        return sac.init(key, observation, spaces.action, config.full_agent)
 
     agent = jax.eval_shape(init, jax.random.key(0)).acting
     normalizer: Any = ()
     if config.normalize_observations:
-        normalizer = part("normalizer", jax.eval_shape(normalize.init, spaces.observation))
+        normalizer = part("normalizer", jax.eval_shape(normalize.init, observation))
     return step, learner.Policy(part("agent", agent), normalizer)
 
 

@@ -59,6 +59,9 @@ class RunConfig:
     update_every: int = 1
     """Transitions with one policy, per seed, after which the updates due are done together. More
     than 1 saves time between updates, at the price of older policies; `utd` stays as it is."""
+    frame_stack: int = 1
+    """Observations that the agent sees at once: the latest ones, joined along the last axis (images
+    along their channels), the first of an episode repeated. Replay holds each of them once."""
     normalize_observations: bool = False
     """Standardize observations by their running mean and standard deviation, clipped to ±10;
     integers, such as pixels, are left as they are."""
@@ -258,6 +261,7 @@ class RunConfig:
             replay_capacity=self.replay_capacity,
             prior_data=self.prior_data,
             prior_rows=self.prior_rows,
+            frame_stack=self.frame_stack,
             normalize_observations=self.normalize_observations,
             n_step=self.n_step,
             noise_hold=self.noise_hold,

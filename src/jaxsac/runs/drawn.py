@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
+from jaxsac.data.frame_stack import FrameStack
 from jaxsac.envs import registry, time_limit
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.load import Policy
@@ -100,20 +101,22 @@ def episode(
     Raises:
       ValueError: the environment cannot be drawn, or an action is not finite.
     """
-    observation, _ = env.reset(seed=start)
+    frames = FrameStack(policy.frame_stack)
+    seen = frames.reset(env.reset(seed=start)[0])
     total, length, over = 0.0, 0, False
     longest = time_limit.declared(env) or time_limit.LONGEST_EPISODE
     unfinished = None if path is None else path.with_name(f".{path.name}")
     with contextlib.ExitStack() as stack:
         film = None
         while not over and length < longest:
-            action = policy(observation)
+            action = policy(seen)
             if not np.isfinite(action).all():
                 raise ValueError(
                     f"the policy of seed {member.seed} has no finite action after {length} steps: "
                     "an observation, or a parameter, is not finite."
                 )
             observation, reward, terminated, truncated, _ = env.step(action)
+            seen = frames.step(observation)
             total, length, over = total + float(reward), length + 1, terminated or truncated
             if unfinished is not None:
                 picture = frame(env)

@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsac.runs import checkpoint, snapshot
+from jaxsac.runs import checkpoint, rings
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.saved_replay import SavedReplay
+from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
-from jaxsac.training.learner import Carry
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
@@ -56,6 +56,11 @@ class Source:
             raise BundleError(
                 f"{self._run.path} was trained with normalize_observations "
                 f"{source.normalize_observations}: its agents see no other scale."
+            )
+        if source.frame_stack != config.frame_stack:
+            raise BundleError(
+                f"{self._run.path} was trained with frame_stack {source.frame_stack}: its agents "
+                "see stacks of no other size."
             )
         self._replay = None
         if self._with_replay:
@@ -111,7 +116,7 @@ class Source:
             rows = saved.rows(names[member], widths)
             return {dtype: values[-capacity:] for dtype, values in rows.items()}
 
-        rows = snapshot.buffer_rows(structs.rows, list(names), replay_of, axis)
+        rows = rings.place(structs.rows, list(names), replay_of, axis)
         held = np.array([min(saved.sizes[name], capacity) for name in names.values()], np.int32)
         return structs.replace(
             rows=rows, size=axis.place(held), position=axis.place(held % np.int32(capacity))

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from jaxsac.runs.config import RunConfig
 
 SMALLEST_UTD = 1e-6
+MOST_FRAMES = 2**31
+"""That a member's replay can count, of which a transition brings two at most."""
 AT_LEAST = {
     "seeds": 1,
     "steps": 1,
     "num_envs": 1,
     "update_every": 1,
+    "frame_stack": 1,
     "n_step": 1,
     "noise_hold": 1,
     "batch_size": 1,
@@ -58,6 +61,7 @@ def check(config: RunConfig) -> None:
     _check_sweep(config)
     check_hyperparameters(config.hyperparameters, config=config.agent)
     _check_prior_data(config)
+    _check_frame_stack(config)
 
 
 def _check_counts(config: RunConfig) -> None:
@@ -123,4 +127,19 @@ def _check_prior_data(config: RunConfig) -> None:
         raise ValueError(
             "returns of several steps of prior_data are made once for all members, so gamma "
             "cannot be swept over with it: take n_step 1, or a run for each gamma."
+        )
+
+
+def _check_frame_stack(config: RunConfig) -> None:
+    if config.frame_stack == 1:
+        return
+    for name, what in (("prior_data", "a data set"), ("init_replay", "another run's replay")):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name} cannot be used with frame_stack {config.frame_stack}: {what} holds "
+                "single observations, not where they are stacked."
+            )
+    if config.steps > MOST_FRAMES // 2:
+        raise ValueError(
+            f"steps must be at most {MOST_FRAMES // 2:,} with frame_stack, got {config.steps:,}."
         )

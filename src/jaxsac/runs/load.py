@@ -10,6 +10,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from jaxsac.data import frame_stack
 from jaxsac.runs import acting
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
@@ -24,8 +25,11 @@ class Policy:
     """What one member of a run has learned: `policy(observation)` is the action.
 
     Attributes:
-      observation_spec: structs of one observation, as it is learned on; nested dicts and tuples.
+      observation_spec: structs of what it acts on, as it is learned on: one observation, or a
+        stack of the latest ones; nested dicts and tuples.
+      frame_stack: observations of a stack, which `jaxsac.FrameStack` makes; 1 for none.
       action_low, action_high: the bounds of the actions.
+      spaces: of the environment that it was trained in.
       step: transitions of training after which it was saved.
       settings: of its run, by name.
       learned: the actor and the scale of observations, with None for the rest of the agent.
@@ -35,7 +39,8 @@ class Policy:
     def __init__(
         self, policy: learner.Policy, spaces: Spaces, step: int, settings: dict[str, Any]
     ) -> None:
-        self.observation_spec: PyTree = spaces.observation
+        self.spaces, self.frame_stack = spaces, settings.get("frame_stack", 1)
+        self.observation_spec: PyTree = frame_stack.structs(spaces.observation, self.frame_stack)
         self.step, self.settings = step, settings
         self.learned, self.action_map = policy, spaces.action_map
         low, high, shape, dtype = spaces.action_map
@@ -46,8 +51,9 @@ class Policy:
         """Acts as the agent did in its run, in the environment's own units.
 
         Args:
-          observation: as the environment returns it, with any leading axes; lists and other dtypes
-            are taken where no digits of a whole number are lost.
+          observation: as the environment returns it, or the stack of the latest ones, with any
+            leading axes; lists and other dtypes are taken where no digits of a whole number are
+            lost.
           key: a JAX key, or a number to make one of, to draw the action; by default it is the mode.
 
         Returns:
@@ -86,7 +92,9 @@ def load_policy(
       point: of a run that trains several points of a sweep, which one.
 
     Returns:
-      A function of observations, in the environment's own units, NumPy in and out.
+      A function of observations, in the environment's own units, NumPy in and out. Of a run with
+      frame_stack K > 1 it takes stacks of K, which `jaxsac.FrameStack(policy.frame_stack)` makes
+      of one observation after the other.
 
     Raises:
       RunDirectoryError, BundleError: there is no such run or checkpoint, or it is damaged; or the

@@ -21,8 +21,8 @@ from jaxsac.runs.resume import resume
 from jaxsac.runs.sinks.sinks import Sinks
 from jaxsac.runs.snapshot import Snapshot
 from jaxsac.training import memory, offline, seed_axis
+from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
-from jaxsac.training.learner import Carry
 from jaxsac.training.prior_data import PriorData
 from jaxsac.training.returns import Evaluation
 

@@ -17,7 +17,6 @@ from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.drawn import Member, Played
 from jaxsac.runs.evaluation import FRESH
 from jaxsac.runs.load import Policy, load_policy
-from jaxsac.runs.spaces import Spaces
 from jaxsac.training.population import EVALUATION_STREAM
 
 Which = int | Literal["latest", "best"]
@@ -132,6 +131,5 @@ def _in_units_of(env: gymnasium.Env, policy: Policy) -> Policy:
             f"the environment has {action_map.size} actions, and the policies of this run choose "
             f"{policy.action_map.size}."
         )
-    action = policy.learned.agent.action_spec.tree
-    own = Spaces(policy.observation_spec, action, action_map)
+    own = policy.spaces._replace(action_map=action_map)
     return Policy(policy.learned, own, policy.step, policy.settings)

@@ -18,9 +18,11 @@ from jaxsac.data import datasets, episodes, packing
 from jaxsac.runs import checkpoint, data_files
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.load import spaces_of
+from jaxsac.runs.saved_frames import SavedFrames
 from jaxsac.runs.saved_replay import SavedReplay
 from jaxsac.runs.spaces import Spaces
-from jaxsac.types import Spec, Transition, transition_of
+from jaxsac.training.driver import learning_structs
+from jaxsac.types import Transition
 
 Format = Literal["npz", "minari"]
 
@@ -57,8 +59,8 @@ def record(
     config, spaces = run.config(), spaces_of(run)
     found = [
         part
-        for steps in _members(run, spaces, seed)
-        for part in _in_episodes(steps, config.num_envs)
+        for steps, frames in _members(run, spaces, seed)
+        for part in _in_episodes(steps, config.num_envs, frames)
     ]
     if not found:
         raise RunDirectoryError(f"the replay of {directory} is empty: there is nothing to record.")
@@ -72,9 +74,13 @@ def record(
     return Recorded(source, sum(len(part.reward) for part in found), len(found))
 
 
-def _members(run: RunDirectory, spaces: Spaces, seed: int | None) -> Iterator[Transition]:
-    """The replay of one member after the other, NumPy arrays (N, ...), the oldest row first."""
-    spec = Spec.of(transition_of(spaces.observation, spaces.action))
+def _members(
+    run: RunDirectory, spaces: Spaces, seed: int | None
+) -> Iterator[tuple[Transition, SavedFrames | None]]:
+    """The replay of one member after the other, NumPy arrays (N, ...), the oldest row first.
+
+    With the frames whose numbers it holds, where it does not hold observations.
+    """
     for group in run.groups() if seed is None else [run.of_seed(seed)]:
         config = group.config()
         if config.n_step > 1:
@@ -85,12 +91,23 @@ def _members(run: RunDirectory, spaces: Spaces, seed: int | None) -> Iterator[Tr
         step = checkpoint.latest(group.checkpoints)
         facts = checkpoint.verify(group.checkpoints, step)
         saved = SavedReplay(group.checkpoints, step, facts, config.replay_capacity)
-        for name, own in zip(config.member_names, config.member_seeds, strict=True):
-            if seed in (None, own):
-                yield packing.unpack(spec, saved.rows(name, packing.widths(spec)), np)
+        carry = learning_structs(config.to_population(), spaces.observation, spaces.action)
+        spec, names = carry.buffer.spec, config.member_names
+        for name, own in zip(names, config.member_seeds, strict=True):
+            if seed not in (None, own):
+                continue
+            steps = packing.unpack(spec, saved.rows(name, packing.widths(spec)), np)
+            if not carry.frames:
+                yield steps, None
+                continue
+            frames = SavedFrames(group.checkpoints, step, names, name, carry.frames)
+            yield jax.tree.map(lambda x, n=frames.whole: x[len(x) - n :], steps), frames
 
 
-def _in_episodes(steps: Transition, num_envs: int) -> list[Transition]:
-    """The steps of each episode, in order."""
-    found = episodes.follow(steps, num_envs)
-    return [jax.tree.map(lambda x, rows=rows: x[rows], steps) for rows in found]
+def _in_episodes(steps: Transition, num_envs: int, frames: SavedFrames | None) -> list[Transition]:
+    """The steps of each episode, in order, with observations as the environment returned them."""
+    found = [
+        jax.tree.map(lambda x, rows=rows: x[rows], steps)
+        for rows in episodes.follow(steps, num_envs)
+    ]
+    return [frames.latest(part) for part in found] if frames else found

@@ -10,8 +10,8 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, versions
 from jaxsac.runs.observer import Observer
 from jaxsac.runs.snapshot import Snapshot
+from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
-from jaxsac.training.learner import Carry
 from jaxsac.training.seed_axis import SeedAxis
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsac.runs import checkpoint, snapshot
+from jaxsac.runs import checkpoint, rings
 from jaxsac.runs.bundle import BundleError
 
 Rows = dict[str, np.ndarray]
@@ -51,6 +51,6 @@ class SavedReplay:
         structs = {
             dtype: jax.ShapeDtypeStruct((size, width), dtype) for dtype, width in widths.items()
         }
-        rows = checkpoint.load(self._checkpoints, self._step, snapshot.replay_part(member), structs)
+        rows = checkpoint.load(self._checkpoints, self._step, rings.replay_part(member), structs)
         oldest = int(self._positions[member]) if size == self._capacity else 0
         return {dtype: np.roll(values, -oldest, axis=0) for dtype, values in rows.items()}

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsac.data.frames import Frames
 from jaxsac.envs.checked import is_fault
-from jaxsac.runs import checkpoint, upgrade
+from jaxsac.runs import checkpoint, rings, upgrade
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import versions
 from jaxsac.training import learner
@@ -19,8 +20,6 @@ from jaxsac.training.driver import Driver
 from jaxsac.training.returns import Totals
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
-
-_member = jax.jit(lambda rows, index: rows[index])
 
 
 class Snapshot(NamedTuple):
@@ -93,10 +92,10 @@ def save(
         yield "environments", environments
         if not replay:
             return
-        # One seed at a time, its filled rows only: a copy of all replay might not fit.
-        # Places left over come last.
-        for member, size, rows in zip(members, sizes, _replay(carry.buffer.rows), strict=False):
-            yield replay_part(member), {dtype: array[:size] for dtype, array in rows.items()}
+        yield from rings.parts(carry.buffer.rows, rings.replay_part, members, sizes)
+        if carry.frames:
+            held = _num_frames(axis.take(np.asarray(carry.frames.written)), carry.frames)
+            yield from rings.parts(carry.frames.rows, rings.frames_part, members, held)
 
     checkpoint.save(directory, driver.step, parts(), facts, checkpoint.KEPT if replay else 1)
 
@@ -145,17 +144,15 @@ def load(
             raise ValueError("a negative size of replay")
         environments = manifest["environments"]
         arrays = read("environments", driver.snapshot_structs(environments))
-        learning = axis.place(read("learning", jax.eval_shape(_learning, carry)))
+        learning = read("learning", jax.eval_shape(_learning, carry))
+        counters = learning.pop("frames")
+        learning = axis.place(learning)
 
         def replay_of(member: str) -> dict[str, np.ndarray]:
-            part = {
-                name: jax.ShapeDtypeStruct((sizes[member], rows.shape[-1]), rows.dtype)
-                for name, rows in carry.buffer.rows.items()
-            }
-            return read(replay_part(member), part)
+            return read(rings.replay_part(member), rings.filled(carry.buffer.rows, sizes[member]))
 
         buffer = carry.buffer.replace(
-            rows=buffer_rows(carry.buffer.rows, members, replay_of, axis),
+            rows=rings.place(carry.buffer.rows, members, replay_of, axis),
             position=learning["position"],
             size=learning["size"],
         )
@@ -168,6 +165,7 @@ def load(
             noise=learning["noise"],
             resets=learning["resets"],
             buffer=buffer,
+            frames=_load_frames(read, members, carry.frames, counters, axis),
             key=learning["key"],
             metrics=learning["metrics"],
             failure=axis.place(read("failure", carry.failure)),
@@ -195,34 +193,19 @@ def load(
     return run, restarted, written_under
 
 
-def buffer_rows(
-    structs: dict[str, jax.Array],
-    members: list[str],
-    replay_of: Callable[[str], dict[str, np.ndarray]],
-    axis: SeedAxis,
-) -> dict[str, jax.Array]:
-    """The rows of all members' replay on their devices, one member in memory at a time.
+def _load_frames(
+    read: Callable[..., Any], members: list[str], structs: Any, counters: Any, axis: SeedAxis
+) -> Any:
+    """The frames that transitions show, with these counters; () where there are none."""
+    if not counters:
+        return counters
+    held = dict(zip(members, _num_frames(counters.written, structs), strict=True))
 
-    Args:
-      structs: by dtype, (S, capacity, width).
-      members: their names.
-      replay_of: reads the filled rows of a member by dtype.
-      axis: how they are laid out.
-    """
+    def frames_of(member: str) -> dict[str, np.ndarray]:
+        return read(rings.frames_part(member), rings.filled(structs.rows, held[member]))
 
-    def rows_of(dtype: str, struct: jax.Array) -> jax.Array:
-        def shard(index: Any) -> np.ndarray:
-            mine = axis.pad(np.array(members))[index[0]]
-            filled = np.zeros((len(mine), *struct.shape[1:]), struct.dtype)
-            for rows, member in zip(filled, mine, strict=True):
-                there = replay_of(member)[dtype]
-                rows[: len(there)] = there
-            return filled
-
-        shape = (axis.num_rows, *struct.shape[1:])
-        return jax.make_array_from_callback(shape, axis.sharding, shard)
-
-    return {dtype: rows_of(dtype, struct) for dtype, struct in structs.items()}
+    rows = rings.place(structs.rows, members, frames_of, axis)
+    return axis.place(counters).replace(rows=rows)
 
 
 def load_policy(directory: Path, step: int, carry: learner.Carry) -> learner.Policy:
@@ -249,7 +232,7 @@ def _metrics_rows(manifest: dict[str, Any], population: int) -> list[int]:
 
 
 def _learning(carry: learner.Carry) -> dict[str, Any]:
-    """What the learners carry beside agent, failure and the rows of replay."""
+    """What the learners carry beside agent, failure and the rows of replay and its frames."""
     return {
         "key": carry.key,
         "metrics": carry.metrics,
@@ -257,6 +240,7 @@ def _learning(carry: learner.Carry) -> dict[str, Any]:
         "size": carry.buffer.size,
         "observation": carry.observation,
         "action": carry.action,
+        "frames": carry.frames.replace(rows={}) if carry.frames else (),
         "window": carry.window,
         "return_scale": carry.return_scale,
         "noise": carry.noise,
@@ -269,20 +253,6 @@ def _totals(sums: dict[str, list[float]], num_seeds: int) -> Totals:
     return Totals(**{name: array.reshape(num_seeds) for name, array in arrays.items()})
 
 
-def _replay(rows: dict[str, jax.Array]) -> Iterator[dict[str, np.ndarray]]:
-    """The rows of one seed after the other, from the device that holds them."""
-    for shards in zip(*map(_shards, rows.values()), strict=True):
-        for index in range(len(shards[0])):
-            members = [np.asarray(_member(shard, index)) for shard in shards]
-            yield dict(zip(rows, members, strict=True))
-
-
-def _shards(array: jax.Array) -> list[jax.Array]:
-    """The parts of an array that lie on one device each, in the order of the seeds."""
-    shards = sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)
-    return [shard.data for shard in shards]
-
-
-def replay_part(member: str) -> str:
-    """What the part of a checkpoint with the replay of a member is called."""
-    return f"replay-{member}"
+def _num_frames(written: np.ndarray, frames: Frames) -> list[int]:
+    """Filled rows of each member's ring of frames."""
+    return np.minimum(written, frames.capacity).tolist()

@@ -128,6 +128,7 @@ class DeviceDriver:
                 episodes=episodes,
                 sampled=sampled,
                 longest=self._env.time_limit,
+                frame_stack=self._population.frame_stack,
             )
             self._evaluators[kind] = self._axis.compile(self._axis.over_members(evaluate))
         return self._evaluators[kind]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsac.data import frame_stack as stacking
 from jaxsac.data.replay import Buffer
 from jaxsac.envs import device
 from jaxsac.training import learner
@@ -95,6 +96,7 @@ def evaluate(
     episodes: int,
     sampled: bool,
     longest: int,
+    frame_stack: int = 1,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """One episode of one seed in each of as many copies.
 
@@ -105,6 +107,7 @@ def evaluate(
       episodes: how many.
       sampled: draw the actions instead of taking the mode.
       longest: steps after which an episode is given up.
+      frame_stack: observations that the policy sees at once.
 
     Returns:
       Returns, NaN for an episode with a NaN or an infinity in it; lengths; whether each episode
@@ -118,17 +121,19 @@ def evaluate(
         return ~ended.all() & (count < longest)
 
     def one_step(value: Any) -> Any:
-        count, envs, key, returns, lengths, ended = value
+        count, envs, seen, key, returns, lengths, ended = value
         key, action_key = jax.random.split(key)
-        action = learner.act(policy, envs.state.observation, action_key if sampled else None)
+        action = learner.act(policy, seen, action_key if sampled else None)
         envs, result, end = device.step(env, envs, action)
+        seen = stacking.follow(seen, result.observation, result.over)
         first = end.mask & ~ended
         returns = jnp.where(first, end.episode_return, returns)
         lengths = jnp.where(first, end.episode_length, lengths)
-        return count + 1, envs, key, returns, lengths, ended | end.mask | ~result.valid
+        return count + 1, envs, seen, key, returns, lengths, ended | end.mask | ~result.valid
 
     none = jnp.zeros(episodes, bool)
     returns = jnp.full(episodes, jnp.nan, envs.episode_return.dtype)
-    start = (0, envs, key, returns, none.astype(jnp.int32), none)
+    seen = stacking.begin(envs.state.observation, frame_stack)
+    start = (0, envs, seen, key, returns, none.astype(jnp.int32), none)
     *_, returns, lengths, ended = jax.lax.while_loop(not_ended, one_step, start)
     return returns, lengths, ended

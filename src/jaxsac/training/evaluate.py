@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsac.data import frame_stack as stacking
 from jaxsac.envs import host, time_limit
 from jaxsac.training import learner
 from jaxsac.training.population import EVALUATION_STREAM, Population
@@ -22,6 +23,7 @@ class HostEvaluator:
     def __init__(self, population: Population, axis: SeedAxis, envs: host.HostEnvs) -> None:
         self._envs, self._policies = envs, Policies(axis)
         self._members: list[int] = np.asarray(population.seeds).tolist()
+        self._frame_stack = population.frame_stack
         self.observation, self.action_map = envs.observation_example, envs.action_map
         self.action = jax.ShapeDtypeStruct((envs.action_map.size,), jnp.float32)
 
@@ -31,13 +33,14 @@ class HostEvaluator:
         """Runs episodes of each seed's policy, all seeds and copies as one batch."""
         policies, members = self._policies, self._members
         act = policies.sampled(policy, members) if sampled else policies.mode(policy)
-        return evaluate(self._envs, act, members, step, episodes)
+        return evaluate(self._envs, act, members, step, episodes, self._frame_stack)
 
     def prepare(self, policy: learner.Policy) -> None:
         """Compiles the mode of the policies for as many observations as there are copies."""
         leading = (self._envs.num_seeds, self._envs.num_envs)
         observation = jax.tree.map(
-            lambda struct: np.zeros((*leading, *struct.shape), struct.dtype), self.observation
+            lambda struct: np.zeros((*leading, *struct.shape), struct.dtype),
+            stacking.structs(self.observation, self._frame_stack),
         )
         self._policies.mode(policy)(observation)
 
@@ -52,6 +55,7 @@ def evaluate(
     members: list[int],
     step: int,
     episodes: int | None = None,
+    frame_stack: int = 1,
 ) -> Evaluation:
     """Episodes of each seed, as many at a time as it has copies.
 
@@ -64,6 +68,7 @@ def evaluate(
       members: the S seed numbers.
       step: transitions trained so far.
       episodes: of each seed; one in each copy by default.
+      frame_stack: observations that `act` sees at once.
 
     Returns:
       Returns and lengths; NaN for an episode with a NaN or an infinity in it.
@@ -79,29 +84,29 @@ def evaluate(
         now = seeds[:, first : first + copies]
         missing = copies - now.shape[1]  # copies that are left over repeat an episode
         padded = np.pad(now, ((0, 0), (0, missing)), mode="edge")
-        each = _evaluate_once(envs, act, padded.ravel().tolist())
+        each = _evaluate_once(envs, act, padded.ravel().tolist(), frame_stack)
         rounds.append(jax.tree.map(lambda x, now=now: x[:, : now.shape[1]], each))
     return jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *rounds)
 
 
 def _evaluate_once(
-    envs: host.HostEnvs, act: Callable[[PyTree], np.ndarray], seeds: list[int]
+    envs: host.HostEnvs, act: Callable[[PyTree], np.ndarray], seeds: list[int], frame_stack: int
 ) -> Evaluation:
     """One episode in every copy."""
-    observation = envs.reset(seeds)
+    seen = stacking.begin(envs.reset(seeds), frame_stack, np)
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     ended = np.zeros((envs.num_seeds, envs.num_envs), bool)
     longest = envs.ask_first(time_limit.declared) or time_limit.LONGEST_EPISODE
     for _ in range(longest):
-        result, end = envs.step(act(observation))
+        result, end = envs.step(act(seen))
         first = end.mask & ~ended
         returns = np.where(first, end.episode_return, returns)
         lengths = np.where(first, end.episode_length, lengths)
         ended |= end.mask | ~result.valid
         if ended.all():
             return Evaluation(returns, lengths)
-        observation = result.observation
+        seen = stacking.follow(seen, result.observation, result.over, np)
     raise ValueError(
         f"an episode of an evaluation has no end after {longest:,} steps, and the environment "
         f"declares no time limit: {time_limit.REMEDY}."

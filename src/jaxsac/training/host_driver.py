@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsac.data import packing
+from jaxsac.data import frame_stack, packing
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.training import learner
@@ -137,14 +137,13 @@ class HostDriver:
         if self._eval_envs is not None:
             return evaluate()
         snapshot, learning = self._envs.snapshot(), self.learning
-        observation = self._axis.take(jax.device_get(learning.observation))
+        observation = self._latest(learning)
         try:
             evaluation = evaluate()
         finally:
             self._envs.take_for(snapshot)
         observation, restarted = self._envs.restore(snapshot, observation)
-        if restarted:
-            self.learning = learning._replace(observation=self._axis.place(observation))
+        self.learning = self._from(observation, restarted, learning)
         return evaluation
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
@@ -178,15 +177,26 @@ class HostDriver:
             for log, rows in zip(facts["logs"], pieces, strict=True)
         ]
         snapshot = host.Snapshot(logs, arrays["returns"], arrays["lengths"])
-        saved = self._axis.take(jax.device_get(learning.observation))
-        observation, restarted = self._envs.restore(snapshot, saved)
-        if restarted:
-            over = np.zeros((self._population.size, self._population.num_envs), bool)
-            over.flat[restarted] = True
-            restart = self._axis.compile(learner.restart, donate=(0,))
-            learning = restart(learning, self._axis.pad(observation), self._axis.pad(over))
-        self.step, self.learning, self.whole = step, learning, True
+        observation, restarted = self._envs.restore(snapshot, self._latest(learning))
+        self.learning = self._from(observation, restarted, learning)
+        self.step, self.whole = step, True
         return len(restarted)
+
+    def _latest(self, learning: learner.Carry) -> PyTree:
+        """What the environments have returned last, (S, E, ...)."""
+        latest = frame_stack.newest(learning.observation, self.observation)
+        return self._axis.take(jax.device_get(latest))
+
+    def _from(
+        self, observation: PyTree, restarted: list[int], learning: learner.Carry
+    ) -> learner.Carry:
+        """The learners where some environments have begun another episode."""
+        if not restarted:
+            return learning
+        over = np.zeros((self._population.size, self._population.num_envs), bool)
+        over.flat[restarted] = True
+        restart = self._axis.compile(learner.restart, donate=(0,))
+        return restart(learning, self._axis.pad(observation), self._axis.pad(over))
 
     def close(self) -> None:
         """Closes the environments, all of them, also after one that raises."""

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxsac.data import mixture, n_step, normalize, replay, return_scale
-from jaxsac.data.n_step import Window
+from jaxsac.data import (
+    frame_stack,
+    frames,
+    mixture,
+    n_step,
+    normalize,
+    replay,
+    return_scale,
+)
 from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
 from jaxsac.data.return_scale import ReturnScale
@@ -17,72 +24,15 @@ from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Hyperparameters, Metrics, State
 from jaxsac.training import flight_recorder, held_noise, interval, resets
-from jaxsac.training.held_noise import HeldNoise
-from jaxsac.training.interval import Interval
+from jaxsac.training.carry import Acting as Acting
+from jaxsac.training.carry import Carry as Carry
+from jaxsac.training.carry import Policy as Policy
 from jaxsac.training.population import RESET_STREAM, Population, stream_key
-from jaxsac.training.resets import Resets
 from jaxsac.training.schedule import Work
 from jaxsac.types import PyTree, Spec, Transition, transition_of
 
 OverSeeds = Callable[[Callable[..., Any]], Callable[..., Any]]
 """How a function of one seed runs over the seed axis."""
-
-
-class Policy(NamedTuple):
-    """All that it takes to act: an agent, and the scale on which it sees observations."""
-
-    agent: State
-    normalizer: Normalizer
-
-
-class Acting(NamedTuple):
-    """What a step changes that only acts; every array has a leading seed axis."""
-
-    normalizer: Normalizer
-    noise: HeldNoise | tuple[()]
-    key: jax.Array
-    observation: PyTree
-    action: jax.Array
-
-
-class Carry(NamedTuple):
-    """Everything that learning carries from step to step; every array has a leading seed axis."""
-
-    agent: State
-    normalizer: Normalizer
-    """() where observations are used as they are."""
-    window: Window | tuple[()]
-    """What waits for the later steps of its return; () for returns of one step."""
-    return_scale: ReturnScale | tuple[()]
-    """What rewards are scaled by; () where they are used as they are."""
-    noise: HeldNoise | tuple[()]
-    """Of the latest action; () where each has noise of its own."""
-    resets: Resets | tuple[()]
-    """When agents start anew; () for never."""
-    buffer: Buffer
-    key: jax.Array
-    metrics: Interval
-    """Of the updates since the latest row of a run's metrics."""
-    failure: Buffer
-    """What the flight recorder holds."""
-    observation: PyTree
-    """Where the environments are, (S, E, ...)."""
-    action: jax.Array
-    """To be taken there, (S, E, A) in [-1, 1]."""
-
-    @property
-    def policy(self) -> Policy:
-        """What acts."""
-        return Policy(self.agent, self.normalizer)
-
-    @property
-    def acting(self) -> Acting:
-        """What a step changes that only acts."""
-        return Acting(self.normalizer, self.noise, self.key, self.observation, self.action)
-
-    def with_acting(self, acting: Acting) -> Carry:
-        """The carry after steps that only acted."""
-        return self._replace(**acting._asdict())
 
 
 def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStruct) -> Carry:
@@ -92,10 +42,14 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
       population: the members, S of them.
       observation: where their environments start, (S, E, ...).
       action: struct of one action, (A,).
+
+    Raises:
+      ValueError: observations that cannot be stacked, and are to be.
     """
-    example = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), observation)
+    frame = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), observation)
+    example = frame_stack.structs(frame, population.frame_stack)
     num_envs = jax.tree.leaves(observation)[0].shape[1]
-    transition = transition_of(example, action)
+    seen = transition_of(example, action)
 
     def init_member(
         seed: jax.Array, hyperparameters: Hyperparameters, observation: PyTree
@@ -105,7 +59,11 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
         scale = return_scale.init(
             population.reward_scale, population.reward_scale_bound, num_envs, action.dtype
         )
-        batch = Spec.of(transition).zeros(population.batch_size)
+        batch = Spec.of(seen).zeros(population.batch_size)
+        stacked = frames.init(
+            population.frame_stack, num_envs, population.replay_capacity, frame, population.n_step
+        )
+        transition = frames.stored(stacked, seen)
         _, metrics = jax.eval_shape(sac.update, agent, batch, key)
         return Carry(
             agent=agent,
@@ -115,10 +73,11 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
             noise=held_noise.init(population.noise_hold, num_envs, key),
             resets=resets.init(population.reset_every, stream_key(seed, RESET_STREAM)),
             buffer=replay.init(population.replay_capacity, transition),
+            frames=stacked,
             key=key,
             metrics=interval.init(_with_divisor(metrics, scale)),
             failure=flight_recorder.init(agent, batch, key),
-            observation=observation,
+            observation=frame_stack.begin(observation, population.frame_stack),
             action=jnp.zeros((num_envs, *action.shape), action.dtype),
         )
 
@@ -130,7 +89,7 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
 
 
 def act(policy: Policy, observation: PyTree, key: jax.Array | None = None) -> jax.Array:
-    """`sac.act` on an observation as the environment returned it."""
+    """`sac.act` on an observation that is not scaled yet."""
     return sac.act(policy.agent, normalize.apply(policy.normalizer, observation), key)
 
 
@@ -153,7 +112,8 @@ def learn_step(
 
     Args:
       carry: leading axis S.
-      result: (S, E, ...), of the carry's action; rows that are not valid stay out of replay.
+      result: (S, E, ...), of the carry's action, its observations not stacked; rows that are not
+        valid stay out of replay.
       work: how many updates, and whether to act uniformly.
       prior: transitions from before the run, one ring without a seed axis; () for none.
       batch_size: transitions per update.
@@ -178,7 +138,8 @@ def act_step(agent: State, acting: Acting, result: StepResult, uniform: Any) -> 
       uniform: bool scalar, as in `Work`.
     """
     normalizer = jax.vmap(normalize.update)(acting.normalizer, acting.observation, result.valid)
-    acting = acting._replace(normalizer=normalizer, observation=result.observation)
+    observation = frame_stack.follow(acting.observation, result.observation, result.over)
+    acting = acting._replace(normalizer=normalizer, observation=observation)
     return _next_action(agent, acting, uniform)
 
 
@@ -189,19 +150,26 @@ def insert(carry: Carry, result: StepResult) -> Carry:
       carry: leading axis S, with the observation from which the action was taken, and that action.
       result: as in `learn_step`.
     """
+    next_observation = frame_stack.push(carry.observation, result.next_observation)
     step = Transition(
-        carry.observation, carry.action, result.reward, result.discount, result.next_observation
+        carry.observation, carry.action, result.reward, result.discount, next_observation
     )
+    stacked, step = jax.vmap(frames.record)(carry.frames, step, result.valid, result.over)
     gamma = carry.agent.hyperparameters.gamma
     window, rows, complete = jax.vmap(n_step.push)(
         carry.window, step, result.valid, result.over, gamma
     )
     buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
+    stacked = jax.vmap(frames.after_insert)(stacked, buffer, complete)
     scale = jax.vmap(return_scale.update)(
         carry.return_scale, result.reward, result.valid, result.over, gamma
     )
     return carry._replace(
-        window=window, return_scale=scale, buffer=buffer, observation=result.observation
+        window=window,
+        return_scale=scale,
+        buffer=buffer,
+        frames=stacked,
+        observation=frame_stack.follow(carry.observation, result.observation, result.over),
     )
 
 
@@ -239,11 +207,14 @@ def restart(carry: Carry, observation: PyTree, over: jax.Array) -> Carry:
       over: bool (S, E), those that are in another episode there.
     """
     scale = jax.vmap(return_scale.restart)(carry.return_scale, over)
+    stacked = jax.vmap(frames.restart)(carry.frames, over)
     if carry.window:
         window, rows, complete = jax.vmap(n_step.cut)(carry.window, over)
         buffer = jax.vmap(replay.add)(carry.buffer, rows, complete)
+        stacked = jax.vmap(frames.after_insert)(stacked, buffer, complete)
         carry = carry._replace(window=window, buffer=buffer)
-    return carry._replace(return_scale=scale, observation=observation)
+    observation = frame_stack.restart(carry.observation, observation, over)
+    return carry._replace(return_scale=scale, frames=stacked, observation=observation)
 
 
 def _update(
@@ -256,16 +227,21 @@ def _update(
 ) -> Carry:
     """Updates, each on a batch of its own."""
 
-    def draw(buffer: Buffer, normalizer: Normalizer, scale: Any, key: jax.Array) -> Transition:
-        batch = mixture.sample(buffer, prior, key, batch_size, prior_rows)
-        return _scaled(batch, normalizer, scale)
+    def draw(
+        buffer: Buffer, stacked: Any, normalizer: Normalizer, scale: Any, key: jax.Array
+    ) -> Transition:
+        latest = stacked.whole if stacked else None
+        batch = mixture.sample(buffer, prior, key, batch_size, prior_rows, latest)
+        return _scaled(frames.resolve(stacked, batch), normalizer, scale)
 
     def one_update(_: Any, learner: Any) -> Any:
         agent, key, metrics, failure = learner
         agent = resets.before_update(carry.resets, agent, over_seeds)
         skipped = agent.skipped
         key, sample_key, update_key = _split(key, 3)
-        batch = jax.vmap(draw)(carry.buffer, carry.normalizer, carry.return_scale, sample_key)
+        batch = jax.vmap(draw)(
+            carry.buffer, carry.frames, carry.normalizer, carry.return_scale, sample_key
+        )
         agent, latest = over_seeds(sac.update)(agent, batch, update_key)
         latest = jax.vmap(_with_divisor)(latest, carry.return_scale)
         failed = agent.skipped > skipped

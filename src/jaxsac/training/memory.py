@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxsac.training.learner import Carry
+from jaxsac.data.frames import Frames
+from jaxsac.training.carry import Carry
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
@@ -27,15 +28,20 @@ class Plan(NamedTuple):
     """Of an update of all: until it is known to be finite, the new agents are beside the old."""
     capacity: int
     """Transitions that the replay of one member holds."""
-    transition_bytes: int
+    replay_bytes: int
+    """Of the replay of one member."""
     available: int
     prior_bytes: int = 0
     """Of the prior data in this memory, which members share."""
+    spare_bytes: int = 0
+    """Of the replay of one member, whatever its capacity."""
+    frame_stack: int = 1
+    """Observations that an agent sees at once, of which replay holds each once."""
 
     @property
-    def replay_bytes(self) -> int:
-        """Of the replay of one member."""
-        return self.capacity * self.transition_bytes
+    def transition_bytes(self) -> int:
+        """Of each transition, with its share of the frames, rounded up."""
+        return -(-(self.replay_bytes - self.spare_bytes) // self.capacity)
 
     @property
     def member_bytes(self) -> int:
@@ -58,6 +64,8 @@ class Plan(NamedTuple):
             + f" = {human(self.total_bytes)}, "
             f"{human(self.available)} free; replay of a member: {self.capacity:,} transitions of "
             f"{self.transition_bytes} B"
+            + f", each observation of their stacks of {self.frame_stack} stored once"
+            * (self.frame_stack > 1)
         )
 
 
@@ -74,9 +82,8 @@ def plan(axis: SeedAxis, learning: Carry, prior_bytes: int = 0) -> Plan:
     """
     device = axis.mesh.devices.flat[0]
     num_memories = 1 if device.platform == "cpu" else axis.mesh.size
-    rows, num_members = learning.buffer.rows, axis.num_members
-    capacity = next(iter(rows.values())).shape[1]
-    replay_bytes = num_bytes(rows) // num_members
+    num_members, capacity = axis.num_members, learning.buffer.capacity
+    replay_bytes = num_bytes(learning.replay_arrays) // num_members
     # One after the other, only one agent of each device is at work.
     at_work = axis.mesh.size if axis.layout == "map" else axis.num_rows
     agent_bytes = num_bytes(learning.agent) // num_members
@@ -85,9 +92,10 @@ def plan(axis: SeedAxis, learning: Carry, prior_bytes: int = 0) -> Plan:
         num_bytes(learning) // num_members - replay_bytes,
         at_work // num_memories * agent_bytes,
         capacity,
-        replay_bytes // capacity,
+        replay_bytes,
         available_bytes(device),
         axis.mesh.size // num_memories * prior_bytes,
+        *_of_frames(learning.frames),
     )
     usable = int(found.available * (1 - RESERVE))
     if found.total_bytes > usable:
@@ -96,12 +104,17 @@ def plan(axis: SeedAxis, learning: Carry, prior_bytes: int = 0) -> Plan:
         population = fitting * num_memories
         population -= population % axis.mesh.size if population > axis.mesh.size else 0
         left = usable - found.members * found.learner_bytes - found.work_bytes - found.prior_bytes
-        transitions = left // (found.members + 1) // found.transition_bytes
+        transitions = (left // (found.members + 1) - found.spare_bytes) // found.transition_bytes
         raise MemoryError(
             f"{found.describe()}: that does not fit. A population of {population:,} members would, "
             f"or a replay_capacity of {max(transitions, 0):,}."
         )
     return found
+
+
+def _of_frames(frames: Frames | tuple[()]) -> tuple[int, int]:
+    """Bytes that do not depend on the capacity, and observations of a stack."""
+    return (frames.spare_bytes, frames.shown.shape[-1]) if frames else (0, 1)
 
 
 def num_bytes(structs: PyTree) -> int:

@@ -8,7 +8,7 @@ import jax
 
 from jaxsac.data.replay import Buffer
 from jaxsac.training import learner
-from jaxsac.training.learner import Carry
+from jaxsac.training.carry import Carry
 from jaxsac.training.population import Population
 from jaxsac.training.seed_axis import SeedAxis
 

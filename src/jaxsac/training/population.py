@@ -56,6 +56,8 @@ class Population(struct.PyTreeNode):
     """Where transitions from before the run are read from; None: there are none."""
     prior_rows: int = struct.field(pytree_node=False)
     """How many of a batch's transitions are of those."""
+    frame_stack: int = struct.field(pytree_node=False)
+    """Observations that the agents see at once."""
     normalize_observations: bool = struct.field(pytree_node=False)
     """Show the agents observations on the scale of those so far."""
     n_step: int = struct.field(pytree_node=False)

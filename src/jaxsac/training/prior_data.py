@@ -12,8 +12,8 @@ import numpy as np
 from jaxsac.data import datasets, n_step, normalize, replay, return_scale
 from jaxsac.data.replay import Buffer
 from jaxsac.envs.action_map import ActionMap
+from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Evaluator
-from jaxsac.training.learner import Carry
 from jaxsac.training.population import Population
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import Transition, transition_of

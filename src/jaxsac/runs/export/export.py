@@ -36,8 +36,9 @@ def export(
 ) -> Exported:
     """Writes the deterministic policy of one seed as files that act without jaxsac.
 
-    They take observations as the environment returns them and return actions in its own units: the
-    scale of observations, tanh and the bounds are inside. Formats are
+    They take observations as the environment returns them (of a run with frame_stack K the stack of
+    the latest K, as `load_policy` does) and return actions in its own units: the scale of
+    observations, tanh and the bounds are inside. Formats are
 
     - numpy: a .py file of less than 60 lines that needs NumPy alone, and the .npz of its arrays;
     - onnx: one file for any runtime of ONNX, whose inputs are the arrays of an observation;
@@ -76,6 +77,8 @@ def export(
         "env": config.env, "seed": seed, "step": policy.step, "jaxsac": jaxsac.__version__,
         "parity": None,
     }  # fmt: skip
+    if policy.frame_stack > 1:
+        facts["frame_stack"] = policy.frame_stack
     found = parity.measure(policy, kind.decode(kind.encode(policy, facts)))
     written = kind.encode(policy, facts | {"parity": dataclasses.asdict(found)})
     for ending, content in written.items():

@@ -78,6 +78,11 @@ def _program(facts: dict[str, Any]) -> str:
     _, _, code = SOURCE.read_text().partition('"""\n\n')
     which = f"{facts['env']}, seed {facts['seed']}, step {facts['step']:,}"
     head = f"The policy of {which}: action = Policy()(observation), with NumPy alone.\n"
+    if size := facts.get("frame_stack"):
+        head += (
+            f"\nIt acts on the latest {size} observations, joined along the last axis of each "
+            "array, the oldest\nfirst; the first of an episode is repeated.\n"
+        )
     if (parity := facts["parity"]) is not None:
         difference, count = parity["largest_difference"], parity["observations"]
         head += (
