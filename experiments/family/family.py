@@ -115,7 +115,8 @@ def draw(env: str) -> None:
         values = np.stack(list(of_seeds.values()))
         shown = steps <= LONGEST
         steps, values = steps[shown], values[:, shown]
-        axes.plot(steps, values.mean(0), color=f"C{number}", label=f"{name}, {len(values)} seeds")
+        label, mark = f"{name}, {len(values)} seeds", "o" if len(steps) == 1 else None
+        axes.plot(steps, values.mean(0), color=f"C{number}", label=label, marker=mark)
         axes.fill_between(
             steps, values.min(0), values.max(0), color=f"C{number}", alpha=0.15, linewidth=0
         )
@@ -137,7 +138,7 @@ def draw(env: str) -> None:
     )  # fmt: skip
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="lower right")
     figure.savefig(RESULTS / env / "returns.png", dpi=120)
     draw_knee(env, ends)
 
