@@ -132,7 +132,9 @@ def test_every_value_arrives():
         "adam_eps": 1e-5, "weight_decay": 0.01, "max_gradient_norm": 2.0, "final_lr_scale": 0.25,
         "schedule_updates": 300.0,
     }  # fmt: skip
-    assert {"env", *values} == {field.name for field in FIELDS}
+    # Refused beside prior data, so on a line of its own.
+    assert parse_train("--frame-stack", "3").frame_stack == 3
+    assert {"env", "frame_stack", *values} == {field.name for field in FIELDS}
     arguments = []
     for name, value in values.items():
         option = name.replace("_", "-")
@@ -147,7 +149,7 @@ def test_every_value_arrives():
             arguments += [f"--{option}", *map(str, parts)]
     parsed = parse_train(*arguments).to_json()
     listed = {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
-    assert parsed == {"env": "Pendulum-v1", **listed}
+    assert parsed == {"env": "Pendulum-v1", "frame_stack": 1, **listed}
     others = parse_train("--forward", "joint", "--head", "quantile")  # not with a value network
     assert (others.agent.forward, others.agent.head) == ("joint", "quantile")
 

@@ -1,3 +1,4 @@
+import random
 from typing import Any
 
 import gymnasium
@@ -141,19 +142,19 @@ def test_an_episode_that_turns_out_shorter_is_not_stepped_past_its_end():
     assert others.restore(envs.snapshot(), observation)[1] == [0]
 
 
-class OldGenerator(Unseeded):
-    """Draws its starts from a generator whose state is not public."""
+class OtherGenerator(Unseeded):
+    """Draws its starts from a generator that is none of NumPy's."""
 
     def reset(self, *, seed=None, options=None):
         if seed is not None:
-            self.np_random = np.random.RandomState(seed)  # pyright: ignore[reportAttributeAccessIssue]
+            self.np_random = random.Random(seed)  # pyright: ignore[reportAttributeAccessIssue]
         self.position = float(self.np_random.uniform(-1, 1))
         return np.array([self.position, 0.0]), {}
 
 
 def test_a_generator_that_cannot_be_saved_costs_an_episode_on_the_way_back_and_nothing_else():
-    gymnasium.register("test_action_log/Old-v0", OldGenerator, max_episode_steps=4)
-    envs, others = pair("test_action_log/Old-v0"), pair("test_action_log/Old-v0")
+    gymnasium.register("test_action_log/Other-v0", OtherGenerator, max_episode_steps=4)
+    envs, others = pair("test_action_log/Other-v0"), pair("test_action_log/Other-v0")
     _, observation = roll_out(envs, actions_of(envs, 6), envs.reset([1, 2]))
     assert others.restore(envs.snapshot(), observation)[1] == [0, 1]
 
