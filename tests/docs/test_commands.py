@@ -59,6 +59,7 @@ def test_commands_of_the_command_line():
         assert not parse(complete(arguments)), f"{page.relative_to(ROOT)}: {arguments}"
 
 
+# `pip install` and pytest alone do not bring make; `make test` itself cannot get here without it.
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
 def test_targets_of_make_and_what_they_pass_on():
     said = found("make")

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+# Elsewhere nothing is set, and there is nothing that a test could see.
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a parameter of glibc")
 PROGRAM = """
 import os, resource
 import numpy as np
@@ -29,11 +31,11 @@ def faults(**environment):
     return [int(line) for line in process.stdout.split()]
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a parameter of glibc")
+@glibc
 def test_memory_that_is_freed_is_not_fetched_from_the_system_again():
     assert max(faults()) < 500
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a parameter of glibc")
+@glibc
 def test_what_a_user_has_tuned_is_respected():
     assert max(faults(MALLOC_MMAP_MAX_="65536")) > 10_000

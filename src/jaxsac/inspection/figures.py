@@ -91,9 +91,7 @@ def saturation(members: Numbers) -> Figure:
         if not shares:
             continue
         name = {"policy": "under the policy", "replay": "in replay"}[kind]
-        axes.bar(places + offset, np.mean(shares, axis=0), 0.38, color=color, label=name)
-        for share in shares if len(shares) > 1 else ():
-            axes.plot(places + offset, share, ".", color=INK, markersize=3)
+        _bars(axes, places + offset, np.array(shares), 0.38, color, name)
     axes.axhline(HALF, color=INK, linewidth=0.8, linestyle=DASHES[1])
     axes.set(xlabel="action dimension", ylabel="share of |a| > 0.99", ylim=(0, 1.02))
     axes.set(xticks=places, xlim=(-0.7, max(size, 3) - 0.3))
@@ -114,9 +112,7 @@ def gradient_terms(members: Numbers) -> Figure:
     )
     for offset, color, name, of in kinds:
         heights = np.array([[of(numbers[term]) for term in TERMS] for numbers in members])
-        axes.bar(places + offset, heights.mean(axis=0), 0.25, color=color, label=name)
-        for height in heights if len(heights) > 1 else ():
-            axes.plot(places + offset, height, ".", color=INK, markersize=3)
+        _bars(axes, places + offset, heights, 0.25, color, name)
     axes.set_xticks(places, [term.replace("_", " ") for term in TERMS])
     axes.set(ylabel="of the actor's parameters")
     _title(figure, "Terms of the actor's gradient" + " (dots: seeds)" * (len(members) > 1))
@@ -218,6 +214,15 @@ def _line(
         numbers["step"][known], numbers[name][known], color=color, linestyle=dashes, label=label,
         linewidth=1.5 if count == 1 else 0.9, alpha=1 if count == 1 else 0.7, marker=mark,
     )  # fmt: skip
+
+
+def _bars(
+    axes: Axes, places: np.ndarray, heights: np.ndarray, width: float, color: str, label: str
+) -> None:
+    """A bar for the mean over seeds (S, N), and a dot for each of several."""
+    axes.bar(places, heights.mean(axis=0), width, color=color, label=label)
+    for height in heights if len(heights) > 1 else ():
+        axes.plot(places, height, ".", color=INK, markersize=3)
 
 
 def _figure(height: float) -> Figure:

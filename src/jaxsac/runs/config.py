@@ -18,6 +18,7 @@ from jaxsac.data import mixture
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import limits, own_networks, upgrade
+from jaxsac.runs.members import Members
 from jaxsac.runs.sinks.sink import SinkName
 from jaxsac.runs.values import json_object, whole
 from jaxsac.sac.state import Config, Hyperparameters
@@ -32,7 +33,7 @@ WITHOUT_EFFECT = (
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Members):
     """A training run. Counts of transitions are per seed."""
 
     env: str
@@ -172,59 +173,6 @@ class RunConfig:
         return Schedule(self.learning_starts, utd, self.update_every, explores)
 
     @property
-    def swept(self) -> dict[str, tuple[float, ...]]:
-        """The hyperparameters that are swept over, with their values at the points."""
-        return {name: value for name, value in self._leaves().items() if isinstance(value, tuple)}
-
-    @property
-    def points(self) -> list[dict[str, float]]:
-        """The values of what is swept over; one empty point without a sweep."""
-        if not self.swept:
-            return [{}]
-        columns = zip(*self.swept.values(), strict=True)
-        return [dict(zip(self.swept, values, strict=True)) for values in columns]
-
-    @property
-    def population(self) -> int:
-        """Number of members: every seed at every point."""
-        return self.seeds * len(self.points)
-
-    @property
-    def member_seeds(self) -> list[int]:
-        """The seed number of each member, point after point."""
-        return list(range(self.seed, self.seed + self.seeds)) * len(self.points)
-
-    @property
-    def member_names(self) -> list[str]:
-        """What the files of each member are called."""
-        names = [f"seed-{number:04d}" for number in self.member_seeds]
-        if len(self.points) == 1:
-            return names
-        return [f"point-{i // self.seeds:03d}-{name}" for i, name in enumerate(names)]
-
-    @property
-    def member_labels(self) -> list[str]:
-        """What each member is called for a person."""
-        labels = [str(number) for number in self.member_seeds]
-        if len(self.points) == 1:
-            return labels
-        return [f"point {i // self.seeds}, seed {label}" for i, label in enumerate(labels)]
-
-    @property
-    def members(self) -> list[dict[str, Any]]:
-        """The seed of each member, and its values of what is swept over."""
-        each = [point for point in self.points for _ in range(self.seeds)]
-        return [
-            {"seed": seed, **point} for seed, point in zip(self.member_seeds, each, strict=True)
-        ]
-
-    @property
-    def member_hyperparameters(self) -> Hyperparameters:
-        """The hyperparameters with an axis over the members wherever they are swept."""
-        of_members = {name: np.repeat(values, self.seeds) for name, values in self.swept.items()}
-        return self.hyperparameters.replace(**of_members)
-
-    @property
     def full_agent(self) -> Config:
         """The settings of the agent, with networks of the user's own.
 
@@ -281,12 +229,6 @@ class RunConfig:
             raise ValueError(f"only_seed {seed} is not one of the group's, {self.seed} to {last}.")
         return dataclasses.replace(self, seed=seed, seeds=1)
 
-    def _leaves(self) -> dict[str, Any]:
-        return {
-            f.name: getattr(self.hyperparameters, f.name)
-            for f in dataclasses.fields(Hyperparameters)
-        }
-
     def to_json(self) -> dict[str, Any]:
         """A flat dictionary of JSON values.
 
@@ -297,7 +239,9 @@ class RunConfig:
             if getattr(self.agent, what) is not None and getattr(self, what) is None:
                 raise ValueError(f"a run's manifest cannot hold a module: name it as {what}.")
         values = {name: getattr(self, name) for name in _names(RunConfig)}
-        values |= {name: getattr(self.agent, name) for name in _names(Config)} | self._leaves()
+        values |= {
+            name: getattr(self.agent, name) for name in _names(Config)
+        } | self.hyperparameter_values
         return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
     @classmethod

@@ -9,7 +9,6 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from jaxsac.runs import files, metrics
@@ -55,12 +54,7 @@ class Sinks:
                     streams.write(dict(enumerate(rows)))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for name, streams in list(self._streams.items()):
             with self._survived(name):
                 streams.close()
