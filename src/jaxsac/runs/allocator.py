@@ -15,8 +15,9 @@ def keep_freed_memory() -> None:
     """Has glibc keep what is freed instead of returning it to the system.
 
     An update on a CPU frees some megabytes that the next one asks for again. Returned in between,
-    each page of them is a page fault: a tenth to a quarter of the time of an update
-    (experiments/performance). The process keeps the most memory that it has ever used.
+    each page of them is a page fault: of a step of one seed that was a quarter of the time on two
+    cores and a twelfth on one (experiments/performance/page_faults.py). The process keeps the most
+    memory that it has ever used.
 
     Process-wide. Other C libraries are left alone, and so is one that the user has tuned by
     GLIBC_TUNABLES, MALLOC_TRIM_THRESHOLD_ or MALLOC_MMAP_MAX_.
