@@ -38,9 +38,8 @@ def main(seeds: int = 1, repeats: int = 4) -> None:
                 command, env=environment, check=True, stdout=subprocess.PIPE, text=True
             ).stdout
             runs.append(json.loads(said.splitlines()[-1]))
-    print(
-        "| freed memory | ms a step | of them user | system | page faults a step |\n|---|---|---|---|---|"
-    )
+    print("| freed memory | ms a step | of them user | system | page faults a step |")
+    print("|---|---|---|---|---|")
     for kind, runs in found.items():
         wall, user, system, faults = (statistics.median(run[k] for run in runs) for k in runs[0])
         print(f"| {kind} | {wall:.2f} | {user:.2f} | {system:.2f} | {faults:,.0f} |")
