@@ -11,6 +11,8 @@ import pytest
 import jaxsac
 from jaxsac.cli import commands
 from jaxsac.inspection.inspect import TITLES
+from jaxsac.inspection.read import read
+from jaxsac.inspection.write import _lines, write
 from jaxsac.runs import train
 from jaxsac.runs.bundle import BundleError
 from run_examples import LOOP, Listener, small_run
@@ -96,6 +98,32 @@ def test_the_files_need_nothing_but_themselves(found):
     assert written["members"][0]["sections"]["replay"]["numbers"]["transitions"] == 60
 
 
+def test_the_page_is_made_again_from_the_numbers_alone(found, tmp_path):
+    again = read(found.directory / "inspect.json")
+    write(again._replace(directory=tmp_path / "again"))
+    for name in ("inspect.json", "inspect.html", "values.png"):
+        file = found.directory / name
+        assert (tmp_path / "again" / name).read_bytes() == file.read_bytes()
+    kept, computed = (x.members[1].sections["values"].numbers for x in (again, found))
+    np.testing.assert_allclose(kept["soft_return"], computed["soft_return"], rtol=1e-6)
+    assert again.directory == found.directory
+
+
+def test_a_file_that_is_no_inspection_is_refused_by_its_name(tmp_path):
+    file = tmp_path / "inspect.json"
+    for content in ("{", "{}", "[]", '{"members": 3}'):
+        file.write_text(content)
+        with pytest.raises(ValueError, match=r"inspect\.json cannot be read: give the inspect"):
+            read(file)
+
+
+def test_a_list_of_numbers_takes_a_line_and_text_stays_as_it_is():
+    found = {"good": "in [-1,   1].", "numbers": [[1.0, None], []], "of": ["[a", "b]"]}
+    text = _lines(found)
+    assert json.loads(text) == found
+    assert "[1.0,null]" in text
+
+
 def test_a_critic_that_is_wrong_by_a_known_amount_is_found_out(tmp_path):
     trained(
         tmp_path / "run", env="probe_environments:TwoStateLimit-v0", seeds=1,
@@ -126,7 +154,7 @@ def test_without_replay_what_needs_it_is_left_out_and_said(tmp_path):
     assert "gap" in member.sections["values"].numbers
     # The policy's actions are then those of its episodes.
     shown = member.sections["saturation"].numbers
-    assert shown["replay"] is None
+    assert "replay" not in shown
     assert len(shown["policy"]["share"]) == 2
 
 

@@ -1,5 +1,7 @@
 """The numbers of an inspection against those that are known."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from jaxsac.inspection import saturation
 from jaxsac.inspection.curves import entropy, norms
 from jaxsac.inspection.episodes import Episode
 from jaxsac.inspection.features import dead_share, hidden, srank
+from jaxsac.inspection.replay import scaled_by
 from jaxsac.inspection.values import returns
 from jaxsac.sac.networks import make_networks
 from run_examples import small_run
@@ -146,3 +149,17 @@ def test_growing_gradients_and_updates_left_out_are_flagged():
     wild["skipped"] = np.ones(10)
     assert len(bad(norms(wild))) == 2
     assert norms({}).left_out
+
+
+def test_inputs_that_the_networks_scale_one_by_one_need_no_other_scale():
+    assert scaled_by(True, NET) == "normalize_observations does so"
+    assert scaled_by(False, NET) == ""
+    for changes, scales in (
+        ({"normalization": "batch_renorm"}, True),
+        ({"normalization": "batch", "normalize_inputs": False}, False),
+        ({"normalization": "layer"}, False),
+        ({"normalization": "batch", "actor_normalization": "none"}, False),
+        ({"normalization": "batch", "critic": NET}, False),  # a network of one's own
+    ):
+        config = dataclasses.replace(NET, **{"normalize_inputs": True, **changes})
+        assert scaled_by(False, config) == ("normalize_inputs does so" if scales else "")

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from jaxsac.reports import figures, numbers, population
+from jaxsac.reports import figures, markup, numbers, page, population
 from jaxsac.reports.reference import SOURCES, published
 from jaxsac.reports.report import report
 from run_examples import FAST
@@ -91,6 +91,29 @@ def test_a_figure_shows_every_seed_the_iqm_and_its_interval(tmp_path):
     assert len(axes.collections) == 1
     assert axes.get_xlabel() == "environment steps per seed"
     assert axes.get_ylabel() == "return (evaluation)"
+
+
+def test_settings_that_differ_have_a_row_each_unless_the_labels_say_them(tmp_path):
+    for name, top, gamma in (("a", 1, 0.9), ("b", 2, 0.99)):
+        hyperparameters = dataclasses.replace(FAST, gamma=gamma)
+        written(tmp_path / name, [top, top], hyperparameters=hyperparameters)
+    two_runs = [*population.read(tmp_path / "a"), *population.read(tmp_path / "b")]
+    found = page._settings(numbers.task(two_runs))
+    assert "<tr><th>setting</th><th>b</th><th>a</th></tr>" in found  # the best first
+    assert re.findall("<tr><td>.*", found)[0].startswith(
+        "<tr><td>gamma</td><td>0.99</td><td>0.9</td></tr>"
+    )
+    assert page._settings(numbers.task(population.read(tmp_path))) == ""  # a sweep: gamma=0.99
+    assert page._settings(numbers.task(two_runs[:1])) == ""
+
+
+def test_cells_that_are_alike_below_each_other_become_one():
+    rows = [["a", "same"], ["b", "same"], ["c", "other"], ["d", "same"]]
+    found = markup.table(["", "good"], rows, numbers=(), joined=[1])
+    assert re.findall(r"<tr>(.*?)</tr>", found)[1:] == [
+        "<td>a</td><td rowspan=2>same</td>", "<td>b</td>",
+        "<td>c</td><td>other</td>", "<td>d</td><td>same</td>",
+    ]  # fmt: skip
 
 
 def test_published_curves_name_their_source_and_are_of_the_same_version():

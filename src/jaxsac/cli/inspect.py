@@ -57,7 +57,7 @@ def table(found: Inspection) -> Table:
 
     members = found.members[:MOST_COLUMNS]
     steps = dict.fromkeys(f"{member.step:,}" for member in members)
-    drawn = Table(title=f"{found.env}: inside {found.run.resolve().name}, step {', '.join(steps)}")
+    drawn = Table(title=f"{found.env}: inside {found.run.name}, step {', '.join(steps)}")
     drawn.add_column("subject")
     drawn.add_column("what")
     for member in members:

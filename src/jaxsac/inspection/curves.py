@@ -82,9 +82,10 @@ def norms(columns: dict[str, np.ndarray]) -> Section:
         if name == "alpha_gradient_norm":
             continue  # it swings around 0 as the entropy does around its target
         section.add(
-            f"{name.split('_')[0]}: norm at the end, over the first half's",
-            f"{number(end)}, × {number(growth)}",
-            f"No growth by {LARGE:g} times: gradients that keep growing come before divergence.",
+            f"{name.split('_')[0]}: norm at the end (× that of the first half)",
+            f"{number(end)} (× {number(growth)})",
+            f"Growth by less than {LARGE:g} times: gradients that keep growing come before "
+            "divergence.",
             growth > LARGE,
         )  # fmt: skip
     skipped = columns.get("skipped", np.array([]))

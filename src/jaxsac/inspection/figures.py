@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from jaxsac.inspection.curves import NORMS
 from jaxsac.inspection.gradients import TERMS
@@ -47,11 +47,14 @@ def entropy(members: Numbers) -> Figure:
         _line(below, numbers, "alpha", COLORS[1], "α", len(members))
     if "target_entropy" in members[0]:
         _line(above, members[0], "target_entropy", INK, "target", 1, DASHES[1])
-    above.set(ylabel="nats")
-    below.set(ylabel="α")
+    above.set(ylabel="entropy, nats")
+    below.set(ylabel="α (temperature)")
     alpha = np.concatenate([numbers["alpha"] for numbers in members])
     if np.nanmax(alpha) > 10 * np.nanmin(alpha) > 0:
         below.set_yscale("log")
+        below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        below.yaxis.set_minor_formatter(NullFormatter())
     label_steps(below)
     above.grid(alpha=0.3)
     _title(figure, "Entropy against its target, and the temperature")
@@ -87,12 +90,12 @@ def saturation(members: Numbers) -> Figure:
     axes = figure.subplots()
     places = np.arange(size)
     for offset, color, kind in ((-0.2, COLORS[0], "policy"), (0.2, OTHERS, "replay")):
-        shares = [numbers[kind]["share"][:size] for numbers in members if numbers[kind] is not None]
+        shares = [numbers[kind]["share"][:size] for numbers in members if kind in numbers]
         if not shares:
             continue
         name = {"policy": "under the policy", "replay": "in replay"}[kind]
         _bars(axes, places + offset, np.array(shares), 0.38, color, name)
-    axes.axhline(HALF, color=INK, linewidth=0.8, linestyle=DASHES[1])
+    axes.axhline(HALF, color=INK, linewidth=0.8, linestyle=DASHES[1], label="looks bad above")
     axes.set(xlabel="action dimension", ylabel="share of |a| > 0.99", ylim=(0, 1.02))
     axes.set(xticks=places, xlim=(-0.7, max(size, 3) - 0.3))
     _title(figure, "Saturated actions" + " (dots: seeds)" * (len(members) > 1))
@@ -113,8 +116,8 @@ def gradient_terms(members: Numbers) -> Figure:
     for offset, color, name, of in kinds:
         heights = np.array([[of(numbers[term]) for term in TERMS] for numbers in members])
         _bars(axes, places + offset, heights, 0.25, color, name)
-    axes.set_xticks(places, [term.replace("_", " ") for term in TERMS])
-    axes.set(ylabel="of the actor's parameters")
+    axes.set_xticks(places, [term.replace("q_", "Q ").replace("_", " ") for term in TERMS])
+    axes.set(ylabel="norm, or √variance")
     _title(figure, "Terms of the actor's gradient" + " (dots: seeds)" * (len(members) > 1))
     _legend(axes)
     return figure
@@ -159,6 +162,7 @@ def features(members: Numbers) -> Figure | None:
     axes.invert_yaxis()
     axes.set(xlim=(0, 1.02), xlabel="share (dots: seeds and critics)")
     axes.grid(alpha=0.3, axis="x")
+    axes.set_axisbelow(True)
     _title(figure, "Dead units, and effective rank of the last features")
     return figure
 
@@ -181,7 +185,7 @@ def replay(members: Numbers) -> Figure | None:
     places = np.arange(len(low))
     axes.vlines(places, low, high, color=OTHERS, linewidth=1.5, label="min to max")
     axes.errorbar(places, mean, std, fmt="o", color=COLORS[0], markersize=3, label="mean ± std")
-    axes.set(xlabel="observation dimension", ylabel="value")
+    axes.set(xlabel="observation dimension", ylabel="value, in its own unit")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if max(np.abs(low).max(), np.abs(high).max()) > 100 * np.median(std):
         axes.set_yscale("symlog")
@@ -245,5 +249,5 @@ def _legend(axes: Axes) -> None:
         loc="outside lower left",
         frameon=False,
         ncols=2,
-        markerscale=2,
+        markerscale=3,
     )

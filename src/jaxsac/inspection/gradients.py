@@ -45,7 +45,7 @@ def inspect(member: Member) -> Section:
     section.numbers["total_over_path"] = ratio
     used = member.agent.config.actor_gradient
     section.add(
-        "variance with the score over without", number(ratio),
+        "variance with the score, over that without", number(ratio),
         f"Between {1 / NOISY:g} and {NOISY:g}: above, actor_gradient path is the calmer estimator, "
         f"below, total is (in use: {used}).",
         (ratio > NOISY and used == "total") or (ratio < 1 / NOISY and used == "path"),

@@ -65,6 +65,7 @@ class Inspection(NamedTuple):
     """Of a run."""
 
     run: Path
+    """Whole, as its name is what the page calls it."""
     env: str
     which: int | str
     directory: Path
@@ -118,7 +119,7 @@ def inspect(
     members: list[MemberInspection] = []
     for group, indices in chosen:
         members += _group(group, indices, which, episodes)
-    inspection = Inspection(path, config.env, which, output, members)
+    inspection = Inspection(path.resolve(), config.env, which, output, members)
     write(inspection)
     return inspection
 

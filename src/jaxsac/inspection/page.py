@@ -18,19 +18,18 @@ def html(inspection: Inspection, drawn: dict[str, str]) -> str:
       inspection: what it shows.
       drawn: the figures by subject, as the text of an SVG each.
     """
-    name = inspection.run.resolve().name
-    return markup.document(f"Inside {name}", _body(inspection, drawn))
+    return markup.document(f"Inside {inspection.run.name}", _body(inspection, drawn))
 
 
 def _body(inspection: Inspection, drawn: dict[str, str]) -> Iterator[str]:
     steps = sorted({member.step for member in inspection.members})
     at = " to ".join(f"{step:,}" for step in dict.fromkeys((steps[0], steps[-1])))
     yield (
-        f"<p class=faint>{text(inspection.env)}, {_seeds(inspection)}, policy "
-        f"{text(inspection.which)} of step {at}.</p>"
+        f"<p class=faint>{text(inspection.env)}, {_seeds(inspection)}, {_saved(inspection)} "
+        f"step {at}.</p>"
     )
     flagged = list(_flagged(inspection))
-    nothing = "<p>Nothing of what was computed looks bad.</p>"
+    nothing = "<p>Nothing that was computed looks bad.</p>"
     yield f'<div class="answer">{items(flagged) if flagged else nothing}</div>'
     for subject, title in TITLES.items():
         yield f"<h2>{title}</h2>"
@@ -66,10 +65,11 @@ def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
         checks = [each.get(name) for each in by_name]
         cells = ["" if c is None else f"{BAD * c.bad}{text(c.value)}" for c in checks]
         good = dict.fromkeys(c.good for c in checks if c is not None)
-        rows.append([text(name), text(next(iter(good))), *cells])
+        rows.append([text(name), *cells, text(next(iter(good)))])
     if rows:
-        heads = ["", "good"] + [text(m.heading) for m in members]
-        yield table(heads, rows, numbers=range(2, len(members) + 2))
+        heads = ["", *(text(m.heading) for m in members), "good"]
+        last = len(members) + 1
+        yield table(heads, rows, numbers=range(1, last), joined=[last])
     for kind, title in (("left_out", "Left out: "), ("notes", "")):
         lines: dict[str, list[MemberInspection]] = {}
         for member in members:
@@ -87,6 +87,12 @@ def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
 def _of(inspection: Inspection, member: MemberInspection) -> str:
     """Whose it is, where there is more than one."""
     return f"{text(member.heading)}: " if len(inspection.members) > 1 else ""
+
+
+def _saved(inspection: Inspection) -> str:
+    """Which of its states was looked into."""
+    named = {"latest": "the latest checkpoint,", "best": "the best policies,"}
+    return named.get(str(inspection.which), "the checkpoint of")
 
 
 def _seeds(inspection: Inspection) -> str:

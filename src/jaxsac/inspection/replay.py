@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxsac.inspection.member import Member
 from jaxsac.inspection.section import Section, number, percent
+from jaxsac.sac.config import Config
 
 MOST_DIMENSIONS = 1024
 """Of observations that are listed one by one; an image is told by its smallest and largest."""
@@ -71,13 +72,22 @@ def _observations(member: Member, section: Section) -> None:
     )  # fmt: skip
     if np.any(std > 0):
         ratio = std.max() / std[std > 0].min()
-        normalized = member.config.normalize_observations
-        here = "on" if normalized else "off"
-        good = f"Below {UNEVEN:g}, or normalize_observations on (here it is {here})."
+        scaled = scaled_by(member.config.normalize_observations, member.agent.config)
         section.add(
-            "largest std of a dimension over smallest", number(ratio), good,
-            ratio > UNEVEN and not normalized,
+            "largest std of an observation dimension over the smallest", number(ratio),
+            f"Below {UNEVEN:g}, or inputs brought to one scale (here {scaled or 'nothing does so'})"
+            ".", ratio > UNEVEN and not scaled,
         )  # fmt: skip
+
+
+def scaled_by(normalize_observations: bool, config: Config) -> str:
+    """Which setting brings each dimension of the networks' inputs to one scale; "" for none."""
+    if normalize_observations:
+        return "normalize_observations does so"
+    kinds = {each.normalization for each in (config.actor_settings, config.critic_settings)}
+    # Layer normalization scales an input as a whole; of networks of one's own nothing is known.
+    by_batch = kinds <= {"batch", "batch_renorm"} and not (config.actor or config.critic)
+    return "normalize_inputs does so" if config.normalize_inputs and by_batch else ""
 
 
 def _summary(values: np.ndarray) -> dict[str, list[float]]:

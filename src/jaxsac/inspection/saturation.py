@@ -26,7 +26,8 @@ def inspect(member: Member, episodes: list[Episode]) -> Section:
     section, replayed = Section(), None
     section.notes.append(
         "1 − a² is what tanh leaves of a gradient: that of the entropy with respect to the "
-        "pre-tanh action, and of Q through it."
+        "pre-tanh action, and of Q through it. Where it is below "
+        f"{LITTLE:g}, hardly any gradient brings an action back."
     )
     if member.replay is None:
         section.left_out.append(f"actions of replay: {member.no_replay}")
@@ -42,7 +43,7 @@ def inspect(member: Member, episodes: list[Episode]) -> Section:
         where = "at states of replay"
     acted = _shares(actions.astype(np.float64))
     whose = "policy" if replayed is None else "policy / replay"
-    section.numbers |= {"policy": acted, "replay": replayed}
+    section.numbers |= {"policy": acted} | ({} if replayed is None else {"replay": replayed})
     section.add(
         f"largest share of |a| > {SATURATED} in a dimension", percent(max(acted["share"])),
         f"Below {percent(HALF)}; the dimensions follow.",
@@ -50,10 +51,10 @@ def inspect(member: Member, episodes: list[Episode]) -> Section:
     for index, (share, left) in enumerate(zip(acted["share"], acted["gradient"], strict=True)):
         shown = f"{percent(share)} ({number(left)})" if share else "0 %"
         section.add(
-            f"action {index}: share of |a| > {SATURATED} (mean 1 − a² there), {whose}",
+            f"action {index}: |a| > {SATURATED} (mean 1 − a² there), {whose}",
             shown if replayed is None else f"{shown} / {percent(replayed['share'][index])}",
             f"Below {percent(HALF)} under the policy ({where}), unless the best actions are the "
-            f"extreme ones; with 1 − a² below {LITTLE:g} hardly any gradient brings them back.",
+            "extreme ones.",
             share > HALF,
         )  # fmt: skip
     return section

@@ -104,12 +104,12 @@ def _compare(section: Section) -> None:
     relative = float(gap.mean() / size) if size > 0 else np.nan
     n |= {"gap": float(gap.mean()), "relative_gap": relative, "gap_by_episode": by_episode}
     section.add(
-        "min Q − soft return: mean, by episode",
+        "min Q − soft return: mean (range over episodes)",
         f"{number(gap.mean())} ({number(min(by_episode))} to {number(max(by_episode))})",
         "Small beside the returns, and of the same sign in all episodes only where it is real.",
     )  # fmt: skip
     section.add(
-        "min Q − soft return, of the returns' mean size", percent(relative),
+        "min Q − soft return, relative to the mean size of returns", percent(relative),
         f"Within ± {percent(FAR)}: above it is over-estimation, below it pessimism.",
         abs(relative) > FAR,
     )  # fmt: skip
@@ -146,7 +146,7 @@ def _how(episodes: list[Episode], kept: np.ndarray, weight: np.ndarray, gamma: f
             lines.append(
                 f"States where that weighs more than {OWN_WORD:g} are left out: "
                 f"{np.sum(~kept):,} of {kept.size:,}; in the others it weighs "
-                f"{number(weight[kept].mean())} on average, and as much of a gap is hidden by it."
+                f"{number(weight[kept].mean())} on average, and hides that share of any gap."
             )
         else:
             lines.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import matplotlib
@@ -11,30 +12,35 @@ import numpy as np
 
 from jaxsac.inspection import figures, page
 from jaxsac.inspection.inspect import Inspection, MemberInspection
+from jaxsac.inspection.read import from_json
 from jaxsac.reports.figures import STYLE
 from jaxsac.reports.write import save
 from jaxsac.runs import files
 
 PAGE, JSON = "inspect.html", "inspect.json"
+DIGITS = 7
+"""Of a number that is not whole: as many as single precision has."""
 
 
 def write(inspection: Inspection) -> None:
     """Writes figures, numbers and the page to the directory, over older ones."""
-    output = inspection.directory
+    output, numbers = inspection.directory, to_json(inspection)
     output.mkdir(parents=True, exist_ok=True)
+    # Drawn from what the file holds, so that the page can be made from the file again.
+    inspection = from_json(numbers, output)
     with matplotlib.rc_context(STYLE):
         drawn = {
             name: save(figure, output / name.replace("_", "-"))
             for name, figure in figures.draw(inspection).items()
         }
-    files.write(output / JSON, (json.dumps(to_json(inspection), indent=1) + "\n").encode())
+    files.write(output / JSON, _lines(numbers).encode())
     files.write(output / PAGE, page.html(inspection, drawn).encode())
 
 
 def to_json(inspection: Inspection) -> dict[str, Any]:
     """All numbers by member and subject; None for those that are not finite."""
     return {
-        "run": inspection.run.resolve().name,
+        "run": inspection.run.name,
         "env": inspection.env,
         "which": inspection.which,
         "members": [_member(member) for member in inspection.members],
@@ -62,4 +68,12 @@ def _plain(value: Any) -> Any:
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if not isinstance(value, float) or value.is_integer():
+        return value
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+
+
+def _lines(value: dict[str, Any]) -> str:
+    """JSON with a line for each name, and a list of numbers in one."""
+    lists = re.compile(r"\[[^\[\]{}\"]*\]")
+    return lists.sub(lambda m: re.sub(r"\n *", "", m[0]), json.dumps(value, indent=1)) + "\n"

@@ -95,7 +95,7 @@ def scores(task: Task) -> Figure:
     _title(axes, f"{task.env}: final score{_of(shown, results)}")
     begin, end = (EngFormatter(sep="")(step) for step in ((1 - WINDOW) * task.end, task.end))
     axes.set(xlabel=f"mean return, {begin} to {end} steps")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     _rows(axes, [_with_seeds(result) for result in shown])
     return figure
 
@@ -118,7 +118,8 @@ def improvements(found: Sequence[Improvement], title: str) -> Figure:
         of = "a seed of the best"
         lines = [f"over {labels.shorten(each.second, LONGEST_LABEL)}" for each in shown]
     _title(axes, f"{title}{_of(shown, found)}")
-    axes.set(xlim=(-0.04, 1.04), xlabel=f"P({of} scores higher)")
+    doubt = "; grey: not sure" * any(not each.differs for each in shown)
+    axes.set(xlim=(-0.04, 1.04), xlabel=f"P({of} scores higher){doubt}")
     _rows(axes, lines)
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -22,15 +23,17 @@ h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.25rem; margin-top:
 .answer { border-left: 4px solid #0072b2; padding: .2rem 1rem; }
 .answer ul { padding-left: 1rem; }
 .figures { display: grid; gap: 1.5rem; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr));
+  grid-template-rows: auto 1fr; }
 figure { margin: 0; } figure:first-child { grid-row: span 2; }
 figure svg { width: 100%; height: auto; max-width: 38rem; color: var(--ink); }
 .table { overflow-x: auto; margin-top: 1.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem;
   overflow-wrap: normal; width: max-content; }
 th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left;
-  vertical-align: top; max-width: 24rem; }
-.number { text-align: right; white-space: nowrap; }
+  vertical-align: top; max-width: 18rem; }
+@media (max-width: 40rem) { td:first-child { max-width: 10rem; } }
+.number { text-align: right; white-space: nowrap; max-width: none; }
 .faint, small { color: var(--faint); }
 """
 
@@ -52,18 +55,43 @@ def document(title: str, body: Iterable[str]) -> str:
     )
 
 
-def table(heads: list[str], rows: list[list[str]], numbers: Iterable[int] = (1,)) -> str:
-    """A table of HTML cells; columns whose indices are in `numbers` are set right."""
+def table(
+    heads: list[str],
+    rows: list[list[str]],
+    numbers: Iterable[int] = (1,),
+    joined: Iterable[int] = (),
+) -> str:
+    """A table.
+
+    Args:
+      heads: of the columns, HTML.
+      rows: HTML cells.
+      numbers: indices of columns that are set right.
+      joined: indices of columns in which cells that follow each other and are alike become one.
+    """
     right = set(numbers)
+    spans = {column: _spans([row[column] for row in rows]) for column in joined}
 
-    def line(cells: list[str], tag: str) -> str:
-        return "".join(
-            f"<{tag}{' class=number' * (index in right)}>{cell}</{tag}>"
-            for index, cell in enumerate(cells)
-        )
+    def line(cells: list[str], tag: str, row: int | None = None) -> str:
+        found = []
+        for column, cell in enumerate(cells):
+            span = spans[column][row] if row is not None and column in spans else 1
+            if span:
+                number, rows = " class=number" * (column in right), f" rowspan={span}" * (span > 1)
+                found.append(f"<{tag}{number}{rows}>{cell}</{tag}>")
+        return f"<tr>{''.join(found)}</tr>"
 
-    body = "\n".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
-    return f'<div class="table"><table><tr>{line(heads, "th")}</tr>\n{body}</table></div>'
+    body = "\n".join(line(row, "td", index) for index, row in enumerate(rows))
+    return f'<div class="table"><table>{line(heads, "th")}\n{body}</table></div>'
+
+
+def _spans(cells: list[str]) -> list[int]:
+    """How many rows each cell stands for: those alike that follow it; 0 where one above does."""
+    found = []
+    for _, alike in itertools.groupby(cells):
+        count = len(list(alike))
+        found += [count] + [0] * (count - 1)
+    return found
 
 
 def grid(drawn: Iterable[str]) -> str:

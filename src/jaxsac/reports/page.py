@@ -17,18 +17,21 @@ from jaxsac.runs import labels
 
 HOW = """
 The thick line is the interquartile mean (IQM): the mean of the seeds without their lowest and
-highest quarter. Bands and intervals hold it with 95&nbsp;% confidence, by the percentiles of
+highest quarter. Bands and intervals are its 95&nbsp;% confidence intervals: percentiles of
 {resamples} bootstrap resamples of the seeds, stratified by environment. The final score of a seed
 is its mean return over the last fifth of the steps, the area its mean return over all of them (the
-area under its curve divided by the steps). The probability of improvement is that a seed of the
-first run scores higher than one of the second (Mann and Whitney's U over the number of pairs), by
-their final scores; where its interval holds 0.5 the two are said not to differ. All this is as in
-Agarwal et al. 2021 (arXiv:2108.13264). As such intervals are too short for few seeds, p is that of
-the two-sided Mann-Whitney test beside them (of several environments, of a permutation test within
-each): one is said to be better only where it is at most 0.05 too. Nothing is corrected for the
-number of comparisons, and the best of many looks better than it is. n is the number of seeds. Of
-more than four curves in a figure, seeds and bands are shown of the best two.
+area under its curve divided by the steps). &ldquo;Best in resamples&rdquo; is the share of the
+resamples in which a run has the highest final score. The probability of improvement is the chance
+that a seed of the first run scores higher than one of the second (Mann and Whitney's U over the
+number of pairs), by their final scores; where its interval holds 0.5 the two are said not to
+differ. All this is as in Agarwal et al. 2021 (arXiv:2108.13264). Such intervals are too short for
+few seeds, so the p of a two-sided Mann-Whitney test stands beside them (of several environments,
+that of a permutation test within each): one run is said to be better only where p is at most 0.05
+too. Nothing is corrected for the number of comparisons, and the best of many looks better than it
+is. n is the number of seeds. A figure of more than four curves shows the seeds and bands of the
+best two only.
 """
+LINES = "Thick lines: IQM of the seeds; bands: its 95&nbsp;% interval; thin lines: single seeds."
 
 
 def html(numbers: Numbers, drawn: dict[str, str]) -> str:
@@ -53,11 +56,11 @@ def _body(numbers: Numbers, drawn: dict[str, str]) -> Iterator[str]:
     if numbers.across is not None:
         yield from _across(numbers.across, drawn)
     if numbers.notes:
-        yield f"<h2>To be known</h2>{items(map(text, numbers.notes))}"
+        yield f"<h2>Notes</h2>{items(map(text, numbers.notes))}"
     yield f"<h2>How it was computed</h2><p>{HOW.format(resamples=f'{statistics.RESAMPLES:,}')}</p>"
     sources = dict.fromkeys(r.source for each in numbers.references.values() for r in each)
     if sources:
-        yield "<p>Published curves, drawn for orientation and in no number of this page:</p>"
+        yield "<p>Published curves are drawn for orientation; no number comes from them:</p>"
         yield items(text(f"{source}: {SOURCES[source]}.") for source in sources)
 
 
@@ -66,12 +69,14 @@ def _task(task: Task, numbers: Numbers, drawn: dict[str, str]) -> Iterator[str]:
     measured = COLUMNS[population.column]
     if population.column == "eval_return":
         measured += f", {population.settings['eval_episodes']} episodes each"
-    yield f"<h2>{text(task.env)}</h2><p class=faint>Returns of {measured}.</p>"
+    several = any(len(result.finals) > 1 for result in task.results)
+    yield f"<h2>{text(task.env)}</h2><p class=faint>Returns of {measured}. {LINES * several}</p>"
     keys = (f"{kind}-{name}" for kind in ("learning-curves", "scores", "improvement"))
     yield grid(drawn[key] for key in keys if key in drawn)
     yield _scores(task)
     if task.improvements:
         yield _improvements(task.improvements)
+    yield _settings(task)
 
 
 def _across(across: Across, drawn: dict[str, str]) -> Iterator[str]:
@@ -89,20 +94,33 @@ def _across(across: Across, drawn: dict[str, str]) -> Iterator[str]:
 
 
 def _scores(task: Task) -> str:
-    varied = differing([result.population.settings for result in task.results])
     heads = ["run", "n", "final score, IQM", "area, IQM", "steps"]
-    heads += ["best of the resamples"] * (task.chances is not None) + ["settings"] * bool(varied)
+    heads += ["best in resamples"] * (task.chances is not None)
     rows = []
     for result in ranked(task.results):
-        settings = describe(result.population.settings, varied)
         reached = min(values[-1, 0] for values in result.population.series.values())
         row = [text(result.label), str(len(result.finals)), _estimate(result.final)]
         row += [_estimate(result.area), f"{reached:,.0f}"]
         row += [f"{task.chances[result.label]:.0%}"] if task.chances is not None else []
-        rows.append(row + [text(settings)] * bool(varied))
-    if varied and all(row[0] == row[-1] for row in rows):
-        heads, rows = heads[:-1], [row[:-1] for row in rows]
+        rows.append(row)
     return table(heads, rows, numbers=range(1, 6))
+
+
+def _settings(task: Task) -> str:
+    """Those in which the runs differ, a row each; nothing where the labels say it all."""
+    results = ranked(task.results)
+    each = [result.population.settings for result in results]
+    varied = differing(each)
+    if all(
+        describe(settings, varied) in ("", r.label)
+        for settings, r in zip(each, results, strict=True)
+    ):
+        return ""
+    rows = [
+        [text(name), *(text(describe(settings, [name]).partition("=")[2]) for settings in each)]
+        for name in varied
+    ]
+    return table(["setting", *(text(result.label) for result in results)], rows, numbers=())
 
 
 def _improvements(found: Sequence[Improvement]) -> str:
