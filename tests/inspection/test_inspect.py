@@ -1,6 +1,7 @@
 """Runs looked into, from end to end."""
 
 import json
+import re
 from pathlib import Path
 
 import flax.linen as nn
@@ -10,6 +11,7 @@ import pytest
 
 import jaxsac
 from jaxsac.cli import commands
+from jaxsac.inspection import page
 from jaxsac.inspection.inspect import TITLES
 from jaxsac.inspection.read import read
 from jaxsac.inspection.write import _lines, write
@@ -107,6 +109,15 @@ def test_the_page_is_made_again_from_the_numbers_alone(found, tmp_path):
     kept, computed = (x.members[1].sections["values"].numbers for x in (again, found))
     np.testing.assert_allclose(kept["soft_return"], computed["soft_return"], rtol=1e-6)
     assert again.directory == found.directory
+
+
+@pytest.mark.parametrize(("seeds", "order"), [(4, "0123 good"), (5, "good 01234")])
+def test_of_many_seeds_what_is_good_stands_before_them(seeds, order):
+    names = list(map(str, range(seeds)))
+    found = page._table(["", "good", *names], [["α", "Settled.", *names]])
+    heads = re.findall(r"<th.*?>(.*?)</th>", found)
+    assert "".join(f" {x} " if x == "good" else x for x in heads).strip() == order
+    assert "<td>Settled.</td>" in found  # set left, the seeds right
 
 
 def test_a_file_that_is_no_inspection_is_refused_by_its_name(tmp_path):

@@ -8,6 +8,8 @@ from jaxsac.inspection.inspect import TITLES, Inspection, MemberInspection
 from jaxsac.reports import markup
 from jaxsac.reports.markup import grid, items, table, text
 
+MOST_BEFORE = 4
+"""Seeds that stand before what is good."""
 BAD = '<b style="color:#d55e00" title="looks bad">⚠</b> '
 
 
@@ -65,11 +67,10 @@ def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
         checks = [each.get(name) for each in by_name]
         cells = ["" if c is None else f"{BAD * c.bad}{text(c.value)}" for c in checks]
         good = dict.fromkeys(c.good for c in checks if c is not None)
-        rows.append([text(name), *cells, text(next(iter(good)))])
+        rows.append([text(name), text(next(iter(good))), *cells])
     if rows:
-        heads = ["", *(text(m.heading) for m in members), "good"]
-        last = len(members) + 1
-        yield table(heads, rows, numbers=range(1, last), joined=[last])
+        heads = ["", "good", *(text(m.heading) for m in members)]
+        yield _table(heads, rows)
     for kind, title in (("left_out", "Left out: "), ("notes", "")):
         lines: dict[str, list[MemberInspection]] = {}
         for member in members:
@@ -82,6 +83,15 @@ def _subject(inspection: Inspection, subject: str) -> Iterator[str]:
                 for line, of in lines.items()
             )
             yield f"<div class=faint>{items(each)}</div>"
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    """With what is good behind the seeds, where a phone shows these; of many, before them."""
+    seeds = len(heads) - 2
+    if seeds > MOST_BEFORE:
+        return table(heads, rows, numbers=range(2, seeds + 2), joined=[1])
+    heads, *rows = ([name, *cells, good] for name, good, *cells in (heads, *rows))
+    return table(heads, rows, numbers=range(1, seeds + 1), joined=[seeds + 1])
 
 
 def _of(inspection: Inspection, member: MemberInspection) -> str:

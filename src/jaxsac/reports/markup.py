@@ -15,6 +15,7 @@ STYLE = """
   --ink: #1d1d1f; --paper: #fff; --faint: #6b6b70; --line: #d9d9de; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #ececef; --paper: #161618; --faint: #a0a0a8; --line: #3a3a40; }
+  figure svg { filter: brightness(1.4); }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper); color: var(--ink);
@@ -32,6 +33,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
   overflow-wrap: normal; width: max-content; }
 th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; max-width: 18rem; }
+tr > :first-child { position: sticky; left: 0; background: var(--paper); }
 @media (max-width: 40rem) { td:first-child { max-width: 10rem; } }
 .number { text-align: right; white-space: nowrap; max-width: none; }
 .faint, small { color: var(--faint); }
