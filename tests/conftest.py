@@ -1,3 +1,4 @@
+import gc
 import os
 
 import hypothesis
@@ -9,6 +10,10 @@ USERS_ENVIRONMENT = dict(os.environ)
 
 # Before the first computation: the number of devices cannot change afterwards.
 jax.config.update("jax_num_cpu_devices", 8)
+
+# A compiler makes many objects that live on; looking through all of them again and again is a tenth
+# of what the tests take.
+gc.set_threshold(100_000, 50, 100)
 
 # No test is of how fast a machine is, and this one may be busy.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -1,6 +1,6 @@
 """Small runs, alike in many tests so that compiled programs are shared."""
 
-import functools
+import dataclasses
 import os
 import signal
 from typing import Any
@@ -116,9 +116,8 @@ class Group:
             jax.ShapeDtypeStruct((2,), jnp.dtype(dtype)),
             axis,
         )
-        self.learn_step = axis.compile(
-            functools.partial(learner.learn_step, batch_size=4, over_seeds=axis.over_members),
-            num_shared=1,
+        self.learn_step = axis.program(
+            learner.learn_step, num_shared=1, batch_size=4, over_seeds=axis.over_members
         )
 
     def learn(self, steps):
@@ -176,12 +175,12 @@ def train_in_parts(config, directory, *stops):
     return listener.messages
 
 
+@dataclasses.dataclass(frozen=True)
 class Short(Pendulum):
     """Episodes of nine steps; a NaN is paid where the speed is above `fast`."""
 
-    def __init__(self, fast=np.inf):
-        super().__init__(time_limit=9)
-        self.fast = fast
+    time_limit: int = 9
+    fast: float = np.inf
 
     def step(self, state, action):
         state = super().step(state, action)

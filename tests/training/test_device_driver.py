@@ -26,10 +26,12 @@ from run_examples import (
 )
 
 
-@pytest.fixture(autouse=True)
-def environments(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def environments():
     kinds = {"Short": Short, "Faulty": lambda: Short(fast=2.0)}
-    monkeypatch.setitem(registry.FAMILIES, "probe", lambda name: kinds[name]())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.FAMILIES, "probe", lambda name: kinds[name]())
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +42,16 @@ def config():
     )  # fmt: skip
 
 
-@pytest.fixture
-def straight(config, tmp_path):
-    assert train.train(config, tmp_path / "straight", Listener())
-    return result_of(tmp_path / "straight")
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finished")
+    assert train.train(config, directory, Listener())
+    return directory
+
+
+@pytest.fixture(scope="module")
+def straight(finished):
+    return result_of(finished)
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_path):
@@ -65,14 +73,14 @@ def test_how_long_chunks_are_changes_nothing(config, straight, tmp_path, monkeyp
     assert result_of(tmp_path / "short") == straight
 
 
-def test_rows_come_where_they_are_asked_for(config, straight, tmp_path):
-    rows = metrics.read(metrics.path(tmp_path / "straight" / "metrics", "seed-0000"))
+def test_rows_come_where_they_are_asked_for(config, finished):
+    rows = metrics.read(metrics.path(finished / "metrics", "seed-0000"))
     # The first multiple of 3 at or above each multiple of 7.
     assert [row["step"] for row in rows] == [9, 15, 21, 30, 36, 42, 51, 57, 63, 72, 78, 84]
     assert [row["step"] for row in rows if row["eval_return"] is not None] == [30, 57, 84]
     assert all(row["utd"] == 1 for row in rows if row["utd"] is not None)
     assert rows[-1]["updates"] == 63
-    assert agent_of(tmp_path / "straight", config).step.tolist() == [63, 63]
+    assert agent_of(finished, config).step.tolist() == [63, 63]
     # Three copies end an episode every 9 steps, that is every 27 transitions.
     assert sum(row["train_episodes"] for row in rows) == 9
     assert {row["train_length"] for row in rows} == {None, 9}
@@ -110,10 +118,10 @@ def test_evaluations_of_members_and_of_steps_have_keys_of_their_own(config):
     assert together == [keys_of(step, seed=k, seeds=1)[0] for step in (30, 57) for k in (0, 1)]
 
 
-def test_a_saved_policy_repeats_its_runs_own_last_evaluation(config, straight, tmp_path):
-    found = evaluation.evaluate_run(tmp_path / "straight", "latest", 2)
+def test_a_saved_policy_repeats_its_runs_own_last_evaluation(finished):
+    found = evaluation.evaluate_run(finished, "latest", 2)
     assert found.members[1].step == 84
-    last = metrics.read(metrics.path(tmp_path / "straight" / "metrics", "seed-0001"))[-1]
+    last = metrics.read(metrics.path(finished / "metrics", "seed-0001"))[-1]
     assert f"{found.deterministic[1].mean():.6g}" == f"{last['eval_return']:.6g}"
     assert (found.sampled != found.deterministic).all()
 

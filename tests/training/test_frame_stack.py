@@ -68,9 +68,9 @@ def _stacked(space):
 class ShortStacked(Short):
     """`Short`, which stacks its observations by itself."""
 
-    def __init__(self, fast=np.inf):
-        super().__init__(fast)
-        self.observation = frame_stack.structs(self.observation, SIZE)
+    @property
+    def observation(self):
+        return frame_stack.structs(super().observation, SIZE)
 
     def reset(self, key):
         state = super().reset(key)
@@ -82,7 +82,7 @@ class ShortStacked(Short):
         return state.replace(observation=frame_stack.push(before, state.observation))
 
 
-KINDS = {"Short": lambda: Short(2.0), "ShortStacked": lambda: ShortStacked(2.0)}
+KINDS = {"Short": lambda: Short(fast=2.0), "ShortStacked": lambda: ShortStacked(fast=2.0)}
 
 
 @pytest.fixture(autouse=True)

@@ -96,8 +96,8 @@ def test_no_device_waits_for_another(config, monkeypatch):
 
         return call
 
-    compile_ = seed_axis.SeedAxis.compile
-    monkeypatch.setattr(seed_axis.SeedAxis, "compile", compile_and_keep)
+    compile_ = seed_axis.SeedAxis.program
+    monkeypatch.setattr(seed_axis.SeedAxis, "program", compile_and_keep)
     driver = make_driver(config.to_population(), seed_axis.axis(config.population))
     driver.start()
     driver.advance(config.steps)

@@ -16,7 +16,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "versions"
-CASES = (("3.11", "oldest"), ("3.11", "newest"), ("3.12", "newest"), ("3.13", "newest"))
+CASES = (
+    ("3.11", "oldest"),
+    ("3.11", "newest"),
+    ("3.12", "newest"),
+    ("3.13", "newest"),
+    ("3.13", "torch"),  # the newest, beside PyTorch
+)
 TESTS = ("tests/sac", "tests/data", "tests/training/test_learner.py", "tests/runs/test_run.py")
 TOOLS = ("pytest>=8", "pytest-xdist>=3.8", "hypothesis>=6", "mpmath>=1.3")
 SHOWN = ("jax", "flax", "optax", "chex", "numpy", "gymnasium")
@@ -61,8 +67,9 @@ def run(python: str, venv: Path, kind: str) -> tuple[str, str]:
     pip = [inside, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     pins = venv / "oldest.txt"
     pins.write_text("\n".join(lower_bounds()) + "\n" if kind == "oldest" else "")
+    beside = ["torch"] if kind == "torch" else []
     subprocess.run(
-        [*pip, "--constraint", pins, "--editable", f"{ROOT}[cli,mjx]", *TOOLS], check=True
+        [*pip, "--constraint", pins, "--editable", f"{ROOT}[cli,mjx]", *TOOLS, *beside], check=True
     )
     checked = subprocess.run([inside, "-m", "pip", "check"], capture_output=True, text=True)
     tests = subprocess.run(

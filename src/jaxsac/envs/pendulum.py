@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import jax
@@ -24,14 +25,25 @@ class State(struct.PyTreeNode):
     terminated: jax.Array
 
 
+@dataclasses.dataclass(frozen=True)
 class Pendulum:
-    """Swing a pendulum up and hold it, by a torque of at most 2 N·m; episodes of 200 steps."""
+    """Swing a pendulum up and hold it, by a torque of at most 2 N·m.
 
-    def __init__(self, time_limit: int = 200) -> None:
-        self.time_limit = time_limit
-        dtype = jnp.result_type(float)  # float64 where JAX has 64 bits enabled
-        self.observation = jax.ShapeDtypeStruct((3,), dtype)
-        self.action = jax.ShapeDtypeStruct((1,), dtype)
+    Two of the same time limit are equal, so that runs share their compiled programs.
+    """
+
+    time_limit: int = 200
+    """Steps of an episode."""
+
+    @property
+    def observation(self) -> jax.ShapeDtypeStruct:
+        """Struct of one observation; float64 where JAX has 64 bits enabled."""
+        return jax.ShapeDtypeStruct((3,), jnp.result_type(float))
+
+    @property
+    def action(self) -> jax.ShapeDtypeStruct:
+        """Struct of one action."""
+        return jax.ShapeDtypeStruct((1,), jnp.result_type(float))
 
     def reset(self, key: jax.Array) -> State:
         """Any angle, and a speed of at most 1 rad/s."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.device import Environment
 from jaxsac.training import device_loop, learner
 from jaxsac.training.population import EVALUATION_STREAM, Population, stream_key
+from jaxsac.training.programs import kept
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
@@ -28,14 +30,15 @@ class DeviceDriver:
 
     def __init__(self, population: Population, env: Environment, axis: SeedAxis) -> None:
         self._population, self._env, self._axis = population, env, axis
-        learn_chunk = functools.partial(
+        self._learn_chunk = axis.program(
             device_loop.learn_chunk,
+            num_shared=3,
+            donate=(0,),
             env=env,
             batch_size=population.batch_size,
             prior_rows=population.prior_rows,
             over_seeds=axis.over_members,
         )
-        self._learn_chunk = axis.compile(learn_chunk, num_shared=3, donate=(0,))
         self._evaluators: dict[tuple[int, bool], Any] = {}
         self._chunk = 1
         self._carry: Any = None
@@ -59,13 +62,8 @@ class DeviceDriver:
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
-        padded = self._axis.pad(self._population)
-
-        # Compiled, so that no two leaves share a buffer and the carry can be donated.
-        def start(seeds: jax.Array) -> device_loop.DeviceCarry:
-            return device_loop.init(padded.replace(seeds=seeds), self._env)
-
-        self._carry = jax.jit(start, out_shardings=self._axis.sharding)(padded.seeds)
+        learners = self._axis.pad(self._population).learners
+        self._carry = _start(self._axis.sharding, self._env)(learners)
         self.whole = True
 
     def advance(self, until: int) -> Totals:
@@ -122,15 +120,15 @@ class DeviceDriver:
     def _evaluator(self, episodes: int, sampled: bool) -> Any:
         kind = (episodes, sampled)
         if kind not in self._evaluators:
-            evaluate = functools.partial(
-                device_loop.evaluate,
+            self._evaluators[kind] = self._axis.program(
+                _evaluate,
+                over_members=self._axis.over_members,
                 env=self._env,
                 episodes=episodes,
                 sampled=sampled,
                 longest=self._env.time_limit,
                 frame_stack=self._population.frame_stack,
             )
-            self._evaluators[kind] = self._axis.compile(self._axis.over_members(evaluate))
         return self._evaluators[kind]
 
     def _evaluation_keys(self, step: int) -> jax.Array:
@@ -145,3 +143,17 @@ class DeviceDriver:
             self._chunk = min(2 * count, LONGEST_CHUNK)
         elif seconds > 2 * SECONDS:
             self._chunk = max(count // 2, 1)
+
+
+@kept
+def _start(
+    sharding: jax.sharding.Sharding, env: Environment
+) -> Callable[[Population], device_loop.DeviceCarry]:
+    # Compiled, so that no two leaves share a buffer and the carry can be donated.
+    return jax.jit(functools.partial(device_loop.init, env=env), out_shardings=sharding)
+
+
+def _evaluate(
+    policy: learner.Policy, keys: jax.Array, over_members: Any, **static: Any
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    return over_members(functools.partial(device_loop.evaluate, **static))(policy, keys)

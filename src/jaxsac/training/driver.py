@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
@@ -10,6 +11,7 @@ import jax
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.training import learner
 from jaxsac.training.population import Population
+from jaxsac.training.programs import kept
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
@@ -125,13 +127,15 @@ def init_learning(
       action: struct of one action, (A,).
       axis: how they are laid out.
     """
-    padded = axis.pad(population)
+    learners = axis.pad(population).learners
+    return _init(axis.sharding, action)(learners, axis.pad(observation))
 
-    # One program for any seeds; hyperparameters are constants in it.
-    def init(seeds: jax.Array, observation: PyTree) -> learner.Carry:
-        return learner.init(padded.replace(seeds=seeds), observation, action)
 
-    return jax.jit(init, out_shardings=axis.sharding)(padded.seeds, axis.pad(observation))
+@kept
+def _init(
+    sharding: jax.sharding.Sharding, action: jax.ShapeDtypeStruct
+) -> Callable[[Population, PyTree], learner.Carry]:
+    return jax.jit(functools.partial(learner.init, action=action), out_shardings=sharding)
 
 
 def learning_structs(

@@ -113,12 +113,15 @@ def _evaluate_once(
     )
 
 
+_act = jax.vmap(learner.act)
+
+
 class Policies:
     """The policies of a group of seeds, compiled once for any parameters."""
 
     def __init__(self, axis: SeedAxis) -> None:
         self._axis = axis
-        self._act = axis.compile(jax.vmap(learner.act))
+        self._act = axis.program(_act)
 
     def mode(self, policy: learner.Policy) -> Callable[[PyTree], np.ndarray]:
         """The deterministic policy tanh(mean) of each seed."""

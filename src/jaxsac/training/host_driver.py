@@ -46,26 +46,20 @@ class HostDriver:
         self.action_map = self._envs.action_map
         self.action = jax.ShapeDtypeStruct((self._envs.action_map.size,), jnp.float32)
         self._results = Spec.of(host.result_structs(self.observation))
-        self._learn_step = axis.compile(self._unpack_and_learn, num_shared=2, donate=(0,))
+        self._learn_step = axis.program(
+            _unpack_and_learn,
+            num_shared=2,
+            donate=(0,),
+            results_spec=self._results,
+            batch_size=population.batch_size,
+            prior_rows=population.prior_rows,
+            over_seeds=axis.over_members,
+        )
         self._works: dict[Work, Any] = {}
         self._waiting = Waiting(axis, self._results, population.schedule, population.num_envs)
         self._learning: Any = None
         self.step, self.whole = 0, False
         self.prior: Any = ()
-
-    def _unpack_and_learn(
-        self, carry: learner.Carry, results: Any, work: Work, prior: Any
-    ) -> learner.Carry:
-        """What is compiled: `learn_step` on packed results, which cross to the device at once."""
-        return learner.learn_step(
-            carry,
-            packing.unpack(self._results, results),
-            work,
-            prior,
-            batch_size=self._population.batch_size,
-            prior_rows=self._population.prior_rows,
-            over_seeds=self._axis.over_members,
-        )
 
     @property
     def learning(self) -> Any:
@@ -195,7 +189,7 @@ class HostDriver:
             return learning
         over = np.zeros((self._population.size, self._population.num_envs), bool)
         over.flat[restarted] = True
-        restart = self._axis.compile(learner.restart, donate=(0,))
+        restart = self._axis.program(learner.restart, donate=(0,))
         return restart(learning, self._axis.pad(observation), self._axis.pad(over))
 
     def close(self) -> None:
@@ -204,6 +198,13 @@ class HostDriver:
             for envs in (self._eval_envs, self._envs):
                 if envs is not None:
                     closing.callback(envs.close)
+
+
+def _unpack_and_learn(
+    carry: learner.Carry, results: Any, work: Work, prior: Any, results_spec: Spec, **static: Any
+) -> learner.Carry:
+    """`learn_step` on packed results, which cross to the device at once."""
+    return learner.learn_step(carry, packing.unpack(results_spec, results), work, prior, **static)
 
 
 def _lengths(facts: dict[str, Any]) -> list[int]:

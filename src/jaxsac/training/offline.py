@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import jax
 
 from jaxsac.data.replay import Buffer
@@ -17,13 +15,14 @@ class Updates:
     """The compiled programs of a population."""
 
     def __init__(self, population: Population, axis: SeedAxis) -> None:
-        learn = functools.partial(
+        self._learn = axis.program(
             learner.learn_offline,
+            num_shared=2,
+            donate=(0,),
             batch_size=population.batch_size,
             over_seeds=axis.over_members,
         )
-        self._learn = axis.compile(learn, num_shared=2, donate=(0,))
-        self._begin_acting = axis.compile(learner.begin_acting, donate=(0,))
+        self._begin_acting = axis.program(learner.begin_acting, donate=(0,))
 
     def __call__(self, learning: Carry, count: int, prior: Buffer) -> Carry:
         """Makes `count` updates of all members, and waits for them."""

@@ -75,3 +75,14 @@ class Population(struct.PyTreeNode):
     def size(self) -> int:
         """S, the number of members."""
         return len(self.seeds)
+
+    @property
+    def learners(self) -> Population:
+        """The same members without their names, environments and schedule.
+
+        `learner.init` does not read those, so that runs which differ in them share a program.
+        """
+        return self.replace(
+            labels=(), env="", env_options=EnvOptions(), eval_episodes=0, eval_envs=None,
+            env_timeout=0.0, env_workers=0, schedule=None, prior_data=None, prior_rows=0,
+        )  # fmt: skip

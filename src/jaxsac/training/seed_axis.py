@@ -9,13 +9,14 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxsac.training.programs import kept
 from jaxsac.types import PyTree, is_key
 
 SEEDS = PartitionSpec("seeds")
@@ -71,11 +72,12 @@ class SeedAxis:
         """Puts what all members have in common onto the devices."""
         return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
 
-    def over_members(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function of one member as a function of a device's own share of the axis."""
+    @property
+    def over_members(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Makes a function of one member one of a device's own share of the axis."""
         if self.num_rows == self.mesh.size:
-            return _alone(function)
-        return _one_after_the_other(function) if self.layout == "map" else jax.vmap(function)
+            return _alone
+        return _one_after_the_other if self.layout == "map" else jax.vmap
 
     def compile(
         self, function: Callable[..., Any], num_shared: int = 0, donate: tuple[int, ...] = ()
@@ -97,6 +99,23 @@ class SeedAxis:
             return sharded(*args)
 
         return compiled
+
+    def program(
+        self,
+        function: Callable[..., Any],
+        num_shared: int = 0,
+        donate: tuple[int, ...] = (),
+        **static: Hashable,
+    ) -> Callable[..., Any]:
+        """`compile`, for a function that other runs of this process compile too.
+
+        Args:
+          function: as in `compile`; defined in a module, so that it is the same for each run.
+          num_shared: as in `compile`.
+          donate: as in `compile`.
+          **static: keyword arguments of the function, as in `programs.kept`.
+        """
+        return _program(self, function, num_shared, donate, tuple(static.items()))
 
     def describe(self) -> str:
         """One line for a person."""
@@ -136,6 +155,17 @@ def axis(num_members: int, layout: str = "auto") -> SeedAxis:
         many = num_members > BATCHED_ON_A_CORE * mesh.size
         layout = "map" if many and devices[0].platform == "cpu" else "vmap"
     return SeedAxis(num_members, mesh, layout)
+
+
+@kept
+def _program(
+    axis: SeedAxis,
+    function: Callable[..., Any],
+    num_shared: int,
+    donate: tuple[int, ...],
+    static: tuple[tuple[str, Hashable], ...],
+) -> Callable[..., Any]:
+    return axis.compile(functools.partial(function, **dict(static)), num_shared, donate)
 
 
 def _alone(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -36,9 +36,10 @@ class Waiting:
         transitions = max(schedule.update_every, 1 / schedule.utd)
         between = int(transitions / num_envs) - 1
         self._room = min(between, MOST) if between >= FEWEST else 0
-        self._results = results
-        self._act_step = axis.compile(self._unpack_and_act, num_shared=1)
-        self._insert_all = axis.compile(self._unpack_and_insert, num_shared=1, donate=(0,))
+        self._act_step = axis.program(_unpack_and_act, num_shared=1, results_spec=results)
+        self._insert_all = axis.program(
+            _unpack_and_insert, num_shared=1, donate=(0,), results_spec=results
+        )
         self._steps: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
         self._agent: Any = None
         self._acting: Any = None
@@ -79,18 +80,19 @@ class Waiting:
         self._steps = []
         return inserted.with_acting(self._acting)
 
-    def _unpack_and_act(
-        self, agent: Any, acting: learner.Acting, results: Any, uniform: Any
-    ) -> learner.Acting:
-        result = packing.unpack(self._results, results)
-        return learner.act_step(agent, acting, result, uniform)
 
-    def _unpack_and_insert(
-        self, carry: learner.Carry, stacked: Any, count: jax.Array
-    ) -> learner.Carry:
-        def insert(number: Any, carry: learner.Carry) -> learner.Carry:
-            action, results = jax.tree.map(lambda rows: rows[:, number], stacked)
-            result = packing.unpack(self._results, results)
-            return learner.insert(carry._replace(action=action), result)
+def _unpack_and_act(
+    agent: Any, acting: learner.Acting, results: Any, uniform: Any, results_spec: Spec
+) -> learner.Acting:
+    return learner.act_step(agent, acting, packing.unpack(results_spec, results), uniform)
 
-        return jax.lax.fori_loop(0, count, insert, carry)
+
+def _unpack_and_insert(
+    carry: learner.Carry, stacked: Any, count: jax.Array, results_spec: Spec
+) -> learner.Carry:
+    def insert(number: Any, carry: learner.Carry) -> learner.Carry:
+        action, results = jax.tree.map(lambda rows: rows[:, number], stacked)
+        result = packing.unpack(results_spec, results)
+        return learner.insert(carry._replace(action=action), result)
+
+    return jax.lax.fori_loop(0, count, insert, carry)
