@@ -67,7 +67,7 @@ learner = threading.Thread(target=learn, args=(agent, buffer, steps, over))
 learner.start()
 start = time.perf_counter()
 try:
-    for number in range(1, int(SECONDS / PERIOD)):
+    for number in range(1, 1 + int(SECONDS / PERIOD)):
         due = start + number * PERIOD
         time.sleep(max(0.0, due - time.perf_counter()))
         action = jaxsac.act(agent["state"], step.next_observation, jax.random.key(number))

@@ -3,6 +3,7 @@
 Their dependencies are those of this environment, so nothing is fetched.
 """
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -29,9 +30,12 @@ assert int(jaxsac.update(state, batch, jax.random.key(1))[0].step) == 1
 
 
 def run(*command, **options):
+    """What a command prints; it finds no packages by this process's PYTHONPATH."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [*map(str, command)], capture_output=True, text=True, timeout=300, **options
-    )
+        [*map(str, command)], capture_output=True, text=True, timeout=300, env=environment,
+        **options,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -44,19 +48,20 @@ def built(tmp_path_factory):
     return {"wheel": wheel, "sdist": sdist}
 
 
-@pytest.mark.parametrize("kind", ["wheel", "sdist"])
-def test_it_installs_and_works(built, tmp_path, kind):
-    run(sys.executable, "-m", "venv", tmp_path / "venv")
-    python = tmp_path / "venv" / "bin" / "python"
-    here = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+@pytest.mark.slow  # a virtual environment, and a package installed in it twice
+def test_they_install_and_work(built, tmp_path):
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", venv)
+    there = run(venv / "bin/python", "-c", "import sysconfig as s; print(s.get_path('purelib'))")
     # What is installed here is found after what is installed there.
-    Path(here, "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    run(
-        python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index",
-        "--no-deps", "--no-build-isolation", built[kind],
-    )  # fmt: skip
-    run(python, "-c", USE, cwd=tmp_path)
-    assert "train" in run(tmp_path / "venv" / "bin" / "jaxsac", "--help", cwd=tmp_path)
+    Path(there.strip(), "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    for kind in ("wheel", "sdist"):
+        run(
+            venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+            "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", built[kind],
+        )  # fmt: skip
+        run(venv / "bin/python", "-I", "-c", USE, cwd=tmp_path)
+        assert "train" in run(venv / "bin/jaxsac", "--help", cwd=tmp_path)
 
 
 def test_all_of_the_package_is_in_them(built):

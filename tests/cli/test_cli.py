@@ -291,7 +291,13 @@ def test_a_directory_of_something_else_is_refused(tmp_path, capsys):
     assert "is not a run directory" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", [[], ["--value-network", "--alpha-lr", "0"]])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        [],
+        pytest.param(["--value-network", "--alpha-lr", "0"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_failed_update_is_replayed_from_what_the_run_said(tmp_path, capsys, kind):
     directory = tmp_path / "run"
     huge = ["--env", "probe_environments:Huge-v0", "--num-envs", "2", *kind]

@@ -39,10 +39,7 @@ def original_of(name) -> Any:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * (name in ("Hopper-v4", "Walker2d-v4")))
-        for name in NAMES
-    ],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "HalfCheetah-v4")) for name in NAMES],
 )
 def test_thirty_steps_are_those_of_the_simulator_in_c(name, x64):
     env, reset, step = in_double(name)
@@ -132,6 +129,7 @@ def test_a_time_limit_is_a_cut_with_the_true_last_observation():
     assert ended.episode_length.tolist() == [4, 4]
 
 
+@pytest.mark.slow  # compiling a simulator for learning takes most of a minute
 def test_a_run_learns_in_it_and_is_saved(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.FAMILIES, "probe", lambda _: short_hopper())
     config = small_run(env="probe:Hopper", steps=40, seeds=1)

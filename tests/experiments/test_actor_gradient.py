@@ -30,7 +30,11 @@ LEVELS = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "network")) for n in LEVELS]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("network", "common mistake")))
+        for name in LEVELS
+    ],
 )
 def test_every_line_of_the_table_holds(name):
     rows = list(LEVELS[name]())
@@ -38,6 +42,7 @@ def test_every_line_of_the_table_holds(name):
     assert [row for row in rows if not row.holds] == []
 
 
+@pytest.mark.slow
 def test_moments_are_those_of_the_gradients_themselves():
     config = jaxsac.Config(hidden_sizes=(8,))
     state = jaxsac.init(jax.random.key(0), jnp.zeros(3), jnp.zeros(2), config)

@@ -26,7 +26,10 @@ NOT_TAKEN = {
 }
 
 
-@pytest.mark.parametrize("peer", compare.PACKAGES)
+@pytest.mark.parametrize(
+    "peer",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "sbx")) for name in compare.PACKAGES],
+)
 def test_losses_gradients_and_parameters_are_those_of_the_package(peer):
     rows = list(compare.with_package(peer))
     assert len(rows) == (16 if peer in compare.UPDATED else 12)

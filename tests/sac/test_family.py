@@ -73,7 +73,13 @@ def test_every_choice_is_in_a_row():
         assert made | default >= set(get_args(CHOICES[name])), name
 
 
-@pytest.fixture(scope="module", params=ROWS.values(), ids=list(ROWS))
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(row, id=name, marks=[pytest.mark.slow] * (name[:3] in ("TQC", "XQC")))
+        for name, row in ROWS.items()
+    ],
+)
 def group(request):
     """Two agents of a row, each with its own learning rate, and what they are trained with."""
     config = config_with(hidden_sizes=(8,), **request.param)

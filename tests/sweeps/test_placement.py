@@ -84,6 +84,7 @@ def test_a_killed_worker_is_replaced_and_the_table_is_that_of_this_process(
     assert table(directory) == expected
 
 
+@pytest.mark.slow
 def test_a_worker_whose_training_breaks_says_why_and_is_not_tried_again(executor, tmp_path, capsys):
     assert commands.run(command("Broken", tmp_path, *executor, "--workers", "2")) == 1
     printed, error = capsys.readouterr()
