@@ -28,8 +28,10 @@ class EnvState(Protocol):
 class Environment(Protocol):
     """One copy of an environment."""
 
-    time_limit: int
-    """Steps after which an episode is cut, though the process goes on."""
+    @property
+    def time_limit(self) -> int:
+        """Steps after which an episode is cut, though the process goes on."""
+        ...
 
     @property
     def observation(self) -> PyTree:
