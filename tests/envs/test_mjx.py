@@ -101,7 +101,7 @@ def test_a_robot_that_falls_is_told_apart_as_by_gymnasium(name, fallen, standing
 @functools.cache
 def short_hopper():
     redirect_mujoco_warnings()
-    env = registry.make_in_jax("mjx:Hopper-v4")
+    env: Any = registry.make_in_jax("mjx:Hopper-v4")
     env.time_limit = 4
     return env
 
