@@ -10,6 +10,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -19,6 +20,7 @@ from jaxsac.runs import metrics, record
 from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.settings import of_keywords
 
 sys.path.append(str(Path(__file__).parents[1]))
 
@@ -30,6 +32,9 @@ RESULTS = Path(__file__).parent / "results"
 VARIANTS = {"without": "without prior data", "with": "with prior data, half of every batch"}
 EXPERT = 1000
 """Seed of the policy that the data is of; none of those that are compared."""
+SETTINGS_OF_EXPERT: dict[str, Any] = {"preset": "crossq", "critic_hidden_sizes": (256, 256)}
+"""The row of experiments/family with the best return for its operations; what is compared has the
+defaults."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +45,11 @@ class Study:
     """A Gymnasium id."""
     rows: int = 20_000
     """Transitions of the trained policy."""
-    expert_steps: int = 300_000
+    expert_steps: int = 50_000
     """Transitions that it was trained for."""
     seeds: int = 4
     """That are compared."""
-    steps: int = 100_000
+    steps: int = 30_000
     """Transitions that each of them is trained for."""
     learning_starts: int = 5_000
     """Of those that act uniformly at first."""
@@ -67,11 +72,12 @@ class Study:
     def config(self, run: str) -> RunConfig:
         """The settings of a run: "expert", "collect", "without" or "with"."""
         if run == "expert":
-            return RunConfig(self.env, seed=EXPERT, steps=self.expert_steps)
+            return of_keywords(self.env, **SETTINGS_OF_EXPERT, seed=EXPERT, steps=self.expert_steps)
         if run == "collect":
             # A warm-up by the expert's policy that ends before the first update.
-            return RunConfig(
+            return of_keywords(
                 self.env,
+                **SETTINGS_OF_EXPERT,
                 seed=EXPERT + 1,
                 steps=self.rows,
                 learning_starts=self.rows,
