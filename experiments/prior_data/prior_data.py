@@ -49,7 +49,7 @@ class Study:
     """Transitions that it was trained for."""
     seeds: int = 4
     """That are compared."""
-    steps: int = 30_000
+    steps: int = 20_000
     """Transitions that each of them is trained for."""
     learning_starts: int = 5_000
     """Of those that act uniformly at first."""

@@ -34,10 +34,22 @@ def find(name: str, what: str) -> Callable[..., Any]:
     for part in path.split("."):
         found = getattr(found, part, None)
     if not callable(found):
+        remedy = ". " + ONLY_HERE if is_only_here(name) else "."
         raise ValueError(
-            f"{what} {name!r}: the module {module_name} has no function or class {path}."
+            f"{what} {name!r}: the module {module_name} has no function or class {path}{remedy}"
         )
     return found
+
+
+ONLY_HERE = (
+    "What a script, a notebook or a function defines is found by that program alone: to load, "
+    "evaluate or export the run elsewhere, define it at the top level of a module and import it."
+)
+
+
+def is_only_here(name: str) -> bool:
+    """Whether no other program finds it: it is of a script or a notebook, or within a function."""
+    return name.startswith("__main__:") or "<" in name
 
 
 def name_of(function: Callable[..., Any], what: str) -> str:

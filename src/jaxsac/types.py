@@ -64,7 +64,7 @@ class Spec:
           name: what to call it in an error.
 
         Raises:
-          TypeError: it holds a space of an environment, which has no values.
+          TypeError: it holds a space of an environment, which has no values, or a string.
         """
         leaves, treedef = jax.tree.flatten(example)
         for leaf in leaves:
@@ -73,6 +73,8 @@ class Spec:
                     f"{name} must be an example, or jax.ShapeDtypeStructs, got the space {leaf}: "
                     "space.sample() is an example."
                 )
+            if isinstance(leaf, str):
+                raise TypeError(f"{name} must be an example in numbers, got {leaf!r}.")
         return cls(treedef, tuple(_struct(leaf) for leaf in leaves))
 
     @property

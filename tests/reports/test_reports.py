@@ -50,6 +50,8 @@ def test_the_verdict_follows_the_interval_and_the_number_of_seeds(tmp_path):
     assert verdict(low, high) == verdict(high, low) == "high is better than low"
     assert verdict(low, mixed) == "these do not differ"
     assert verdict(few, fewer) == "too few seeds to be sure"
+    alike = written(tmp_path / "alike", [1.5, 2, 2.5])
+    assert verdict(few, alike) == "too few seeds to be sure", "with three no p is below 0.05"
     assert "one seed" in verdict(low, one)
 
 

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.runs import metrics
+from jaxsac import named
+from jaxsac.runs import metrics, train
 from jaxsac.runs.directory import RunDirectoryError
+from jaxsac.runs.settings import of_keywords
 from probe_environments import Drift
+from run_examples import Listener
 
 SMALL = {
     "steps": 60, "learning_starts": 20, "batch_size": 8, "replay_capacity": 200,
@@ -202,9 +205,26 @@ def test_networks_of_ones_own(tmp_path):
     assert not (tmp_path / "wrong").exists()
 
 
+def test_what_no_other_program_finds_is_said_before_the_first_step(tmp_path):
+    def inner():
+        return drift()
+
+    for env, said in ((drift, 0), (inner, 1)):
+        listener = Listener()
+        settings = {**SMALL, "steps": 25}
+        del settings["progress"]
+        config = of_keywords(env, **settings)
+        assert train.train(config, tmp_path / env.__name__, listener)
+        assert sum("by that program alone" in text for text in listener.messages) == said
+    with pytest.raises(ValueError, match=r"no function or class Own\. What a script"):
+        named.find("__main__:Own", "actor")
+
+
 def test_what_a_call_cannot_mean_is_refused(tmp_path):
     for wrong, kind, message in (
         ({"learning_start": 20}, TypeError, "no setting 'learning_start': is it 'learning_starts'"),
+        ({"run_dir": "x"}, TypeError, "no setting 'run_dir': it is 'directory' from Python"),
+        ({"total_timesteps": 20}, TypeError, "no setting 'total_timesteps': it is 'steps' here"),
         ({"env_kwargs": {"length": object()}}, ValueError, "env_kwargs must be a dict"),
         ({"env_kwargs": {"size": 3}}, ValueError, r"does not take the env_kwargs \{'size': 3\}"),
         ({"wrapper": "test_run:nothing"}, ValueError, "no function or class nothing"),

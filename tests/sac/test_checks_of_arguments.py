@@ -65,6 +65,18 @@ def test_spaces_in_place_of_examples_are_refused_by_name():
     assert jaxsac.init(KEY, box.sample(), np.zeros(2, np.float32), jaxsac.Config((4,)))
 
 
+def test_settings_and_examples_of_another_kind_are_refused_by_name():
+    x = np.zeros(3, np.float32)
+    with pytest.raises(TypeError, match=r"config must be a jaxsac.Config, got Hyperparameters"):
+        jaxsac.init(KEY, x, x, jaxsac.Hyperparameters())
+    with pytest.raises(TypeError, match=r"hyperparameters must be a jaxsac.Hyperparameters, got C"):
+        jaxsac.init(KEY, x, x, jaxsac.Config(), jaxsac.Config())
+    with pytest.raises(TypeError, match="action must be an example in numbers, got 'left'"):
+        jaxsac.init(KEY, x, "left")
+    with pytest.raises(ValueError, match=r"hidden_sizes must be positive integers, as \(256"):
+        jaxsac.Config(hidden_sizes="16,16")
+
+
 def test_arguments_in_another_order_are_refused_by_name():
     agent, batch = make_agent(), make_batch()
     with pytest.raises(TypeError, match=r"state must be a jaxsac.State.*got Transition"):

@@ -213,8 +213,8 @@ def _newest(env_id: str) -> str | None:
 
 def _unknown(env_id: str, error: Exception) -> ValueError:
     return ValueError(
-        f"unknown environment id {env_id!r}: {error} Ids look like HalfCheetah-v4, or "
-        "module:EnvId for one that your own module registers."
+        f"unknown environment id {env_id!r}: {str(error).rstrip('.')}. Ids look like "
+        "HalfCheetah-v4, or module:EnvId for one that your own module registers."
     )
 
 

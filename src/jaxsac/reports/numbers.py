@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from jaxsac.reports import statistics
 from jaxsac.reports.population import Population
 from jaxsac.reports.statistics import Estimate
 
-DO_NOT_DIFFER = "these do not differ"
+DO_NOT_DIFFER, TOO_FEW = "these do not differ", "too few seeds to be sure"
 WINDOW = 0.2
 """Share of the steps, the last ones, over which the final score is taken."""
 MOST_PAIRED = 8
@@ -134,7 +135,8 @@ def improvement(
     p = statistics.p_value(lower, upper, rng) if min(seeds) > 1 else None
     if not in_order:
         found = Estimate(1 - found.value, *(_complement(end) for end in reversed(found[1:])))
-    doubt = _doubt(found, p)
+    orders = math.prod(math.comb(len(a) + len(b), len(a)) for a, b in zip(one, other, strict=True))
+    doubt = _doubt(found, p, least_p=2 / orders)
     better, worse = (first, second) if found.value > 0.5 else (second, first)
     verdict = doubt or f"{better} is better than {worse}"
     return Improvement(first, second, seeds, found, p, verdict, differs=doubt is None)
@@ -193,15 +195,21 @@ def _improvements(results: list[Result]) -> list[Improvement]:
     ]  # fmt: skip
 
 
-def _doubt(found: Estimate, p: float | None) -> str | None:
-    """Why neither may be called better; None where nothing speaks against it."""
+def _doubt(found: Estimate, p: float | None, least_p: float) -> str | None:
+    """Why neither may be called better; None where nothing speaks against it.
+
+    Args:
+      found: probability of improvement.
+      p: of no difference.
+      least_p: that as many seeds could come to, however far apart they were.
+    """
     if found.low is None or found.high is None:
         return "not to be told from one seed: train at least two of each, better five"
+    if least_p > 1 - statistics.CONFIDENCE:
+        return TOO_FEW
     if found.low <= 0.5 <= found.high:
         return DO_NOT_DIFFER
-    if p is not None and p > 1 - statistics.CONFIDENCE:
-        return "too few seeds to be sure"
-    return None
+    return TOO_FEW if p is not None and p > 1 - statistics.CONFIDENCE else None
 
 
 def _chances(results: list[Result]) -> dict[str, float] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from jaxsac import named
 from jaxsac.runs import failures
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
@@ -79,6 +80,9 @@ def tell_what_is_amiss(
     config: RunConfig, run: RunDirectory, writer: MetricsWriter, observer: Observer
 ) -> None:
     """Says, before the first step, what the rows will not show."""
+    names = (config.env, *config.wrapper, config.actor, config.critic)
+    if here := [name for name in names if name and named.is_only_here(name)]:
+        observer.message(f"{' and '.join(here)}: {named.ONLY_HERE}")
     if not writer.complete:
         observer.message(f"rows are missing in {run.metrics}: they cannot be brought back.")
     if config.steps <= config.learning_starts:

@@ -53,8 +53,12 @@ class Columns(Mapping[str, np.ndarray]):
         Raises:
           ModuleNotFoundError: pandas is not installed.
         """
-        import pandas as pd  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
-
+        try:
+            import pandas as pd  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "a data frame needs pandas: run `pip install pandas`.", name="pandas"
+            ) from error
         return pd.DataFrame(self._columns)
 
 

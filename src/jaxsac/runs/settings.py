@@ -18,6 +18,20 @@ from jaxsac.sac.config import Config, Hyperparameters
 
 NOT_IN_NAME = (*WITHOUT_EFFECT, "env", "seeds", "steps")
 """Settings that a default directory does not depend on: a run is given more of the last two."""
+ELSEWHERE = {
+    "run_dir": "it is 'directory' from Python.",
+    "total_timesteps": "it is 'steps' here.",
+    "num_steps": "it is 'steps' here.",
+    "buffer_size": "it is 'replay_capacity' here.",
+    "learning_rate": "here they are 'actor_lr', 'critic_lr' and 'alpha_lr'.",
+    "lr": "here they are 'actor_lr', 'critic_lr' and 'alpha_lr'.",
+    "ent_coef": "here it is learned, from 'initial_alpha' on with 'alpha_lr'.",
+    "train_freq": "it is 'update_every' here.",
+    "gradient_steps": "here 'utd' is the updates per transition.",
+    "n_envs": "it is 'num_envs' here.",
+    "policy_kwargs": "here 'hidden_sizes' and 'activation' are settings of their own.",
+}
+"""What other libraries, and our command line, call some settings."""
 
 
 def of_keywords(
@@ -110,9 +124,8 @@ def _check_names(settings: dict[str, Any]) -> None:
     for name in settings:
         if name not in known:
             close = difflib.get_close_matches(name, sorted(known), 1)
-            raise TypeError(
-                f"there is no setting {name!r}" + (f": is it {close[0]!r}?" if close else ".")
-            )
+            here = ELSEWHERE.get(name, f"is it {close[0]!r}?" if close else "")
+            raise TypeError(f"there is no setting {name!r}" + (f": {here}" if here else "."))
 
 
 def _of(kind: Any, values: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from jaxsac.sac.checks import (
     check_images,
     check_key,
     check_networks,
+    check_settings,
     check_state,
 )
 from jaxsac.sac.config import Config, Hyperparameters
@@ -49,12 +50,14 @@ def init(
       A state that shares no buffer with its arguments, so it can be donated.
 
     Raises:
-      TypeError: a key that is none, or a space of an environment in place of an example.
+      TypeError: a key that is none, a space of an environment or a string in place of an example,
+        or settings in place of others.
       ValueError: an action that is not a floating vector, a hyperparameter out of its range, a
         target entropy that no policy on [-1, 1]^A can reach (above A·log 2), or a custom network
         that returns something else than expected.
     """
     check_key(key)
+    check_settings(config, hyperparameters)
     observation_spec = Spec.of(observation, "observation")
     action_spec = Spec.of(action, "action")
     check_action(action_spec)

@@ -31,6 +31,19 @@ def check_state(state: State) -> None:
         )
 
 
+def check_settings(config: Config, hyperparameters: Hyperparameters) -> None:
+    """Refuses settings that are something else, such as the one in place of the other.
+
+    Raises:
+      TypeError: names the argument, and what it is.
+    """
+    for name, value, kind in (
+        ("config", config, Config), ("hyperparameters", hyperparameters, Hyperparameters),
+    ):  # fmt: skip
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be a jaxsac.{kind.__name__}, got {value!r}.")
+
+
 def check_key(key: Any) -> None:
     """Refuses what is not one random key.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from jaxsac.sac.forward import ActorForwardName, ForwardName
@@ -83,8 +84,8 @@ def check(config: Any) -> None:
         sizes = getattr(config, name)
         if sizes is None and name != "hidden_sizes":
             continue
-        if not sizes or min(sizes) < 1:
-            raise ValueError(f"{name} must be positive, got {sizes}.")
+        if not sizes or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(f"{name} must be positive integers, as (256, 256), got {sizes}.")
     for name, kind in CHOICES.items():
         value, names = getattr(config, name), get_args(kind)
         if value not in names and not (value is None and name.startswith(OWN)):
