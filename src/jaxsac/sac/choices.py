@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from typing import Any, Literal, get_args
+
+import numpy as np
 
 from jaxsac.sac.forward import ActorForwardName, ForwardName
 from jaxsac.sac.heads import HeadName
@@ -84,7 +85,7 @@ def check(config: Any) -> None:
         sizes = getattr(config, name)
         if sizes is None and name != "hidden_sizes":
             continue
-        if not sizes or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        if not sizes or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
             raise ValueError(f"{name} must be positive integers, as (256, 256), got {sizes}.")
     for name, kind in CHOICES.items():
         value, names = getattr(config, name), get_args(kind)
