@@ -21,6 +21,7 @@ from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.settings import of_keywords
+from jaxsac.sac.config import Config
 
 sys.path.append(str(Path(__file__).parents[1]))
 
@@ -53,6 +54,8 @@ class Study:
     """Transitions that each of them is trained for."""
     learning_starts: int = 5_000
     """Of those that act uniformly at first."""
+    layer_norm: bool = False
+    """LayerNorm in the critics of those that are compared, as RLPD has it."""
     runs: Path = Path("runs/prior_data")
     """Where the run directories lie; a run that was stopped resumes."""
     results: Path = RESULTS
@@ -66,8 +69,13 @@ class Study:
         return self.directory("collect") / "replay.npz"
 
     def directory(self, run: str) -> Path:
-        """Where a run lies."""
-        return self.runs / self.env / run
+        """Where a run lies; the policy that acts for the data is the same for all."""
+        return self.runs / (self.name if run in VARIANTS else self.env) / run
+
+    @property
+    def name(self) -> str:
+        """Of the folder of what is compared."""
+        return self.env + "-layer_norm" * self.layer_norm
 
     def config(self, run: str) -> RunConfig:
         """The settings of a run: "expert", "collect", "without" or "with"."""
@@ -91,6 +99,7 @@ class Study:
             learning_starts=self.learning_starts,
             eval_every=max(self.steps // 20, 1),
             prior_data=str(self.prior) if run == "with" else None,
+            agent=Config(critic_normalization="layer" if self.layer_norm else None),
         )
 
 
@@ -107,7 +116,7 @@ def store(study: Study) -> None:
     """Copies the evaluations and the manifests, and what the prior data is worth."""
     for variant in VARIANTS:
         study_runs.store(
-            RunDirectory(study.directory(variant)), study.results / study.env / variant
+            RunDirectory(study.directory(variant)), study.results / study.name / variant
         )
     collected = RunDirectory(study.directory("collect"))
     (name,) = collected.config().member_names
@@ -119,12 +128,12 @@ def store(study: Study) -> None:
     manifest = json.loads(RunDirectory(study.directory("with")).manifest.read_text())
     counts, returns = np.array(rows).T
     facts = {**manifest["prior_data"], "mean_return": float(np.average(returns, weights=counts))}
-    (study.results / study.env / "prior.json").write_text(f"{json.dumps(facts, indent=2)}\n")
+    (study.results / study.name / "prior.json").write_text(f"{json.dumps(facts, indent=2)}\n")
 
 
 def draw(study: Study) -> None:
     """Both means over the seeds, and the lines of the README's table."""
-    folder = study.results / study.env
+    folder = study.results / study.name
     figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     axes = figure.subplots()
     for number, (variant, label) in enumerate(VARIANTS.items()):
@@ -137,7 +146,7 @@ def draw(study: Study) -> None:
         )
         over, last = interval(returns.mean(axis=1)), interval(returns[:, -1])
         cells = [f"{center:,.0f} ± {width:,.0f}" for center, width in (over, last)]
-        print(f"| {study.env}, {variant} | {' | '.join(cells)} |")
+        print(f"| {study.name}, {variant} | {' | '.join(cells)} |")
     prior = json.loads((folder / "prior.json").read_text())
     axes.axhline(
         prior["mean_return"],
@@ -147,12 +156,12 @@ def draw(study: Study) -> None:
         label=f"the policy of the {prior['rows']:,} transitions",
     )
     axes.set(
-        title=f"{study.env}: evaluation return, mean and 95 % interval over seeds",
+        title=f"{study.name}: evaluation return, mean and 95 % interval over seeds",
         xlabel="environment steps",
         ylabel="return",
     )
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", frameon=False)
     figure.savefig(folder / "returns.png", dpi=120)
 
 
