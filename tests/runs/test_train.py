@@ -365,5 +365,5 @@ def test_an_evaluation_that_is_not_finite_has_no_value_and_stops_nobody(tmp_path
 
 def test_a_run_compiles_its_step_once(tmp_path, caplog):
     with jax.log_compiles():
-        trained(small_run(), tmp_path / "run")
+        trained(small_run(batch_size=7), tmp_path / "run")  # as no run before it
     assert sum("Compiling jit(compiled)" in line for line in caplog.messages) == 1
