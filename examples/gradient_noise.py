@@ -55,7 +55,7 @@ state = jaxsac.init(jax.random.key(0), jnp.zeros(1), jnp.zeros(1), config, hyper
 print("update     α  |gradient|  noise  without the score term")
 for step, key in enumerate(jax.random.split(jax.random.key(1), args.updates + 1)):
     new_state, batch = learn(state, key)
-    if step % (args.updates // 10) == 0:
+    if step % max(args.updates // 10, 1) == 0:
         total, noise, path_noise = measure(state, batch, key)
         print(f"{step:6d}  {state.alpha:.2f}  {total:10.4f}  {noise:.4f}  {path_noise:.4f}")
     state = new_state

@@ -18,15 +18,15 @@ from jaxsac.reports.report import report
 
 HERE = Path(__file__).parent
 RUNS = (HERE / "runs" / "crossq_256", HERE / "runs" / "learning_rates_1e-3")
-KEPT = (
-    "report.html",
+PAGES = ("report.html", "inspect.html")
+"""With all figures in them; made here and not stored."""
+FIGURES = (
     "learning-curves-HalfCheetah-v4.png",
     "scores-HalfCheetah-v4.png",
-    "inspect.html",
     "values.png",
     "gradient-terms.png",
 )
-"""The pages, and the figures that README.md shows; the pages hold all."""
+"""Those that README.md shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +43,12 @@ def build(output: Path) -> None:
     with tempfile.TemporaryDirectory() as made:
         report(RUNS, made, reference=True)
         write.write(read.read(HERE / "inspect.json")._replace(directory=Path(made)))
-        for name in KEPT:
+        for name in (*PAGES, *FIGURES):
             shutil.copyfile(Path(made) / name, output / name)
 
 
 if __name__ == "__main__":
     arguments = tyro.cli(Build)
     build(arguments.output)
-    for name in ("report.html", "inspect.html"):
+    for name in PAGES:
         print(arguments.output / name)

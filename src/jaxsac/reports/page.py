@@ -24,7 +24,8 @@ area under its curve divided by the steps). &ldquo;Best in resamples&rdquo; is t
 resamples in which a run has the highest final score. The probability of improvement is the chance
 that a seed of the first run scores higher than one of the second (Mann and Whitney's U over the
 number of pairs), by their final scores; where its interval holds 0.5 the two are said not to
-differ. All this is as in Agarwal et al. 2021 (arXiv:2108.13264). Such intervals are too short for
+differ, if there are seeds enough for p to reach 0.05 at all. All this is as in Agarwal et al. 2021
+(arXiv:2108.13264). Such intervals are too short for
 few seeds, so the p of a two-sided Mann-Whitney test stands beside them (of several environments,
 that of a permutation test within each): one run is said to be better only where p is at most 0.05
 too. Nothing is corrected for the number of comparisons, and the best of many looks better than it
