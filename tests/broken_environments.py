@@ -236,6 +236,33 @@ class NoInfo(Sound):
         return *super().step(action)[:4], None
 
 
+class Lists(Sound):
+    """A list for an array, and an int for a bool."""
+
+    def observe(self):
+        return super().observe().tolist()
+
+    def step(self, action):
+        observation, reward, _, _, info = super().step(action)
+        return observation, reward, 0, False, info
+
+
+class OpensOnReset(Sound):
+    """One can be opened at a time, which is done at its first reset."""
+
+    opened: Any = None
+
+    def reset(self, *, seed=None, options=None):
+        if OpensOnReset.opened not in (None, self):
+            raise OSError(98, "Address already in use")
+        OpensOnReset.opened = self
+        return super().reset(seed=seed)
+
+    def close(self):
+        if OpensOnReset.opened is self:
+            OpensOnReset.opened = None
+
+
 class Only(Sound):
     """One can live at a time."""
 
@@ -263,8 +290,8 @@ def register(name, make, limit=LIMIT):
 for kind in (
     Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
     Counting, Counted,
-    Dated, Today, Unbounded, Blind, Outside, NaN, Rich, HugeReward, Wide, Unclosable, NoInfo, Only,
-    OnlyByClock,
+    Dated, Today, Unbounded, Blind, Outside, NaN, Rich, HugeReward, Wide, Unclosable, NoInfo, Lists,
+    OpensOnReset, Only, OnlyByClock,
 ):  # fmt: skip
     register(kind.__name__, kind)
 for kind in (TimedOut, ResetsItself, OldApi):

@@ -24,9 +24,11 @@ from jaxsac.envs.registry import make
 class Odd(gymnasium.Env):
     """Returns what it was given as its second observation and reward."""
 
-    def __init__(self, observation=None, reward=0.0, space=spaces.Box(-1, 1, (3,)), act=None):
+    def __init__(
+        self, observation=None, reward=0.0, space=spaces.Box(-1, 1, (3,)), act=None, flag=False
+    ):
         self.observation_space, self.action_space = space, spaces.Box(-1, 1, (1,))
-        self.observation, self.reward, self.act = observation, reward, act
+        self.observation, self.reward, self.act, self.flag = observation, reward, act, flag
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -36,7 +38,8 @@ class Odd(gymnasium.Env):
         if self.act:
             self.act()
         good = self.observation_space.sample()
-        return good if self.observation is None else self.observation, self.reward, False, False, {}
+        observation = good if self.observation is None else self.observation
+        return observation, self.reward, self.flag, False, {}
 
 
 def checked(timeout=0.0, **arguments):
@@ -70,6 +73,7 @@ def test_an_observation_that_does_not_fit_its_space_is_refused(space, observatio
 @pytest.mark.parametrize(
     ("space", "observation"),
     [
+        (spaces.Box(-1, 1, (3,)), np.zeros(3, int)),
         (spaces.Box(-1, 1, (3,)), np.zeros(3)),  # float64 for float32 loses nothing that counts
         (spaces.Box(-1, 1, (3,), np.float64), np.zeros(3, np.float32)),
         (IMAGE, np.zeros((2, 2), np.uint8)),
@@ -138,6 +142,20 @@ def test_a_reward_in_an_array_of_one_is_taken(reward):
     assert checked(reward=np.array([True])).step(np.zeros(1))[1] == 1
 
 
+@pytest.mark.parametrize("flag", ["False", np.nan, 2, [True, False], {}])
+def test_a_flag_that_is_neither_true_nor_false_is_refused(flag):
+    with pytest.raises(ValueError, match=f"terminated is {re.escape(repr(flag))}, expected True"):
+        checked(flag=flag).step(np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("flag", "meant"),
+    [(None, False), (0, False), (1.0, True), (np.array([True]), True), (np.bool_(False), False)],
+)
+def test_a_flag_in_another_form_is_taken(flag, meant):
+    assert checked(flag=flag).step(np.zeros(1))[2] is meant
+
+
 PAIR = spaces.Tuple((spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, ())))
 
 
@@ -149,6 +167,8 @@ def test_a_list_is_an_array_or_a_tuple_as_the_space_says():
     np.testing.assert_array_equal(taken[0], [0.5, -0.5])
     with pytest.raises(ValueError, match=r"shape \(2,\).*says \(3,\)"):
         checked(observation=[0.5, -0.5]).step(np.zeros(1))
+    with pytest.raises(ValueError, match=r"an observation is \[0.5, \[1\], 0\], which is no array"):
+        checked(observation=[0.5, [1], 0]).step(np.zeros(1))
 
 
 def test_another_structure_is_said_in_words():

@@ -12,7 +12,7 @@ import pytest
 import broken_environments
 from jaxsac.cli import commands
 from jaxsac.cli.options import run_config
-from jaxsac.envs import determinism, examine, host, time_limit, walk
+from jaxsac.envs import checked, determinism, examine, host, time_limit, walk
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make
 
@@ -31,7 +31,7 @@ def look(name, evaluates=False, **options):
 
     env = one()
     try:
-        return examine.examine(env_id, env, one, evaluates)
+        return examine.examine(env_id, env, one, evaluates).remarks
     finally:
         env.close()
 
@@ -55,6 +55,7 @@ def test_of_a_sound_environment_nothing_is_said():
         ("Today", r"observation\['t'\] lies between .* 675 numbers"),
         ("HugeReward", r"the reward is as large as 1e\+40"),
         ("NoEnd", "no time limit, and no episode ended in 10,000 random steps: there may be no"),
+        ("NoInfo", "the info of step is None"),
     ],
 )
 def test_what_a_run_can_do_without_is_said(name, said):
@@ -63,9 +64,17 @@ def test_what_a_run_can_do_without_is_said(name, said):
     assert sentence.startswith(f"broken_environments:{name}-v0")
 
 
+def test_every_departure_that_is_taken_is_said():
+    assert look("Lists", evaluates=True) == [
+        "broken_environments:Lists-v0: an observation is a list, expected an array.",
+        "broken_environments:Lists-v0: terminated is 0, expected True or False.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
+        ("OldApi", r"OldApi-v0: reset takes no seed: it is reset\(self"),
         ("Normalized", "NormalizeObservation keeps running statistics.*--normalize-observations"),
         ("NormalizedReward", "NormalizeReward keeps running statistics.*--reward-scale"),
         ("Counting", "the number 3000000000, which does not fit int32"),
@@ -102,7 +111,7 @@ def test_looking_closes_its_copies_and_leaves_alone_the_one_that_trains(monkeypa
         copies.extend(make("broken_environments:Sound-v0", 1))
         return copies[-1]
 
-    assert examine.examine("Sound", env, another, evaluates=True) == []
+    assert examine.examine("Sound", env, another, evaluates=True) == ([], None)
     assert stepped == []
     assert closed == [copy.unwrapped for copy in copies]
     assert len(copies) == 2
@@ -116,12 +125,22 @@ def test_where_one_can_live_the_copy_that_trains_is_reset_and_not_stepped(monkey
     assert not broken_environments.Only.alive
 
 
-def test_what_a_copy_raises_is_left_to_training(monkeypatch):
-    def fail(self, action):
-        raise ValueError("the simulator broke")
+@pytest.mark.parametrize("step", [1, 2])
+def test_what_a_copy_raises_is_left_to_training_but_in_its_first_step(step, monkeypatch):
+    pay = broken_environments.Sound.pay
 
-    monkeypatch.setattr(broken_environments.Sound, "step", fail)
-    assert look("Sound") == []
+    def fail(self, action):
+        if self.steps == step:
+            raise ValueError("the simulator broke")
+        return pay(self, action)
+
+    monkeypatch.setattr(broken_environments.Sound, "pay", fail)
+    if step > 1:
+        assert look("Sound") == []
+        return
+    with pytest.raises(ValueError, match="the simulator broke") as raised:
+        look("Sound")
+    assert checked.is_fault(raised.value), "with its traceback"
 
 
 def test_slow_simulators_are_not_waited_for(monkeypatch):
@@ -137,9 +156,10 @@ def test_slow_simulators_are_not_waited_for(monkeypatch):
         made.extend(make(env_id, 1))
         return made[-1]
 
-    (sentence,) = examine.examine("E", make(env_id, 1)[0], another, evaluates=True)
+    ((sentence,), _) = examine.examine("E", make(env_id, 1)[0], another, evaluates=True)
     assert "if none does in 10,000, an evaluation gives up" in sentence
-    assert (len(made), len(steps)) == (1, 0)
+    # One step with wrappers and one without show what the interface is.
+    assert (len(made), len(steps)) == (1, 2)
 
 
 # Remedies do what they are said to do.
@@ -186,11 +206,18 @@ def train(env, directory, *options):
     return commands.run([*TRAIN, "--env", env, "--run-dir", str(directory), *options])
 
 
-@pytest.mark.parametrize("name", ["Normalized", "NoEnd", "Counting", "Blind"])
+@pytest.mark.parametrize("name", ["Normalized", "NoEnd", "Counting", "Blind", "OldApi"])
 def test_a_run_is_refused_at_its_start_in_one_line_and_leaves_nothing(name, tmp_path, capsys):
     assert train(name, tmp_path / "run", "--eval-every", "10") == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_one_copy_at_a_time_can_open_is_evaluated_where_it_trains(tmp_path, capsys):
+    options = ["--eval-every", "10", "--seeds", "1"]
+    assert train("OpensOnReset", tmp_path / "run", *options) == 0
+    assert "OpensOnReset-v0 cannot be copied for evaluation ([Errno 98]" in capsys.readouterr().out
+    assert broken_environments.OpensOnReset.opened is None
 
 
 def test_what_is_found_is_said_at_the_start_and_without_evaluation_no_end_is_needed(

@@ -82,7 +82,8 @@ class CheckedEnv(gymnasium.Wrapper):
 
         Raises:
           TimeoutError: it took too long.
-          MisfitError: an observation that does not fit the space, or a reward that is no number.
+          MisfitError: an observation that does not fit the space, a reward that is no number, or a
+            flag that is neither true nor false.
         """
         self._steps += 1
         where = f"step {self._steps} of an episode of {self._name}"
@@ -90,6 +91,7 @@ class CheckedEnv(gymnasium.Wrapper):
             with deadline(self._timeout, where):
                 observation, reward, terminated, truncated, info = self.env.step(action)
             observation, reward = self._checked(observation), _number(reward)
+            terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
         except Exception as error:
             error.add_note(f"{IN_ENVIRONMENT}{where}.")
             raise
@@ -114,7 +116,7 @@ class CheckedEnv(gymnasium.Wrapper):
                     f"an observation has the dtype {dtype}, but the environment's "
                     f"observation_space says {expected.dtype}."
                 )
-            if dtype.kind in "iu" and dtype.itemsize > expected.dtype.itemsize:
+            if dtype.kind in "iu" and expected.dtype.kind in "iu" and dtype != expected.dtype:
                 _check_range(np.asarray(leaf), expected.dtype)
         return observation
 
@@ -141,7 +143,10 @@ def _plain(observation: PyTree, example: PyTree) -> PyTree:
     if not isinstance(observation, tuple | list):
         return observation
     if isinstance(example, jax.ShapeDtypeStruct):
-        return np.asarray(observation)
+        try:
+            return np.asarray(observation)
+        except ValueError as error:
+            raise MisfitError(f"an observation is {observation!r}, which is no array.") from error
     fits = isinstance(example, tuple) and len(example) == len(observation)
     parts = example if fits else [None] * len(observation)
     return tuple(itertools.starmap(_plain, zip(observation, parts, strict=True)))
@@ -164,7 +169,7 @@ def _shown(observation: PyTree) -> str:
         return "{" + ", ".join(f"{name!r}: {_shown(x)}" for name, x in observation.items()) + "}"
     if isinstance(observation, tuple):
         return "(" + ", ".join(map(_shown, observation)) + ")"
-    return f"an array of shape {np.shape(observation)}"
+    return "None" if observation is None else f"an array of shape {np.shape(observation)}"
 
 
 def _number(reward: Any) -> Any:
@@ -179,6 +184,20 @@ def _number(reward: Any) -> Any:
     if array.dtype.kind not in "fiub" or array.size != 1:
         raise MisfitError(f"a reward is {reward!r}, expected one number.")
     return array.reshape(())[()]
+
+
+def flag(name: str, value: Any) -> bool:
+    """Whether an episode has ended, also where None, 0 or 1 says so, or an array of one.
+
+    Raises:
+      MisfitError: it is something else, such as the text "False", which Python takes for true.
+    """
+    if value is None or isinstance(value, bool | np.bool_):
+        return bool(value)
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub" or array.size != 1 or array.item() not in (0, 1):
+        raise MisfitError(f"{name} is {value!r}, expected True or False.")
+    return bool(array.item())
 
 
 class Watchdog:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import gymnasium
 
 from jaxsac.envs import determinism, precision, time_limit
-from jaxsac.envs.checked import MisfitError, is_fault
-from jaxsac.envs.walk import close_quietly, global_generators, spare_copies
+from jaxsac.envs.checked import CheckedEnv, MisfitError, is_fault
+from jaxsac.envs.interface import departures
+from jaxsac.envs.walk import (
+    SEED,
+    actions_of_layer,
+    close_quietly,
+    global_generators,
+    random_actions,
+    spare_copies,
+)
+
+
+class Examined(NamedTuple):
+    """What was found in an environment that can be trained in."""
+
+    remarks: list[str]
+    """Sentences on what a run can do without: exact resuming, digits, an end of its episodes."""
+    alone: str | None
+    """Why a copy cannot begin beside another, as of a simulator that is opened by its reset."""
 
 
 def examine(
-    name: str, env: gymnasium.Env, make: Callable[[], gymnasium.Env], evaluates: bool
-) -> list[str]:
+    name: str, env: CheckedEnv, make: Callable[[], CheckedEnv], evaluates: bool
+) -> Examined:
     """Looks for what would spoil a run, in a second or less but for slow simulators.
 
     It takes a few dozen random steps in copies of its own. Where no other copy can be made, the
-    given one is reset, and takes no step. Other errors than those below are left to training,
-    which meets them with something to save.
+    given one is reset, and takes no step. What is raised later than in the first step is left to
+    training, which meets it with something to save.
 
     Args:
       name: of the environment, for a person.
@@ -26,17 +45,15 @@ def examine(
       make: makes another one.
       evaluates: whether the run evaluates its policies.
 
-    Returns:
-      Sentences on what a run can do without: exact resuming, digits, an end of its episodes.
-
     Raises:
-      ValueError: statistics of a wrapper that evaluation would not share, numbers that do not fit
-        what is learned on, or an evaluation that would not end.
+      ValueError: an interface other than Gymnasium's, statistics of a wrapper that evaluation would
+        not share, numbers that do not fit what is learned on, or an evaluation that would not end.
+      Exception: what its first reset or step raises.
     """
     if (problem := determinism.running_statistics(env)) is not None:
         raise ValueError(f"{name}: {problem}")
     copies = spare_copies(make)
-    found = []
+    found, alone = [], None
     with global_generators():
         try:
             found.extend(_look(name, env, copies, evaluates))
@@ -45,14 +62,37 @@ def examine(
         except Exception as error:
             if not is_fault(error):
                 raise
+            alone = _begin(name, copies)
         finally:
             close_quietly(copies)
+    return Examined(found, alone)
+
+
+def _begin(name: str, copies: list[CheckedEnv]) -> str | None:
+    """Raises what keeps the first copy from its first step; says what keeps the second from it."""
+    for number, env in enumerate(copies):
+        action = random_actions(env, 1)[0]
+        try:
+            env.reset(seed=SEED)
+            env.step(action)
+        except Exception as error:
+            if number:
+                return str(error)
+            if reasons := [text for taken, text in _departures(env, env.unwrapped) if not taken]:
+                raise ValueError(f"{name}: {reasons[0]}") from error
+            raise
+    return None
+
+
+def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[tuple[bool, str]]:
+    """Of one of an environment's layers from Gymnasium's interface, as far as it comes."""
+    found = []
+    with contextlib.suppress(Exception):
+        found.extend(departures(layer, actions_of_layer(layer, env, 1)[0]))
     return found
 
 
-def _look(
-    name: str, env: gymnasium.Env, copies: list[gymnasium.Env], evaluates: bool
-) -> Iterator[str]:
+def _look(name: str, env: CheckedEnv, copies: list[CheckedEnv], evaluates: bool) -> Iterator[str]:
     steps = determinism.STEPS if copies else 0
     elsewhere, walk = determinism.state_elsewhere(copies or [env], steps)
     rewards = [arrival.reward for arrival in walk.arrivals]
@@ -63,9 +103,15 @@ def _look(
         yield f"{name} cannot be resumed exactly: {elsewhere}"
     if time_limit.declared(env) is None:
         yield from _endless(name, copies, evaluates)
+    for copy in copies[:1]:
+        for taken, text in dict.fromkeys(
+            each for layer in (copy.unwrapped, copy.env) for each in _departures(copy, layer)
+        ):
+            if taken:
+                yield f"{name}: {text}"
 
 
-def _endless(name: str, copies: list[gymnasium.Env], evaluates: bool) -> Iterator[str]:
+def _endless(name: str, copies: list[CheckedEnv], evaluates: bool) -> Iterator[str]:
     watched = time_limit.watch(copies[0]) if copies else time_limit.Watched(0, ended=False)
     if watched.ended:
         return

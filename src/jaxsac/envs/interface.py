@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 
+from jaxsac.envs.checked import MisfitError, flag
 from jaxsac.envs.walk import SEED
 
 FLAGS = "observation, reward, terminated, truncated, info"
@@ -35,18 +38,28 @@ def departures(env: gymnasium.Env, action: np.ndarray) -> Iterator[tuple[bool, s
     if not isinstance(begun, tuple) or len(begun) != 2:
         yield False, f"reset returns {_count(begun)}, expected observation, info."
         return
+    if isinstance(env.observation_space, spaces.Box) and not hasattr(begun[0], "shape"):
+        yield True, f"an observation is a {type(begun[0]).__name__}, expected an array."
     yield from _of_info("reset", begun[1])
     result: Any = env.step(action)
     if not isinstance(result, tuple) or len(result) != 5:
         yield False, f"step returns {_count(result)}, expected {FLAGS}."
         return
     _, reward, terminated, truncated, info = result
-    for name, flag in (("terminated", terminated), ("truncated", truncated)):
-        if not isinstance(flag, bool | np.bool_):
-            yield np.size(flag) == 1, f"{name} is {flag!r}, expected a bool."
+    for name, value in (("terminated", terminated), ("truncated", truncated)):
+        if not isinstance(value, bool | np.bool_):
+            yield _is_taken(name, value), f"{name} is {value!r}, expected True or False."
     if np.ndim(reward):
         yield True, f"the reward is {reward!r}, expected a number; an array of one is taken."
     yield from _of_info("step", info)
+
+
+def _is_taken(name: str, value: Any) -> bool:
+    """Whether jaxsac can do with a flag."""
+    with contextlib.suppress(MisfitError):
+        flag(name, value)
+        return True
+    return False
 
 
 def _of_info(name: str, info: Any) -> Iterator[tuple[bool, str]]:

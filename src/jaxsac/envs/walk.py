@@ -6,7 +6,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import gymnasium
 import jax
@@ -15,6 +15,8 @@ import numpy as np
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.envs.spaces import SpaceError, action_map
 from jaxsac.types import PyTree
+
+T = TypeVar("T")
 
 SEED = 0
 SLOW = 2.0
@@ -117,7 +119,7 @@ def actions_of_layer(layer: gymnasium.Env, env: gymnasium.Env, count: int) -> np
         return random_actions(env, count)
 
 
-def spare_copies(make: Callable[[], gymnasium.Env]) -> list[gymnasium.Env]:
+def spare_copies(make: Callable[[], T]) -> list[T]:
     """Two; one where that takes its time already; none where only those that train can live."""
     copies, start = [], time.monotonic()
     with contextlib.suppress(Exception):

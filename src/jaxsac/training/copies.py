@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gymnasium
-
 from jaxsac.envs import host
-from jaxsac.envs.examine import examine
+from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.examine import Examined, examine
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.registry import make, make_one
@@ -35,7 +34,7 @@ def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.
         raise
 
 
-def examine_first(envs: host.HostEnvs, population: Population) -> list[str]:
+def examine_first(envs: host.HostEnvs, population: Population) -> Examined:
     """What `envs.examine` finds, in copies beside the first and in its process."""
     env, options = population.env, population.env_options
     if population.env_workers:
@@ -46,13 +45,13 @@ def examine_first(envs: host.HostEnvs, population: Population) -> list[str]:
 
 
 def _examine(
-    first: gymnasium.Env,
+    first: CheckedEnv,
     env: str,
     name: str,
     timeout: float,
     options: EnvOptions,
     evaluates: bool,
-) -> list[str]:
+) -> Examined:
     return examine(env, first, lambda: make_one(env, name, timeout, options), evaluates)
 
 
@@ -86,15 +85,17 @@ def make_evaluation_envs(
         except Exception as error:
             reason = error
             continue
-        return envs, None if wanted == episodes else _in_turn(population, "one copy", reason)
-    return None, _in_turn(population, "the copies that train, whose episodes then go on", reason)
+        return envs, None if wanted == episodes else in_turn(population, "one copy", reason)
+    return None, in_turn(population, TRAINING, reason)
 
 
+TRAINING = "the copies that train, whose episodes then go on"
 PURPOSE = "evaluation of "
 """Begins the name of a copy in an error."""
 
 
-def _in_turn(population: Population, where: str, reason: Exception | None) -> str:
+def in_turn(population: Population, where: str, reason: object) -> str:
+    """Says that there are fewer copies to evaluate in than episodes, where they are, and why."""
     return (
         f"{population.env} cannot be copied for evaluation ({reason}): the episodes of an "
         f"evaluation follow each other in {where}. --eval-envs says how many to make."

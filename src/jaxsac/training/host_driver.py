@@ -14,7 +14,13 @@ from jaxsac.data import frame_stack, packing
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.training import learner
-from jaxsac.training.copies import examine_first, make_envs, make_evaluation_envs
+from jaxsac.training.copies import (
+    TRAINING,
+    examine_first,
+    in_turn,
+    make_envs,
+    make_evaluation_envs,
+)
 from jaxsac.training.driver import init_learning
 from jaxsac.training.evaluate import HostEvaluator, environment_seeds
 from jaxsac.training.population import TRAINING_STREAM, Population
@@ -82,7 +88,14 @@ class HostDriver:
 
     def examine(self) -> list[str]:
         """Looks for what would spoil a run, in copies of the environment that do not train."""
-        return examine_first(self._envs, self._population)
+        population = self._population
+        found = examine_first(self._envs, population)
+        if found.alone is None or self._eval_envs is None or population.eval_envs is not None:
+            return found.remarks
+        self._eval_envs.close()
+        self._eval_envs = None
+        self._evaluator = HostEvaluator(population, self._axis, self._envs)
+        return [*found.remarks, in_turn(population, TRAINING, found.alone)]
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
