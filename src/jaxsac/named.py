@@ -48,8 +48,8 @@ ONLY_HERE = (
 
 
 def is_only_here(name: str) -> bool:
-    """Whether no other program finds it: it is of a script or a notebook, or within a function."""
-    return name.startswith("__main__:") or "<" in name
+    """Whether no other program finds it: it is of a script, a notebook, `exec` or a function."""
+    return name.startswith(("__main__:", "None:")) or "<" in name
 
 
 def name_of(function: Callable[..., Any], what: str) -> str:

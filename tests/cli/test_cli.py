@@ -274,6 +274,7 @@ def test_a_refusal_is_one_line_and_exit_status_1(arguments, reason, tmp_path, ca
         (["--actor-samples", "0"], "actor_samples must be at least 1"),
         (["--hidden-sizes", "8", "0"], "hidden_sizes must be positive"),
         (["--batch-size", "1000"], "batch_size 1000 is more than replay holds"),
+        (["--env-kwargs", "g=9"], 'g=9 is no JSON object, such as {"name": 1, "other": true}'),
     ],
 )
 def test_a_value_that_no_run_can_have_is_refused_in_a_persons_words(arguments, reason, capsys):

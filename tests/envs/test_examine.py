@@ -247,5 +247,10 @@ def test_the_options_that_are_advised_are_options(name, setting):
     assert {key: getattr(run_config(command), key) for key in setting} == setting
 
 
-def test_with_the_time_limit_that_is_advised_nothing_is_said():
+def test_with_the_time_limits_that_are_advised_nothing_is_said():
     assert look("NoEnd", evaluates=True, kwargs={"max_episode_steps": 1000}) == []
+    with pytest.raises(ValueError, match="TimeLimit") as refusal:
+        look("NoEnd", evaluates=True)
+    (code,) = code_in(refusal.value)
+    advised = eval(f"lambda env: {code}", {"gymnasium": gymnasium})
+    assert look("NoEnd", evaluates=True, wrappers=(advised,)) == []

@@ -1,8 +1,10 @@
 """Training from Python, and what a run is then asked."""
 
+import json
 import math
 import sys
 import threading
+from typing import Any
 
 import flax.linen as nn
 import gymnasium
@@ -13,6 +15,7 @@ import pytest
 import jaxsac
 from jaxsac import named
 from jaxsac.runs import metrics, train
+from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectoryError
 from jaxsac.runs.settings import of_keywords
 from probe_environments import Drift
@@ -22,6 +25,9 @@ SMALL = {
     "steps": 60, "learning_starts": 20, "batch_size": 8, "replay_capacity": 200,
     "eval_every": 30, "eval_episodes": 2, "log_every": 20, "hidden_sizes": [8], "progress": False,
 }  # fmt: skip
+
+
+SMALL_SETTINGS = {name: value for name, value in SMALL.items() if name != "progress"}
 
 
 def drift(length=10):
@@ -154,7 +160,7 @@ def test_seeds_added_later_are_one_population_with_those_before(run, tmp_path):
 
 def test_a_run_is_stopped_by_what_on_row_returns_and_resumed_by_the_same_call(tmp_path):
     call = {"directory": tmp_path / "run", **SMALL}
-    stopped = jaxsac.train(drift, on_row=lambda row: row["step"] >= 40, **call)
+    stopped = jaxsac.train(drift, on_row=lambda row: np.float64(row["step"]) >= 40, **call)
     assert not stopped.complete
     assert stopped.metrics["step"].tolist() == [20, 30, 40]
     resumed = jaxsac.train(drift, **call)
@@ -209,11 +215,11 @@ def test_what_no_other_program_finds_is_said_before_the_first_step(tmp_path):
     def inner():
         return drift()
 
-    for env, said in ((drift, 0), (inner, 1)):
+    executed: dict[str, Any] = {"inner": inner}
+    exec("def from_text(): return inner()", executed)
+    for env, said in ((drift, 0), (inner, 1), (executed["from_text"], 1)):
         listener = Listener()
-        settings = {**SMALL, "steps": 25}
-        del settings["progress"]
-        config = of_keywords(env, **settings)
+        config = of_keywords(env, **{**SMALL_SETTINGS, "steps": 25})
         assert train.train(config, tmp_path / env.__name__, listener)
         assert sum("by that program alone" in text for text in listener.messages) == said
     with pytest.raises(ValueError, match=r"no function or class Own\. What a script"):
@@ -231,6 +237,12 @@ def test_what_a_call_cannot_mean_is_refused(tmp_path):
         ({"wrapper": lambda env: None}, ValueError, "returns None, expected an environment"),
         ({"preset": "sb2"}, ValueError, "no preset 'sb2'"),
         ({"steps": 1.5}, ValueError, "steps must be a whole number, got 1.5"),
+        ({"actor_lr": "3e-4"}, ValueError, "actor_lr must be a number, got '3e-4'"),
+        ({"target_entropy": "auto"}, ValueError, "target_entropy must be a number, got 'auto'"),
+        ({"tau": None}, ValueError, "tau must be a number, got None"),
+        ({"utd": [1]}, ValueError, r"utd must be a number, got \(1,\)"),
+        ({"keep_replay": "no"}, ValueError, "keep_replay must be True or False, got 'no'"),
+        ({"hidden_sizes": 8}, ValueError, r"hidden_sizes must be .* as \(256, 256\), got 8"),
     ):
         with pytest.raises(kind, match=message):
             jaxsac.train(drift, directory=tmp_path / "run", **{**SMALL, **wrong})
@@ -238,6 +250,17 @@ def test_what_a_call_cannot_mean_is_refused(tmp_path):
         jaxsac.train("test_run:nothing", directory=tmp_path / "run", **SMALL)
     assert list(tmp_path.iterdir()) == []
     assert jaxsac.train(drift, directory=tmp_path / "run", **{**SMALL, "steps": 6e1}).complete
+
+
+def test_numbers_of_numpy_and_jax_are_numbers():
+    given = {
+        "steps": np.int32(60), "batch_size": np.float32(8), "actor_lr": np.float32(0.5),
+        "gamma": jnp.float32(0.5), "hidden_sizes": np.array([8, 8]), "lock": np.bool_(False),
+        "critic_lr": np.array([0.5, 0.25]),
+    }  # fmt: skip
+    config = of_keywords(drift, **{**SMALL_SETTINGS, **given})
+    assert config == RunConfig.from_json(json.loads(json.dumps(config.to_json())))
+    assert (config.steps, config.hyperparameters.critic_lr) == (60, (0.5, 0.25))
 
 
 def test_a_run_that_begins_with_what_another_has_learned(tmp_path):

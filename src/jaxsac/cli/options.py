@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import inspect
 import json
@@ -184,10 +185,11 @@ def _or_none(read: Any) -> Any:
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError(f'{text} is no JSON object, such as {{"name": 1}}')
-    return value
+    with contextlib.suppress(ValueError):
+        value = json.loads(text)
+        if isinstance(value, dict):
+            return value
+    raise ValueError(f'{text} is no JSON object, such as {{"name": 1, "other": true}}')
 
 
 def docstrings(kind: type) -> dict[str, str]:

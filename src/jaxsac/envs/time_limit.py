@@ -16,8 +16,9 @@ LONGEST_EPISODE = 10_000
 SECONDS = 2.0
 """After which a slow simulator is not watched any longer."""
 REMEDY = (
-    "give it a time limit, which is no termination, with --env-kwargs "
-    """'{"max_episode_steps": 1000}', say, or train without evaluation: --eval-every 0"""
+    "give it a time limit, which is no termination: a registered id with --env-kwargs "
+    """'{"max_episode_steps": 1000}', say, what a function makes with """
+    "`gymnasium.wrappers.TimeLimit(env, 1000)`; or train without evaluation: --eval-every 0"
 )
 
 

@@ -255,8 +255,8 @@ class _Caller:
     def progress(self, progress: Progress) -> bool:
         if self._display is not None:
             self._display.progress(progress)
-        stops = [self._on_row(dict(row)) is True for row in progress.rows] if self._on_row else []
-        return any(stops)
+        stops = [self._on_row(dict(row)) for row in progress.rows] if self._on_row else []
+        return any(isinstance(stop, bool | np.bool_) and stop for stop in stops)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._display, name) if self._display is not None else _nothing

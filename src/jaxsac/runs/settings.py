@@ -50,7 +50,8 @@ def of_keywords(
     """
     _check_names(settings)
     values = {} if preset is None else of_preset(preset)
-    values |= {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+    values |= {name: _plain(value) for name, value in settings.items()}
+    _check_kinds(values)
     objects: dict[str, Any] = {}
 
     def name_of(function: Any, what: str) -> str:
@@ -126,6 +127,33 @@ def _check_names(settings: dict[str, Any]) -> None:
             close = difflib.get_close_matches(name, sorted(known), 1)
             here = ELSEWHERE.get(name, f"is it {close[0]!r}?" if close else "")
             raise TypeError(f"there is no setting {name!r}" + (f": {here}" if here else "."))
+
+
+def _plain(value: Any) -> Any:
+    """With Python's numbers for those of NumPy and JAX, and tuples for lists and arrays."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, list) else value
+
+
+def _check_kinds(values: dict[str, Any]) -> None:
+    """Refuses what is no number or no bool where one is wanted, such as a text."""
+    for kind in (RunConfig, Config, Hyperparameters):
+        for field in dataclasses.fields(kind):
+            value = values.get(field.name, field.default)
+            wanted, _, or_none = str(field.type).partition(" | ")
+            if value is None and or_none:
+                continue
+            if wanted == "bool" and not isinstance(value, bool):
+                raise ValueError(f"{field.name} must be True or False, got {value!r}.")
+            # Of a hyperparameter several values are a sweep.
+            each = value if isinstance(value, tuple) and wanted == "Scalar" else (value,)
+            if wanted in ("float", "Scalar") and not all(map(_is_number, each)):
+                raise ValueError(f"{field.name} must be a number, got {value!r}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _of(kind: Any, values: dict[str, Any]) -> dict[str, Any]:

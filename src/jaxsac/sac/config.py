@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -161,8 +162,9 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("hidden_sizes", "actor_hidden_sizes", "critic_hidden_sizes"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, tuple(getattr(self, name)))
+            sizes = getattr(self, name)
+            if isinstance(sizes, Iterable) and not isinstance(sizes, str):
+                object.__setattr__(self, name, tuple(sizes))
         choices.check(self)
 
     @property
