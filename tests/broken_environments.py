@@ -177,6 +177,13 @@ class Rich(Sound):
         return 1e7 * super().pay(action)
 
 
+class FarReward(Sound):
+    """Rewards that differ in digits that float32 lacks."""
+
+    def pay(self, action):
+        return 1e8 + super().pay(action)
+
+
 class HugeReward(Sound):
     """Rewards beyond float32."""
 
@@ -290,8 +297,8 @@ def register(name, make, limit=LIMIT):
 for kind in (
     Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
     Counting, Counted,
-    Dated, Today, Unbounded, Blind, Outside, NaN, Rich, HugeReward, Wide, Unclosable, NoInfo, Lists,
-    OpensOnReset, Only, OnlyByClock,
+    Dated, Today, Unbounded, Blind, Outside, NaN, Rich, FarReward, HugeReward, Wide, Unclosable, NoInfo,
+    Lists, OpensOnReset, Only, OnlyByClock,
 ):  # fmt: skip
     register(kind.__name__, kind)
 for kind in (TimedOut, ResetsItself, OldApi):

@@ -17,7 +17,7 @@ from gymnasium import spaces
 import probe_environments
 from assertions import assert_identical
 from jaxsac.envs import host
-from jaxsac.envs.checked import CheckedEnv, deadline
+from jaxsac.envs.checked import CheckedEnv, close_and_tell, deadline, is_fault
 from jaxsac.envs.registry import make
 
 
@@ -289,3 +289,19 @@ def test_copies_are_called_by_their_names():
         envs.step(np.zeros((2, 1, 2), np.float32))
     (note,) = raised.value.__notes__
     assert note.endswith("of an episode of probe_environments:Broken-v0, seed 1.")
+
+
+@pytest.mark.parametrize("end", [SystemExit(3), StopIteration()])
+def test_what_would_end_the_program_or_a_loop_is_an_error_of_the_environment(end):
+    class Ending(Odd):
+        def close(self):
+            raise end
+
+    def step():
+        raise end
+
+    with pytest.raises(RuntimeError, match=re.escape(repr(end))) as raised:
+        checked(act=step).step(np.zeros(1))
+    assert is_fault(raised.value)
+    with pytest.warns(UserWarning, match=f"Odd raises when it is closed: .*{re.escape(repr(end))}"):
+        close_and_tell("Odd", CheckedEnv(Ending(), "Odd"))

@@ -53,6 +53,7 @@ def test_of_a_sound_environment_nothing_is_said():
         ("OnlyByClock", "cannot be resumed exactly: a second reset with the same seed"),
         ("Dated", r"observation\['t'\] is about 1700000000 and changes by 1\.\d .*rounds away"),
         ("Today", r"observation\['t'\] lies between .* 675 numbers"),
+        ("FarReward", r"the reward is about 99999\d+\.\d+ and changes by .* rounds away"),
         ("HugeReward", r"the reward is as large as 1e\+40"),
         ("NoEnd", "no time limit, and no episode ended in 10,000 random steps: there may be no"),
         ("NoInfo", "the info of step is None"),

@@ -9,6 +9,7 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import TransformReward
 
+import broken_environments
 import probe_environments
 from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
@@ -26,6 +27,15 @@ def test_made_environments_are_checked_and_leave_the_resets_to_the_driver():
     untouched = second.unwrapped
     assert isinstance(untouched, probe_environments.TwoState)
     assert untouched.steps == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_gymnasiums_checker_would_refuse_or_warn_of_is_taken(monkeypatch):
+    for kind in (broken_environments.NoInfo, broken_environments.Lists):
+        monkeypatch.setitem(gymnasium.registry, "Odd-v0", EnvSpec("Odd-v0", kind))
+        (env,) = make("Odd-v0", 1)
+        env.reset(seed=0)
+        env.step(np.zeros(2, np.float32))
 
 
 def test_an_environment_of_the_users_own_module(tmp_path, monkeypatch):

@@ -1,9 +1,13 @@
+import re
+
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium import spaces
 
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.spaces import action_map, observation_example
 
 REFUSED_ACTIONS = {
@@ -107,9 +111,20 @@ def test_double_precision_is_kept_where_jax_has_it(x64):
         spaces.Tuple([spaces.Discrete(4)]),
     ],
 )
-def test_an_unusable_observation_space_is_refused_with_a_remedy(space):
-    with pytest.raises(ValueError, match=r"is not a Box.*wrap the environment"):
+def test_an_unusable_observation_space_is_refused_with_a_remedy_that_works(space):
+    with pytest.raises(ValueError, match="is not a Box") as refusal:
         observation_example(space)
+    (wrapper,) = re.findall(r"--wrapper (\S+) makes one Box", str(refusal.value))
+    env = gymnasium.Env()
+    env.observation_space = space
+    wrapped = EnvOptions(wrappers=(wrapper,)).wrapped(env)
+    assert observation_example(wrapped.observation_space).shape
+
+
+def test_spaces_of_no_fixed_size_need_a_wrapper_of_ones_own():
+    for space in (spaces.Sequence(spaces.Box(-1, 1)), None):
+        with pytest.raises(ValueError, match=r"is not a Box.* returns arrays of one shape"):
+            observation_example(space)
 
 
 @pytest.mark.parametrize("space", [spaces.Dict(), spaces.Tuple([])])

@@ -9,6 +9,7 @@ import pytest
 import probe_environments
 from jaxsac.runs import checkpoint, loop, metrics, train
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.evaluation import evaluate_run
 from jaxsac.training import host_driver
 from run_examples import (
     Listener,
@@ -310,6 +311,8 @@ def test_an_environment_that_raises_when_it_is_closed_costs_nothing(tmp_path, mo
     assert "Drift-v0 raises when it is closed: OSError('the viewer is gone')" in str(
         listener.messages
     )
+    with pytest.warns(UserWarning, match="Drift-v0 raises when it is closed"):
+        assert evaluate_run(tmp_path / "run", episodes=1).deterministic.shape == (2, 1)
 
 
 def test_infos_may_be_of_any_length_in_training_and_in_evaluation(tmp_path):

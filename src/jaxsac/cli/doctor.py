@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsac.data import replay
+from jaxsac.envs.checked import close_and_tell
 from jaxsac.runs import releases
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import versions
@@ -51,7 +52,7 @@ def examine(config: RunConfig | None, directory: Path) -> list[Finding]:
         axis = seed_axis.axis(config.population)
         population = config.to_population()
         driver = make_driver(population, axis)
-        driver.close()
+        close_and_tell(config.env, driver)
         learning = learning_structs(population, driver.observation, driver.action)
         findings += [check_memory(axis, learning), check_disk(learning, directory)]
     return findings

@@ -80,11 +80,11 @@ def _before_closing(env: CheckedEnv, make: Callable[[], CheckedEnv]) -> Iterator
         return
     yield check_bounds(env, walk.arrivals)
     yield check_finite(walk.arrivals)
-    yield check_precision(env, walk.arrivals)
+    yield check_precision(env, walk)
     yield check_determinism(env, make)
     yield check_episodes(env, walk)
     yield last
-    yield check_reward_scale(np.array([x.reward for x in walk.arrivals[1:]], np.float64))
+    yield check_reward_scale(np.array(walk.rewards, np.float64))
     yield check_speed(speed)
 
 
@@ -157,11 +157,10 @@ def check_finite(arrivals: Sequence[Arrival]) -> Finding:
     )
 
 
-def check_precision(env: gymnasium.Env, arrivals: Sequence[Arrival]) -> Finding:
+def check_precision(env: gymnasium.Env, walk: Walk) -> Finding:
     """Whether numbers survive rounding to float32."""
-    observations = [arrival.observation for arrival in arrivals[:PRECISE]]
-    rewards = [arrival.reward for arrival in arrivals]
-    lost = precision.lost(env.observation_space, observations, rewards)
+    observations = [arrival.observation for arrival in walk.arrivals[:PRECISE]]
+    lost = precision.lost(env.observation_space, observations, walk.rewards)
     good = "float32 keeps what changes in observations and rewards"
     return Finding("precision", "bad" if lost else "good", " ".join(lost) or good)
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
@@ -29,6 +30,14 @@ IN_ENVIRONMENT = "In the environment: "
 def is_fault(error: BaseException) -> bool:
     """Whether an error came out of an environment's own code, so that its traceback is wanted."""
     return any(note.startswith(IN_ENVIRONMENT) for note in getattr(error, "__notes__", ()))
+
+
+def close_and_tell(name: str, envs: Any) -> None:
+    """Closes environments; one that raises then costs nothing that was done, and is named."""
+    try:
+        envs.close()
+    except Exception as error:
+        warnings.warn(f"{name} raises when it is closed: {error!r}.", stacklevel=2)
 
 
 class MisfitError(ValueError):
@@ -68,14 +77,9 @@ class CheckedEnv(gymnasium.Wrapper):
           MisfitError: an observation that does not fit the space.
         """
         self._steps = 0
-        try:
-            with deadline(self._timeout, f"a reset of {self._name}"):
-                observation, info = self.env.reset(seed=seed, options=options)
-            observation = self._checked(observation)
-        except Exception as error:
-            error.add_note(f"{IN_ENVIRONMENT}a reset of {self._name}.")
-            raise
-        return observation, info
+        with self._at(f"a reset of {self._name}", self._timeout):
+            observation, info = self.env.reset(seed=seed, options=options)
+            return self._checked(observation), info
 
     def step(self, action: Any) -> Any:
         """As the environment's own.
@@ -86,16 +90,31 @@ class CheckedEnv(gymnasium.Wrapper):
             flag that is neither true nor false.
         """
         self._steps += 1
-        where = f"step {self._steps} of an episode of {self._name}"
-        try:
-            with deadline(self._timeout, where):
-                observation, reward, terminated, truncated, info = self.env.step(action)
+        with self._at(f"step {self._steps} of an episode of {self._name}", self._timeout):
+            observation, reward, terminated, truncated, info = self.env.step(action)
             observation, reward = self._checked(observation), _number(reward)
             terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
+            return observation, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """As the environment's own."""
+        with self._at(f"closing {self._name}", 0):
+            self.env.close()
+
+    @contextlib.contextmanager
+    def _at(self, where: str, timeout: float) -> Iterator[None]:
+        """Says where an error has come from, and takes no order to end the program."""
+        try:
+            with deadline(timeout, where):
+                yield
+        except (SystemExit, StopIteration) as error:
+            raised = RuntimeError(f"{error!r}")
+            raised.add_note(f"{IN_ENVIRONMENT}{where}.")
+            # Caused by a StopIteration, contextlib would raise that again.
+            raise raised.with_traceback(error.__traceback__) from None
         except Exception as error:
             error.add_note(f"{IN_ENVIRONMENT}{where}.")
             raise
-        return observation, reward, terminated, truncated, info
 
     def _checked(self, observation: PyTree) -> PyTree:
         observation = _plain(observation, self._example)

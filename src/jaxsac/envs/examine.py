@@ -95,9 +95,8 @@ def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[tuple[bool, str]]
 def _look(name: str, env: CheckedEnv, copies: list[CheckedEnv], evaluates: bool) -> Iterator[str]:
     steps = determinism.STEPS if copies else 0
     elsewhere, walk = determinism.state_elsewhere(copies or [env], steps)
-    rewards = [arrival.reward for arrival in walk.arrivals]
     observations = [arrival.observation for arrival in walk.arrivals]
-    for text in precision.lost(env.observation_space, observations, rewards):
+    for text in precision.lost(env.observation_space, observations, walk.rewards):
         yield f"{name}: {text}"
     if elsewhere is not None:
         yield f"{name} cannot be resumed exactly: {elsewhere}"

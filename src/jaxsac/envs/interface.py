@@ -35,14 +35,14 @@ def departures(env: gymnasium.Env, action: np.ndarray) -> Iterator[tuple[bool, s
     if "options" not in parameters and not takes_any:
         yield True, "reset takes no options, which jaxsac does without."
     begun = env.reset(seed=SEED)
-    if not isinstance(begun, tuple) or len(begun) != 2:
+    if not isinstance(begun, tuple | list) or len(begun) != 2:
         yield False, f"reset returns {_count(begun)}, expected observation, info."
         return
     if isinstance(env.observation_space, spaces.Box) and not hasattr(begun[0], "shape"):
         yield True, f"an observation is a {type(begun[0]).__name__}, expected an array."
     yield from _of_info("reset", begun[1])
     result: Any = env.step(action)
-    if not isinstance(result, tuple) or len(result) != 5:
+    if not isinstance(result, tuple | list) or len(result) != 5:
         yield False, f"step returns {_count(result)}, expected {FLAGS}."
         return
     _, reward, terminated, truncated, info = result
@@ -69,4 +69,5 @@ def _of_info(name: str, info: Any) -> Iterator[tuple[bool, str]]:
 
 
 def _count(result: Any) -> str:
-    return f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+    many = isinstance(result, tuple | list)
+    return f"{len(result)} values" if many else f"one {type(result).__name__}"

@@ -83,7 +83,8 @@ def _maker(env_id: str) -> Callable[..., Any]:
             with contextlib.suppress(ValueError):
                 return named.find(env_id, "env")
         raise _unknown(env_id, error) from error
-    return functools.partial(gymnasium.make, env_id)
+    # Gymnasium's checker warns in several lines, or refuses, what `checked` and `examine` take.
+    return functools.partial(gymnasium.make, env_id, disable_env_checker=True)
 
 
 def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> gymnasium.Env:

@@ -95,9 +95,11 @@ def _example(space: spaces.Space[Any]) -> PyTree:
     if isinstance(space, spaces.Tuple):
         return tuple(_example(part) for part in space.spaces)
     if not isinstance(space, spaces.Box | spaces.MultiBinary):
+        remedy = "--wrapper gymnasium.wrappers:FlattenObservation makes one Box of it"
+        if not getattr(space, "is_np_flattenable", False):
+            remedy = "give it a --wrapper module:function that returns arrays of one shape"
         raise SpaceError(
-            f"observation space {space} is not a Box, MultiBinary, Dict or Tuple: wrap the "
-            "environment, for example with gymnasium.wrappers.FlattenObservation."
+            f"observation space {space} is not a Box, MultiBinary, Dict or Tuple: {remedy}."
         )
     dtype = np.dtype(space.dtype)
     if dtype.kind not in "fiub" or dtype.itemsize > 8:

@@ -40,6 +40,8 @@ class Walk:
         """Resets `env` with a seed."""
         self.env, self.log = env, ActionLog(seed)
         self.arrivals: list[Arrival] = []
+        self.rewards: list[Any] = []
+        """Of the steps."""
         self.lengths: list[int] = []
         """Of the episodes that have ended by themselves."""
         self._arrive(env.reset(seed=seed)[0])
@@ -58,6 +60,7 @@ class Walk:
         """Takes an action, in the environment's own units."""
         observation, reward, terminated, truncated, _ = self.env.step(np.array(action))
         self.log.actions.append(action)
+        self.rewards.append(reward)
         self._arrive(observation, reward, bool(terminated), bool(truncated))
         if self.over:
             self.lengths.append(len(self.log.actions))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from jaxsac import packages
-from jaxsac.envs.checked import is_fault
+from jaxsac.envs.checked import close_and_tell, is_fault
 from jaxsac.inspection import (
     curves,
     episodes,
@@ -149,7 +149,7 @@ def _group(
             yield found
     finally:
         if envs is not None:
-            envs.close()
+            close_and_tell(run.config().env, envs)
 
 
 def _environments(config: RunConfig, count: int) -> tuple[Environments | None, str]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsac.envs.checked import close_and_tell
 from jaxsac.runs import acting, failures
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
@@ -107,7 +108,7 @@ def _evaluate_group(
         step = FRESH if which == "best" else steps[0]
         found = [evaluator.evaluate(policy, step, episodes, sampled=s) for s in (False, True)]
     finally:
-        evaluator.close()
+        close_and_tell(asked.env, evaluator)
     return [
         MemberEvaluation(label, saved, *(evaluation.returns[member] for evaluation in found))
         for member, label, saved in zip(everyone, config.member_labels, steps, strict=True)

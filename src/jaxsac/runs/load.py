@@ -129,6 +129,7 @@ def spaces_of(run: RunDirectory) -> Spaces:
         return spaces
     config = run.config()
     try:
+        from jaxsac.envs.checked import close_and_tell
         from jaxsac.training import seed_axis
         from jaxsac.training.drivers import make_driver
 
@@ -140,7 +141,7 @@ def spaces_of(run: RunDirectory) -> Spaces:
             f"environment, and {config.env} cannot be made here ({error}): load it where it "
             "can."
         ) from error
-    driver.close()
+    close_and_tell(config.env, driver)
     return Spaces(driver.observation, driver.action, driver.action_map)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import gymnasium
 
 from jaxsac.envs import host, spaces
+from jaxsac.envs.checked import close_and_tell
 from jaxsac.runs import best, drawn, metrics, settings, video
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.drawn import Member, Played
@@ -72,7 +73,9 @@ def play(
         video.draw_without_a_screen()
     members = _chosen(run, which) if seed is None else [Member(seed, point)]
     policies = [load_policy(run.path, each.seed, which, each.point) for each in members]
-    with contextlib.closing(drawn.make(config, "human" if window else "rgb_array")) as env:
+    with contextlib.ExitStack() as stack:
+        env = drawn.make(config, "human" if window else "rgb_array")
+        stack.callback(close_and_tell, config.env, env)
         for member, policy in zip(members, policies, strict=True):
             step = FRESH if which == "best" else policy.step
             starts = host.environment_seeds(member.seed, (EVALUATION_STREAM, step), episodes)
