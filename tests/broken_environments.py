@@ -296,9 +296,8 @@ def register(name, make, limit=LIMIT):
 
 for kind in (
     Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
-    Counting, Counted,
-    Dated, Today, Unbounded, Blind, Outside, NaN, Rich, FarReward, HugeReward, Wide, Unclosable, NoInfo,
-    Lists, OpensOnReset, Only, OnlyByClock,
+    Counting, Counted, Dated, Today, Unbounded, Blind, Outside, NaN, Rich, FarReward, HugeReward,
+    Wide, Unclosable, NoInfo, Lists, OpensOnReset, Only, OnlyByClock,
 ):  # fmt: skip
     register(kind.__name__, kind)
 for kind in (TimedOut, ResetsItself, OldApi):

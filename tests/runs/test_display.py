@@ -1,5 +1,6 @@
 """What a run shows: lines that fit, phases, speeds with their names, the mean and its spread."""
 
+import os
 import sys
 import types
 from io import StringIO
@@ -131,6 +132,17 @@ def test_a_long_message_is_one_line_in_a_file_and_wrapped_at_a_terminal():
     console = Console(file=output, force_terminal=True, width=60, color_system=None)
     Display(small_run(), console).message(message)
     assert max(map(len, output.getvalue().splitlines())) <= 60
+
+
+def test_an_output_that_is_closed_costs_nothing(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        with Display(small_run()) as display:
+            display.message("nobody reads this")
+            display.phase("complete")
+        print("nor this", file=closed, flush=True)
 
 
 def test_brackets_in_a_message_are_no_markup():

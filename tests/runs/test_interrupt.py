@@ -41,7 +41,10 @@ def test_a_second_signal_acts_as_usual(usual_handler):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU],
+)
 def test_other_signals_are_a_request_too_and_handlers_come_back(number):
     before = [signal.getsignal(each) for each in (signal.SIGINT, number)]
     with Interrupt() as stop:
@@ -50,6 +53,25 @@ def test_other_signals_are_a_request_too_and_handlers_come_back(number):
     with Interrupt():
         pass
     assert [signal.getsignal(each) for each in (signal.SIGINT, number)] == before
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_is_closed_may_say_so_twice(usual_handler):
+    with Interrupt() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_outside_the_main_thread_signals_are_left_alone():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -11,6 +12,7 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.labels import duration, shorten, spread
 from jaxsac.runs.notebook import Cell
 from jaxsac.runs.observer import Progress
+from jaxsac.runs.output import Output
 from jaxsac.runs.phases import Phase
 from jaxsac.runs.screen import Screen
 from jaxsac.runs.status import Status
@@ -29,7 +31,7 @@ class Display:
 
     def __init__(self, config: RunConfig, console: Console | None = None) -> None:
         self._config = config
-        self._console = console or Console()
+        self._console = console or Console(file=cast(TextIO, Output()))
         self._status = Status(config)
         self._phase, self._faults = "", ""
         self._screen = Screen(self._status)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR1 as a request that a loop honours at a safe point."""
+"""Ctrl-C, SIGTERM and other signals as a request that a loop honours at a safe point."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGUSR1": "SIGUSR1"}
-"""And what a person calls them. USR1 is what Slurm sends ahead of the end of a job's time, where
-it is asked to (`--signal`)."""
+NAMES = {
+    "SIGINT": "Ctrl-C",
+    "SIGTERM": "SIGTERM",
+    "SIGHUP": "SIGHUP",
+    "SIGUSR1": "SIGUSR1",
+    "SIGUSR2": "SIGUSR2",
+    "SIGXCPU": "SIGXCPU",
+}
+"""And what a person calls them. HUP comes when a terminal is closed; the last three are what
+schedulers send ahead of the end of a job's time (USR1 from Slurm with `--signal`)."""
 SIGNALS = {getattr(signal, name): text for name, text in NAMES.items() if hasattr(signal, name)}
+HANGUP = getattr(signal, "SIGHUP", None)
 PATIENCE = 3.0
 """Seconds that native code has to come back to Python after a second signal."""
 
@@ -38,7 +46,7 @@ class Interrupt:
         self.requested = False
         self._announce = announce
         self._previous: dict[int, Any] = {}
-        self._heard = 0
+        self._heard, self._handled = 0, False
         self._over = threading.Event()
         self._wakeup: socket.socket | None = None
 
@@ -49,7 +57,13 @@ class Interrupt:
             self._previous_fd = signal.set_wakeup_fd(self._wakeup.fileno())
             self._listener = threading.Thread(target=self._listen, args=[heard], daemon=True)
             self._listener.start()
-            self._previous = {number: signal.signal(number, self._request) for number in SIGNALS}
+            # What `nohup` ignores stays ignored; a shell's background has Ctrl-C ignored too.
+            heeded = [
+                number
+                for number in SIGNALS
+                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+            ]
+            self._previous = {number: signal.signal(number, self._request) for number in heeded}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,9 +75,11 @@ class Interrupt:
             self._listener.join()
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        again, self._handled, self.requested = self._handled, True, True
+        if number == HANGUP:  # may come from shell and terminal both, and means the same
+            return
         self._restore()
-        if self._heard > 1:  # in native code, which has come back only now
+        if again or self._heard > 1:  # in native code, which has come back only now
             signal.raise_signal(number)
 
     def _restore(self) -> None:
@@ -74,7 +90,7 @@ class Interrupt:
     def _listen(self, wakeups: socket.socket) -> None:
         with wakeups:
             while numbers := wakeups.recv(1):  # b"" once the other end is closed
-                if numbers[0] not in SIGNALS:
+                if numbers[0] not in SIGNALS or (self._heard and numbers[0] == HANGUP):
                     continue
                 self._heard += 1
                 if self._heard == 1:

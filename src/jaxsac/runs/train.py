@@ -29,8 +29,9 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
 
     A run that is stopped, by a signal or by a kill, and resumed ends as it would have ended
     without, bit for bit on a CPU; so does one that is asked for more steps than it was begun with.
-    SIGINT (Ctrl-C), SIGTERM and SIGUSR1 end the run after the current step, with everything saved;
-    a second one ends it at once.
+    SIGINT (Ctrl-C), SIGTERM, SIGHUP (a terminal that is closed) and what schedulers send (SIGUSR1,
+    SIGUSR2, SIGXCPU) end the run after the current step, with everything saved; a second one ends
+    it at once.
 
     Args:
       config: the run.
