@@ -131,6 +131,7 @@ def test_the_table_as_a_data_frame(run, monkeypatch):
 
 def test_the_plot_of_a_run(run, tmp_path):
     figure = run[0].plot(tmp_path / "curve.svg")
+    assert figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it"
     assert "2 seeds" in figure.axes[0].get_title()
     assert "<svg" in (tmp_path / "curve.svg").read_text()
 

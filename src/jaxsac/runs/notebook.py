@@ -1,13 +1,17 @@
-"""Something drawn in one place of a notebook's cell, again and again."""
+"""What a notebook shows: something drawn in one place again and again, and figures."""
 
 from __future__ import annotations
 
 import importlib
+import io
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.jupyter import JupyterMixin
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SECONDS = 1.0
 """Between two drawings: each is a message to the browser."""
@@ -44,3 +48,15 @@ class Cell(JupyterMixin):
     def _draw(self) -> None:
         while not self._over.wait(SECONDS):
             self.refresh()
+
+
+def shown(figure: Figure) -> Figure:
+    """A figure that a cell shows; else it does so only where matplotlib's pyplot is imported."""
+
+    def png() -> bytes:
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=100)
+        return file.getvalue()
+
+    setattr(figure, "_repr_png_", png)  # noqa: B010 (a name of IPython's)
+    return figure

@@ -16,6 +16,7 @@ from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.display import Display
 from jaxsac.runs.export.export import Exported, FormatName, export
 from jaxsac.runs.load import Policy, load_policy
+from jaxsac.runs.notebook import shown
 from jaxsac.runs.observer import Progress
 from jaxsac.runs.play import Played, play
 from jaxsac.runs.settings import default_directory, of_keywords
@@ -161,7 +162,7 @@ class Run:
             raise ValueError(f"the metrics of {self.directory} hold no return yet.")
         if path is not None:
             figure.savefig(path, dpi=150)
-        return figure
+        return shown(figure)
 
     def __repr__(self) -> str:
         config = self.config
