@@ -312,6 +312,13 @@ def test_a_failed_update_is_replayed_from_what_the_run_said(tmp_path, capsys, ki
     assert "seed-0099" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["eval", "export", "play", "inspect"])
+def test_policies_that_there_are_not_are_refused_with_those_that_there_are(command, capsys):
+    assert commands.run([command, "runs/any", "--which", "bets"]) == 1
+    said = "which must be latest, best or the step of a checkpoint, got 'bets'"
+    assert said in capsys.readouterr().err
+
+
 def test_eval_of_what_is_no_run_is_refused(tmp_path, capsys):
     assert commands.run(["eval", "--run-dir", str(tmp_path)]) == 1
     assert "is not a run directory" in capsys.readouterr().err

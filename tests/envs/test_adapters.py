@@ -15,6 +15,7 @@ from flax import struct
 from jaxsac.envs import device, registry
 from jaxsac.envs.brax import BraxEnv
 from jaxsac.envs.gymnax import GymnaxEnv
+from jaxsac.envs.options import EnvOptions
 
 KEY = jax.random.key(0)
 
@@ -94,6 +95,8 @@ def test_playground():
     check(env)
     with pytest.raises(ValueError, match="Robot"):
         registry.make_in_jax("playground:Robot")
+    with pytest.raises(ValueError, match=r"does not take.*'size': 3.*episode_length"):
+        registry.make_in_jax("playground:CheetahRun", EnvOptions({"size": 3}))
 
 
 def test_gymnax():

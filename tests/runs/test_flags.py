@@ -26,7 +26,19 @@ def test_a_run_in_double_precision_is_trained_resumed_and_read_as_such(env, tmp_
         load_policy(tmp_path / "run")
 
 
-def test_a_run_without_compiling_is_refused_with_the_flag_named_and_leaves_nothing(tmp_path):
-    with jax.disable_jit(), pytest.raises(ValueError, match="JAX_DISABLE_JIT is set"):
+@pytest.mark.parametrize(
+    ("flag", "named"),
+    [
+        (jax.disable_jit, "JAX_DISABLE_JIT is set: not compiled"),
+        (lambda: jax.numpy_rank_promotion("raise"), "JAX_NUMPY_RANK_PROMOTION is set to 'raise'"),
+        (lambda: jax.numpy_dtype_promotion("strict"), "JAX_NUMPY_DTYPE_PROMOTION is set to"),
+        (lambda: jax.transfer_guard("disallow"), "JAX_TRANSFER_GUARD_HOST_TO_DEVICE is set"),
+        (lambda: jax.transfer_guard_device_to_host("disallow_explicit"), "JAX_TRANSFER_GUARD_DEV"),
+    ],
+)
+def test_a_run_under_a_flag_of_no_use_is_refused_by_its_name_and_leaves_nothing(
+    flag, named, tmp_path
+):
+    with flag(), pytest.raises(ValueError, match=named):
         train.train(small_run(), tmp_path / "run", Listener())
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxsac.runs.values import whole_number
+from jaxsac.cli.policies import which_of
 
 if TYPE_CHECKING:
     from jaxsac.inspection.inspect import Inspection
@@ -41,7 +41,7 @@ class Inspect:
         """Writes the inspection, and prints a short table and what looks bad."""
         from jaxsac.inspection.inspect import inspect
 
-        which: Any = self.which if self.which in ("latest", "best") else whole_number(self.which)
+        which = which_of(self.which)
         found = inspect(self.run_dir, self.seed or None, which, self.output, self.episodes)
         console = Console()
         console.print(table(found))

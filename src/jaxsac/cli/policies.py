@@ -122,4 +122,9 @@ def which_of(text: str) -> int | Literal["latest", "best"]:
     """
     if text in ("latest", "best"):
         return cast(Literal["latest", "best"], text)
-    return whole_number(text)
+    try:
+        return whole_number(text)
+    except ValueError:
+        raise ValueError(
+            f"which must be latest, best or the step of a checkpoint, got {text!r}."
+        ) from None

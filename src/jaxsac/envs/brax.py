@@ -92,7 +92,7 @@ def make_of_playground(name: str, **overrides: Any) -> BraxEnv:
       **overrides: of its default configuration.
 
     Raises:
-      ValueError: there is none of this name.
+      ValueError: there is none of this name, or it has no such setting.
       ModuleNotFoundError: MuJoCo Playground is not installed.
     """
     from mujoco_playground import registry  # pyright: ignore[reportMissingImports]
@@ -101,7 +101,13 @@ def make_of_playground(name: str, **overrides: Any) -> BraxEnv:
     # MJX in plain JAX runs everywhere; the default, Warp, needs a GPU of NVIDIA.
     if "impl" in config:
         overrides = {"impl": "jax", **overrides}
-    env = registry.load(name, config_overrides=overrides)
+    try:
+        env = registry.load(name, config_overrides=overrides)
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"playground:{name} does not take the env_kwargs {overrides}: its configuration has "
+            f"{', '.join(config)}, each with values of one type."
+        ) from error
     time_limit = overrides.get("episode_length", config.episode_length)
     return BraxEnv(env, time_limit, _seen_by_the_policy)
 
