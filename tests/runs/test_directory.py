@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import json
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,12 @@ def test_a_finished_run_of_another_configuration_is_another_run(tmp_path):
     run.create(small_run())
     run.finish()
     assert not run.is_finished(small_run(steps=61))
+
+
+def test_a_tilde_is_the_home_directory_where_no_shell_has_made_it_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunDirectory(Path("~/run")).create(small_run())
+    assert (tmp_path / "run" / "manifest.json").exists()
 
 
 def test_an_empty_directory_can_be_used(tmp_path):

@@ -31,7 +31,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.expanduser()
         self.manifest = path / "manifest.json"
         self.metrics = path / "metrics"
         self.checkpoints = path / "checkpoints"

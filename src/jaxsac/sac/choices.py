@@ -85,8 +85,8 @@ def check(config: Any) -> None:
         sizes = getattr(config, name)
         if sizes is None and name != "hidden_sizes":
             continue
-        are_sizes = isinstance(sizes, tuple) and bool(sizes)
-        if not are_sizes or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+        found = sizes if isinstance(sizes, tuple) else ()
+        if not found or not all(isinstance(n, int | np.integer) and n > 0 for n in found):
             raise ValueError(f"{name} must be positive integers, as (256, 256), got {sizes!r}.")
     for name, kind in CHOICES.items():
         value, names = getattr(config, name), get_args(kind)
