@@ -218,6 +218,7 @@ def test_what_one_copy_at_a_time_can_open_is_evaluated_where_it_trains(tmp_path,
     options = ["--eval-every", "10", "--seeds", "1"]
     assert train("OpensOnReset", tmp_path / "run", *options) == 0
     assert "OpensOnReset-v0 cannot be copied for evaluation ([Errno 98]" in capsys.readouterr().out
+    assert commands.run(["eval", str(tmp_path / "run"), "--episodes", "2"]) == 0
     assert broken_environments.OpensOnReset.opened is None
 
 

@@ -17,7 +17,7 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.evaluation import FRESH
 from jaxsac.sac import agent as sac
 from jaxsac.training import learner
-from jaxsac.training.copies import make_envs, make_evaluation_envs
+from jaxsac.training.copies import make_envs_to_evaluate_alone
 from jaxsac.training.population import EVALUATION_STREAM, stream_key
 from jaxsac.types import PyTree
 
@@ -75,8 +75,7 @@ def make(config: RunConfig, episodes: int) -> Environments:
     if in_jax is not None:
         return _OnDevice(in_jax, episodes)
     one = population.replace(seeds=population.seeds[:1], labels=population.labels[:1])
-    copies, _ = make_evaluation_envs(one, episodes)
-    return _OnHost(copies or make_envs(one, 1))
+    return _OnHost(make_envs_to_evaluate_alone(one, episodes))
 
 
 def play(member: Member, envs: Environments, episodes: int) -> list[Episode]:

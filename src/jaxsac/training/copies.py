@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.examine import Examined, examine
@@ -87,6 +89,26 @@ def make_evaluation_envs(
             continue
         return envs, None if wanted == episodes else in_turn(population, "one copy", reason)
     return None, in_turn(population, TRAINING, reason)
+
+
+def make_envs_to_evaluate_alone(population: Population, episodes: int) -> host.HostEnvs:
+    """Copies to evaluate in where none trains: one where others cannot be opened beside it.
+
+    Raises:
+      ValueError, ModuleNotFoundError, Exception: as `make_evaluation_envs`.
+    """
+    envs, _ = make_evaluation_envs(population, episodes)
+    if envs is None:
+        return make_envs(population, 1, PURPOSE)
+    if population.eval_envs is not None or envs.num_envs == 1:
+        return envs
+    try:
+        envs.reset(range(population.size * envs.num_envs))
+    except Exception:  # which one copy meets too, unless it comes from the others
+        with contextlib.suppress(Exception):
+            envs.close()
+        return make_envs(population, 1, PURPOSE)
+    return envs
 
 
 TRAINING = "the copies that train, whose episodes then go on"

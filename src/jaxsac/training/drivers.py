@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxsac.envs.registry import make_in_jax, redirect_mujoco_warnings
-from jaxsac.training.copies import make_envs, make_evaluation_envs
+from jaxsac.training.copies import make_envs_to_evaluate_alone
 from jaxsac.training.device_driver import DeviceDriver
 from jaxsac.training.driver import Driver, Evaluator
 from jaxsac.training.evaluate import HostEvaluator
@@ -40,5 +40,5 @@ def make_evaluator(population: Population, axis: SeedAxis) -> Evaluator:
     env = make_in_jax(population.env, population.env_options)
     if env is not None:
         return DeviceDriver(population, env, axis)
-    copies, _ = make_evaluation_envs(population, population.eval_episodes)
-    return HostEvaluator(population, axis, copies or make_envs(population, 1))
+    envs = make_envs_to_evaluate_alone(population, population.eval_episodes)
+    return HostEvaluator(population, axis, envs)
