@@ -354,6 +354,23 @@ def test_the_actor_steps_every_third_update_alone_and_is_assessed_in_between():
     assert moved == [True, False, False, True, False, False, True]
 
 
+def test_updates_that_were_skipped_count_for_when_the_actor_is_due():
+    state = make_agent(config=config_with(actor_every=3))
+    for skipped, due in ((0, False), (1, False), (2, True)):
+        after, _ = update(state.replace(step=state.step + 1, skipped=state.skipped + skipped))
+        assert is_identical(after.actor, state.actor) != due
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_whether_the_actor_is_due_may_be_said(every):
+    state = make_agent(config=config_with(actor_every=every)).replace(step=jnp.array(1))
+    for due in (False, True):
+        after, metrics = update(state, actor_due=jnp.array(due))
+        still = is_identical((after.actor, after.temperature), (state.actor, state.temperature))
+        assert still == (metrics.actor_gradient_norm == 0) == (not due)
+        assert not is_identical(after.critic.params, state.critic.params)
+
+
 def test_an_actor_that_steps_every_time_is_plain():
     state = make_agent()
     assert_identical(update(state)[0], update(make_agent(config=config_with(actor_every=1)))[0])

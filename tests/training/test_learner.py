@@ -198,6 +198,47 @@ def test_the_action_comes_from_the_parameters_after_the_update():
     np.testing.assert_allclose(after.action, after_mode, atol=1e-3)
 
 
+def test_members_whose_actors_rest_do_not_compute_a_step_of_theirs():
+    carry = make_carry(agent=jaxsac.Config(hidden_sizes=(8, 8), actor_every=3))
+    step = functools.partial(learner.learn_step, batch_size=4)
+    program = jax.make_jaxpr(step)(carry, make_result(), Work(1, False))
+    products = [
+        [str(branch).count("dot_general") for branch in equation.params["branches"]]
+        for equation in equations(program.jaxpr)
+        if equation.primitive.name == "cond"
+    ]
+    # Without and with what differentiates the actor.
+    assert any(0 < rests < steps for rests, steps in products), products
+
+
+def equations(jaxpr):
+    for equation in jaxpr.eqns:
+        yield equation
+        for value in equation.params.values():
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from equations(inner)
+
+
+def test_actors_stay_in_step_where_a_member_has_left_out_an_update():
+    carry = make_carry(agent=jaxsac.Config(hidden_sizes=(8, 8), actor_every=2))
+    result, moved = make_result(), []
+    reward = result.reward.copy()
+    reward[0] = np.nan
+    carry = learn_step(carry, result._replace(reward=reward), Work(1, False))
+    assert carry.agent.skipped.tolist() == [1, 0]
+    carry = carry._replace(buffer=make_carry(agent=carry.agent.config).buffer)
+    for _ in range(3):
+        after = learn_step(carry, result, Work(1, False))
+        pairs = [
+            (member(carry.agent.actor.params, i), member(after.agent.actor.params, i))
+            for i in (0, 1)
+        ]
+        moved.append([not is_identical(*pair) for pair in pairs])
+        carry = after
+    assert moved == [[False, False], [True, True], [False, False]]
+
+
 def learn_from(carry, scale):
     """The learner and its last action when all observations are `scale` of themselves."""
     then = scale(VECTORS[2])

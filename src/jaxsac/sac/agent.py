@@ -151,7 +151,11 @@ def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
 
 @jax.jit
 def update(
-    state: State, batch: Transition, key: jax.Array, weight: jax.Array | None = None
+    state: State,
+    batch: Transition,
+    key: jax.Array,
+    weight: jax.Array | None = None,
+    actor_due: jax.Array | None = None,
 ) -> tuple[State, Metrics]:
     """One gradient step on the critics, which moves their targets, then on actor and temperature.
 
@@ -166,6 +170,9 @@ def update(
       key: PRNG key for the noise of this update.
       weight: of each transition in the critics' loss, (B,), such as the importance weights of a
         prioritized replay; 1 by default.
+      actor_due: whether actor and temperature take their step, bool (); by default in every
+        `actor_every`-th update of the state. Under `vmap` that default is another bool for each
+        agent, and both cases are computed for all of them; one bool for all is not.
 
     Returns:
       The next state, and the metrics of this update.
@@ -178,7 +185,7 @@ def update(
     networks = make_networks(state.config, state.action_spec)
     random = _randomness(state, batch_size, key)
     batch = _shifted(batch, key, state.config.random_shift)
-    steps = (_critics(state.config).learn, policy.learn)
+    steps = (_critics(state.config).learn, functools.partial(policy.learn, due=actor_due))
     if state.config.order == "actor_first":
         steps = steps[::-1]
 

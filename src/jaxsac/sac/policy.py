@@ -21,6 +21,7 @@ def learn(
     batch: Transition,
     randomness: Randomness,
     weight: jax.Array | None,
+    due: jax.Array | None = None,
 ) -> tuple[State, Metrics]:
     """A step of the actor against the critics, and one of the temperature, when they are due."""
     del weight  # corrects for how replay was drawn, which the policy's states need not follow
@@ -39,7 +40,16 @@ def learn(
         )  # fmt: skip
         return state.replace(actor=actor, temperature=temperature), Metrics(info, **alpha_info)
 
-    if config.actor_every == 1:
+    due = is_due(state) if due is None else due
+    if due is None:
         return learn_by(minimize)
-    due = state.step % config.actor_every == 0
     return jax.lax.cond(due, lambda: learn_by(minimize), lambda: learn_by(assess))
+
+
+def is_due(state: State) -> jax.Array | None:
+    """Whether the actor steps in the next update of an agent; None where it does in every one.
+
+    Updates that were skipped count, so that agents which learn side by side stay in step.
+    """
+    every = state.config.actor_every
+    return None if every == 1 else (state.step + state.skipped) % every == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from jaxsac.data.replay import Buffer
 from jaxsac.data.return_scale import ReturnScale
 from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
+from jaxsac.sac.policy import is_due
 from jaxsac.sac.state import Hyperparameters, Metrics, State
 from jaxsac.training import flight_recorder, held_noise, interval, resets
 from jaxsac.training.carry import Acting as Acting
@@ -238,11 +240,14 @@ def _update(
         agent, key, metrics, failure = learner
         agent = resets.before_update(carry.resets, agent, over_seeds)
         skipped = agent.skipped
+        # Members update together: what is due for one is due for all.
+        due = is_due(jax.tree.map(lambda x: x[0], agent))
+        update = functools.partial(sac.update, actor_due=due)
         key, sample_key, update_key = _split(key, 3)
         batch = jax.vmap(draw)(
             carry.buffer, carry.frames, carry.normalizer, carry.return_scale, sample_key
         )
-        agent, latest = over_seeds(sac.update)(agent, batch, update_key)
+        agent, latest = over_seeds(update)(agent, batch, update_key)
         latest = jax.vmap(_with_divisor)(latest, carry.return_scale)
         failed = agent.skipped > skipped
         metrics = jax.vmap(interval.add)(metrics, latest, ~failed)
