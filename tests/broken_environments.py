@@ -98,6 +98,29 @@ class Curriculum(Sound):
         return self.episodes * super().draw()
 
 
+class LateCurriculum(Sound):
+    """Harder after a thousand episodes."""
+
+    episodes = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.episodes += 1
+        return super().reset(seed=seed)
+
+    def draw(self):
+        return (10 if self.episodes > 1000 else 1) * super().draw()
+
+
+class Tally(Sound):
+    """Counts episodes, to no effect but in its infos."""
+
+    episodes = 0
+
+    def reset(self, *, seed=None, options=None):
+        self.episodes += 1
+        return super().reset(seed=seed)[0], {"episodes": self.episodes}
+
+
 class Centered(gymnasium.ObservationWrapper):
     """Running statistics of a user's own."""
 
@@ -296,6 +319,7 @@ def register(name, make, limit=LIMIT):
 
 for kind in (
     Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
+    LateCurriculum, Tally,
     Counting, Counted, Dated, Today, Unbounded, Blind, Outside, NaN, Rich, FarReward, HugeReward,
     Wide, Unclosable, NoInfo, Lists, OpensOnReset, Only, OnlyByClock,
 ):  # fmt: skip

@@ -44,6 +44,7 @@ def findings_of(name):
         ("Dated", "precision", "bad", "rounds away"),
         ("Clock", "determinism", "bad", "two copies"),
         ("PythonsGenerator", "determinism", "bad", "`random`"),
+        ("LateCurriculum", "determinism", "bad", "its LateCurriculum counts in 'episodes'"),
         ("Centered", "determinism", "bad", "wrapper Centered"),
         ("Normalized", "determinism", "bad", "NormalizeObservation"),
         ("NoEnd", "episodes", "bad", "would not end"),
@@ -67,6 +68,7 @@ def test_what_is_broken_in_one_way_has_that_one_finding(name, what, verdict, sai
         "Pendulum-v1", "MountainCarContinuous-v0", "HalfCheetah-v4", "HalfCheetah-v5", "Hopper-v4",
         "InvertedPendulum-v4", "InvertedPendulum-v5", "Ant-v5", "broken_environments:Sound-v0",
         "broken_environments:Only-v0", "broken_environments:Featureless-v0",
+        "broken_environments:Tally-v0",
         "probe_environments:Scripted-v0",
     ],
 )  # fmt: skip

@@ -39,6 +39,7 @@ def look(name, evaluates=False, **options):
 def test_of_a_sound_environment_nothing_is_said():
     assert look("Sound", evaluates=True) == []
     assert look("Frozen") == []
+    assert look("Tally") == []
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,7 @@ def test_of_a_sound_environment_nothing_is_said():
         ("PythonsGenerator", "cannot be resumed exactly: it draws from Python's `random`"),
         ("NumpysGenerator", "cannot be resumed exactly: it draws from NumPy's `np.random`"),
         ("Curriculum", "cannot be resumed exactly: it keeps state through a reset"),
+        ("LateCurriculum", "cannot be resumed exactly: its LateCurriculum counts in 'episodes'"),
         ("Centered", "cannot be resumed exactly: its wrapper Centered keeps state through"),
         ("OnlyByClock", "cannot be resumed exactly: a second reset with the same seed"),
         ("Dated", r"observation\['t'\] is about 1700000000 and changes by 1\.\d .*rounds away"),

@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import wrappers
 
 from jaxsac.envs.action_log import follow
-from jaxsac.envs.walk import Walk, actions_of_layer, global_generators, lead, random_actions
+from jaxsac.envs.walk import SEED, Walk, actions_of_layer, global_generators, lead, random_actions
 from jaxsac.types import same_bits
 
 STEPS, STARTS = 13, (5, 9)
@@ -23,6 +23,8 @@ STEPS, STARTS = 13, (5, 9)
 that was drawn before."""
 SECONDS = 4.0
 """After which no further step of a slow simulator is taken to find out."""
+MANY = 1_000_000
+"""What a counter is set forward by to find out whether it matters."""
 
 NORMALIZERS = {
     wrappers.NormalizeObservation: (
@@ -77,7 +79,11 @@ def state_elsewhere(envs: Sequence[gymnasium.Env], steps: int = STEPS) -> tuple[
         found = _of_generators(used()) or _of_copies(walks)
         if found is None and time.monotonic() < end:  # of a slow simulator not more than that
             again = lead(envs[:1], actions, STARTS)[0]
-            found = _of_resets(envs, walks[0], again) or _of_starts(walks[0], envs[-1])
+            found = (
+                _of_resets(envs, walks[0], again)
+                or _of_starts(walks[0], envs[-1])
+                or _of_counters(envs[-1], actions)
+            )
         return found, walks[0]
 
 
@@ -129,6 +135,47 @@ def _of_starts(first: Walk, env: gymnasium.Env) -> str | None:
         "what it draws after its first reset cannot be brought back from self.np_random: draw "
         "from that generator alone, after super().reset(seed=seed)."
     )
+
+
+def _of_counters(env: gymnasium.Env, actions: np.ndarray) -> str | None:
+    """Whether results depend on a number that a reset with a seed leaves as it has become.
+
+    Such as a count of episodes by which a curriculum gets harder: a dozen steps show no difference,
+    and show one when the number is made large.
+    """
+    if not len(actions):
+        return None
+    env.reset(seed=SEED)
+    before = _numbers(env)
+    expected = lead([env], actions, STARTS)[0]
+    env.reset(seed=SEED)
+    for (layer, name), value in _numbers(env).items():
+        if before.get((layer, name)) == value:
+            continue
+        setattr(layer, name, value + type(value)(MANY))
+        try:
+            differs = _departure(expected, lead([env], actions, STARTS)[0])
+        except Exception:  # it is more than a count, and what it counts is not there
+            differs = None
+        finally:
+            setattr(layer, name, value)
+        if differs:
+            return (
+                f"its {type(layer).__name__} counts in {name!r} through a reset with a seed, and "
+                "what it returns depends on that: copies, evaluation and a resumed run differ in "
+                "it. Set it anew in reset, or let it come in through env_kwargs."
+            )
+    return None
+
+
+def _numbers(env: gymnasium.Env) -> dict[tuple[gymnasium.Env, str], int | float]:
+    """What the layers of an environment hold under a name each."""
+    return {
+        (layer, name): value
+        for layer in layers(env)
+        for name, value in vars(layer).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _departure(one: Walk, other: Walk) -> str | None:
