@@ -34,6 +34,12 @@ SMALL = [
 ]  # fmt: skip
 
 
+def test_versions_are_told(capsys):
+    with pytest.raises(SystemExit):
+        commands.parse(["--version"])
+    assert re.fullmatch(r"jaxsac \d+\.\d+\S*, jax \d+\.\d+\S*\n", capsys.readouterr().out)
+
+
 def help_of(capsys, *command):
     with pytest.raises(SystemExit) as stop:
         commands.parse([*command, "--help"])

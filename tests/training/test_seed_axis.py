@@ -23,6 +23,20 @@ def test_permuting_the_members_permutes_the_results_bit_for_bit():
     assert not is_identical(member(group.learner.agent, 0), member(group.learner.agent, 1))
 
 
+def test_platforms_that_are_not_there_are_named(monkeypatch):
+    def fail():  # as JAX does for CUDA without its plugin
+        raise AssertionError
+
+    before = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(jax, "local_devices", fail)
+    jax.config.update("jax_platforms", "cuda")
+    try:
+        with pytest.raises(ValueError, match=r"JAX_PLATFORMS is set to 'cuda'.*unset it"):
+            seed_axis.axis(1)
+    finally:
+        jax.config.update("jax_platforms", before)
+
+
 def test_a_member_full_of_nans_leaves_the_others_as_they_are_bit_for_bit():
     healthy, sick = Group([0, 1, 2]), Group([0, 1, 2])
     poison = jax.tree.map(lambda x: x.at[1].set(np.nan), sick.carry.agent.actor.params)

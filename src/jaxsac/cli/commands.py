@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import tyro
 
+import jaxsac
 from jaxsac.cli.evaluate import Eval, ReplayFailure
 from jaxsac.cli.examine import Check, Doctor
 from jaxsac.cli.inspect import Inspect
@@ -74,6 +76,9 @@ def parse(arguments: list[str]) -> Any:
     """The command that the arguments ask for; exits with a message on unusable ones."""
     options: dict[str, Any] = {"config": (tyro.conf.OmitArgPrefixes,)}
     with registry():
+        if arguments == ["--version"]:
+            print(f"jaxsac {jaxsac.__version__}, jax {version('jax')}")
+            raise SystemExit
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
             hints = get_type_hints(COMMANDS[name], include_extras=True)

@@ -67,7 +67,7 @@ def check_versions() -> Finding:
 
 def check_devices() -> Finding:
     """Names the devices that seeds would be laid over."""
-    kinds = [f"{device.platform} ({device.device_kind})" for device in jax.devices()]
+    kinds = [f"{device.platform} ({device.device_kind})" for device in seed_axis.local_devices()]
     return _finding("devices", True, f"{len(kinds)} × {kinds[0]}")
 
 

@@ -23,8 +23,8 @@ STEPS, STARTS = 13, (5, 9)
 that was drawn before."""
 SECONDS = 4.0
 """After which no further step of a slow simulator is taken to find out."""
-MANY = 1_000_000
-"""What a counter is set forward by to find out whether it matters."""
+MANY, FEW = 1_000_000, 8
+"""What a counter is set forward by to find out whether it matters, and the steps of that."""
 
 NORMALIZERS = {
     wrappers.NormalizeObservation: (
@@ -82,7 +82,7 @@ def state_elsewhere(envs: Sequence[gymnasium.Env], steps: int = STEPS) -> tuple[
             found = (
                 _of_resets(envs, walks[0], again)
                 or _of_starts(walks[0], envs[-1])
-                or _of_counters(envs[-1], actions)
+                or _of_counters(walks[-1], actions[:FEW])
             )
         return found, walks[0]
 
@@ -137,7 +137,7 @@ def _of_starts(first: Walk, env: gymnasium.Env) -> str | None:
     )
 
 
-def _of_counters(env: gymnasium.Env, actions: np.ndarray) -> str | None:
+def _of_counters(walk: Walk, actions: np.ndarray) -> str | None:
     """Whether results depend on a number that a reset with a seed leaves as it has become.
 
     Such as a count of episodes by which a curriculum gets harder: a dozen steps show no difference,
@@ -145,16 +145,17 @@ def _of_counters(env: gymnasium.Env, actions: np.ndarray) -> str | None:
     """
     if not len(actions):
         return None
+    env = walk.env
     env.reset(seed=SEED)
     before = _numbers(env)
-    expected = lead([env], actions, STARTS)[0]
+    env.step(np.array(actions[0]))
     env.reset(seed=SEED)
     for (layer, name), value in _numbers(env).items():
         if before.get((layer, name)) == value:
             continue
         setattr(layer, name, value + type(value)(MANY))
         try:
-            differs = _departure(expected, lead([env], actions, STARTS)[0])
+            differs = _departure(walk, lead([env], actions, STARTS)[0])
         except Exception:  # it is more than a count, and what it counts is not there
             differs = None
         finally:

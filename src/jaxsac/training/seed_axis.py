@@ -148,13 +148,34 @@ def axis(num_members: int, layout: str = "auto") -> SeedAxis:
       num_members: of the population.
       layout: "vmap", "map" or "auto". "auto" batches, but for more than a few members on a CPU
         core: the working set of a batch then outgrows its cache (experiments/seed_scaling).
+
+    Raises:
+      ValueError: JAX has no device of the platforms that it is told to use.
     """
-    devices = jax.local_devices()
+    devices = local_devices()
     mesh = Mesh(np.array(devices[: _as_many_as_help(num_members, len(devices))]), ("seeds",))
     if layout == "auto":
         many = num_members > BATCHED_ON_A_CORE * mesh.size
         layout = "map" if many and devices[0].platform == "cpu" else "vmap"
     return SeedAxis(num_members, mesh, layout)
+
+
+def local_devices() -> list[Any]:
+    """JAX's devices of this process.
+
+    Raises:
+      ValueError: as `axis`.
+    """
+    try:
+        return jax.local_devices()
+    except (AssertionError, RuntimeError) as error:  # an assertion where a plugin is missing
+        platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        if not platforms:
+            raise
+        raise ValueError(
+            f"JAX_PLATFORMS is set to {platforms!r}, of which JAX finds no device here: unset it "
+            "to use what there is, or install JAX for that platform (docs/gpu.md)."
+        ) from error
 
 
 @kept
