@@ -25,14 +25,16 @@ with interrupt.Interrupt(say):
 
 
 @pytest.fixture
-def usual_handler():
-    """Python's own, which a test run in the background of a shell does not have."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def usual_handlers():
+    """Those of a terminal, which a test run in a shell's background or under `nohup` lacks."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_a_second_signal_acts_as_usual(usual_handler):
+def test_a_second_signal_acts_as_usual(usual_handlers):
     with Interrupt() as stop:
         assert not stop.requested
         os.kill(os.getpid(), signal.SIGINT)
@@ -45,7 +47,7 @@ def test_a_second_signal_acts_as_usual(usual_handler):
     "number",
     [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU],
 )
-def test_other_signals_are_a_request_too_and_handlers_come_back(number):
+def test_other_signals_are_a_request_too_and_handlers_come_back(usual_handlers, number):
     before = [signal.getsignal(each) for each in (signal.SIGINT, number)]
     with Interrupt() as stop:
         os.kill(os.getpid(), number)
@@ -65,7 +67,7 @@ def test_a_signal_that_nohup_ignores_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_terminal_that_is_closed_may_say_so_twice(usual_handler):
+def test_a_terminal_that_is_closed_may_say_so_twice(usual_handlers):
     with Interrupt() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGHUP)
@@ -109,7 +111,7 @@ def test_a_signal_is_heard_while_native_code_runs_and_a_second_one_ends_it():
     assert error == "\njaxsac: ended at once, without saving.\n"
 
 
-def test_a_second_signal_in_native_code_acts_when_that_comes_back(usual_handler):
+def test_a_second_signal_in_native_code_acts_when_that_comes_back(usual_handlers):
     def again():
         with Interrupt() as stop:
             stop._heard = 2
