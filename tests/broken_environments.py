@@ -85,40 +85,29 @@ class NumpysGenerator(Sound):
         return np.random.normal(size=2)
 
 
-class Curriculum(Sound):
-    """Every episode is harder than the one before."""
+class Tally(Sound):
+    """Counts episodes, to no effect but in its infos; without a hash, as a dataclass is."""
 
     episodes = 0
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
     def reset(self, *, seed=None, options=None):
         self.episodes += 1
-        return super().reset(seed=seed)
+        return super().reset(seed=seed)[0], {"episodes": self.episodes}
+
+
+class Curriculum(Tally):
+    """Every episode is harder than the one before."""
 
     def draw(self):
         return self.episodes * super().draw()
 
 
-class LateCurriculum(Sound):
+class LateCurriculum(Tally):
     """Harder after a thousand episodes."""
-
-    episodes = 0
-
-    def reset(self, *, seed=None, options=None):
-        self.episodes += 1
-        return super().reset(seed=seed)
 
     def draw(self):
         return (10 if self.episodes > 1000 else 1) * super().draw()
-
-
-class Tally(Sound):
-    """Counts episodes, to no effect but in its infos."""
-
-    episodes = 0
-
-    def reset(self, *, seed=None, options=None):
-        self.episodes += 1
-        return super().reset(seed=seed)[0], {"episodes": self.episodes}
 
 
 class Centered(gymnasium.ObservationWrapper):

@@ -150,16 +150,18 @@ def _of_counters(walk: Walk, actions: np.ndarray) -> str | None:
     before = _numbers(env)
     env.step(np.array(actions[0]))
     env.reset(seed=SEED)
-    for (layer, name), value in _numbers(env).items():
-        if before.get((layer, name)) == value:
+    nested = list(layers(env))
+    for (number, name), value in _numbers(env).items():
+        if before.get((number, name)) == value:
             continue
-        setattr(layer, name, value + type(value)(MANY))
+        layer = nested[number]
+        vars(layer)[name] = value + MANY
         try:
             differs = _departure(walk, lead([env], actions, STARTS)[0])
         except Exception:  # it is more than a count, and what it counts is not there
             differs = None
         finally:
-            setattr(layer, name, value)
+            vars(layer)[name] = value
         if differs:
             return (
                 f"its {type(layer).__name__} counts in {name!r} through a reset with a seed, and "
@@ -169,11 +171,11 @@ def _of_counters(walk: Walk, actions: np.ndarray) -> str | None:
     return None
 
 
-def _numbers(env: gymnasium.Env) -> dict[tuple[gymnasium.Env, str], int | float]:
-    """What the layers of an environment hold under a name each."""
+def _numbers(env: gymnasium.Env) -> dict[tuple[int, str], int | float]:
+    """What the layers of an environment hold, by the number of the layer and a name."""
     return {
-        (layer, name): value
-        for layer in layers(env)
+        (number, name): value
+        for number, layer in enumerate(layers(env))
         for name, value in vars(layer).items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
