@@ -48,6 +48,7 @@ LONGEST = 100_000
 """Steps that are drawn."""
 IN_TABLE = (20_000, 30_000, 40_000, 50_000, 60_000, 80_000, LONGEST)
 FAST = {"actor_lr": 1e-3, "critic_lr": 1e-3, "alpha_lr": 1e-3}
+CROSSQ = {"preset": "crossq", "critic_hidden_sizes": (256, 256)}
 ROWS: dict[str, dict[str, Any]] = {
     "plain": {},
     "plain_lr": FAST,
@@ -57,8 +58,10 @@ ROWS: dict[str, dict[str, Any]] = {
     "observation_scale": {"normalize_observations": True},
     "layer_norm": {"critic_normalization": "layer"},
     "n_step": {"n_step": 3},
-    "crossq_256": {"preset": "crossq", "critic_hidden_sizes": (256, 256)},
+    "crossq_256": CROSSQ,
     "crossq_512": {"preset": "crossq", "critic_hidden_sizes": (512, 512)},
+    "crossq_256_entropy": {**CROSSQ, "target_entropy_scale": 0.5},
+    "crossq_256_entropy_utd2": {**CROSSQ, "target_entropy_scale": 0.5, "utd": 2.0},
     "flashsac_64": {
         "preset": "flashsac", "critic_hidden_sizes": (64, 64), "actor_hidden_sizes": (32, 32),
         "batch_size": 256,
@@ -72,7 +75,8 @@ ROWS: dict[str, dict[str, Any]] = {
 """Settings in which a row differs from plain SAC, by its name."""
 Name = Literal[
     "plain", "plain_lr", "plain_starts", "plain_lr_starts", "plain_log_std", "observation_scale",
-    "layer_norm", "n_step", "crossq_256", "crossq_512", "flashsac_64", "flashsac_128", "flashsac",
+    "layer_norm", "n_step", "crossq_256", "crossq_512", "crossq_256_entropy",
+    "crossq_256_entropy_utd2", "flashsac_64", "flashsac_128", "flashsac",
 ]  # fmt: skip
 
 
