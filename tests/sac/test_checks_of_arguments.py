@@ -1,5 +1,7 @@
 """What the functions of one's own loop are given by mistake, and what they say."""
 
+import warnings
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -33,6 +35,15 @@ def test_a_batch_that_would_train_on_something_else_is_named():
         jaxsac.check_batch(agent, batch._replace(observation=observation))
     with pytest.raises(ValueError, match="batch"):
         jaxsac.check_batch(agent, batch._replace(reward=batch.reward[:, None]))
+
+
+@pytest.mark.parametrize("factor", [0, 0.99], ids=["terminated", "with gamma"])
+def test_a_batch_without_a_discount_of_1_is_remarked(factor):
+    agent, batch = make_agent(), make_batch()
+    with pytest.warns(UserWarning, match=r"batch\.discount: none of \d+ values is 1"):
+        jaxsac.check_batch(agent, batch._replace(discount=factor * batch.discount))
+    with warnings.catch_warnings(action="error"):
+        jaxsac.check_batch(agent, batch)
 
 
 @pytest.mark.parametrize("key", [0, np.int64(3), 1.5, "seed", jnp.ones(3)])

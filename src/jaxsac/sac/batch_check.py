@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
@@ -27,6 +28,9 @@ def check_batch(state: State, batch: Transition) -> None:
       TypeError: `state` is no agent, or `batch` no transitions.
       ValueError: names every field with values that are not finite, actions outside [-1, 1] and
         discounts outside [0, 1], and how many there are; or as `update`, another shape or dtype.
+
+    Warns:
+      UserWarning: no discount is 1, as where `terminated` itself or γ has been given.
     """
     checks.check_batch(state, batch)
     batch = jax.device_get(batch)
@@ -46,6 +50,13 @@ def check_batch(state: State, batch: Transition) -> None:
     )  # fmt: skip
     if found:
         raise ValueError("; ".join(found) + ".")
+    if not np.any(batch.discount == 1):
+        warnings.warn(
+            f"batch.discount: none of {np.size(batch.discount)} values is 1. It is 1 - terminated, "
+            "not `terminated` and without γ, unless every step ends the process or the rewards are "
+            "returns of several steps.",
+            stacklevel=2,
+        )
 
 
 def _said(name: str, wrong: Any, what: str) -> list[str]:
