@@ -206,6 +206,7 @@ SIZES = {
     "xqc": 2 * (2 * 23 + hidden(23, 512) + 3 * hidden(512, 512) + 513 * 101)
     + (2 * 17 + hidden(17, 256) + 3 * hidden(256, 256) + 257 * 12),
     "flashsac": 2 * inverted_residual(23, 256, 101) + inverted_residual(17, 128, 12),
+    "fast": 2 * inverted_residual(23, 64, 101) + inverted_residual(17, 32, 12),
     "droq": 2 * (hidden(24, 256) + hidden(257, 256) + 257) + (18 * 256 + 257 * 256 + 257 * 12),
     "tqc": 5 * (24 * 512 + 2 * 513 * 512 + 513 * 25) + (18 * 256 + 257 * 256 + 257 * 12),
 }
