@@ -1,16 +1,17 @@
 """Robots in EnvPool; most of it where that is installed: `pip install 'jaxsac[envpool]'`."""
 
 import sys
+from typing import Any
 
 import gymnasium
-import mujoco
 import numpy as np
 import pytest
+from mujoco import mj_resetData  # pyright: ignore[reportAttributeAccessIssue]
 
 from assertions import assert_identical
 from jaxsac.envs import envpool, host
 from jaxsac.envs.registry import make, make_one
-from jaxsac.runs import train
+from jaxsac.runs import drawn, train
 from jaxsac.training.copies import examine_first
 from run_examples import Listener, StopAt, make_envs, result_of, small_run, train_in_parts
 
@@ -34,7 +35,8 @@ def actions_of(envs, steps, seed=0):
 def test_it_steps_as_gymnasium_s_from_the_same_states(name):
     """Within 1e-9 for twelve steps; MuJoCo's versions differ, and contacts amplify rounding."""
     pytest.importorskip("envpool", reason="EnvPool is not installed")
-    ours, theirs = make_one(f"envpool:{name}", "ours"), gymnasium.make(name)
+    ours: Any = make_one(f"envpool:{name}", "ours")
+    theirs: Any = gymnasium.make(name)
     assert ours.observation_space == theirs.observation_space
     assert_identical(ours.action_space.low, theirs.action_space.low.astype(np.float64))
     theirs.reset(seed=0)
@@ -42,7 +44,7 @@ def test_it_steps_as_gymnasium_s_from_the_same_states(name):
     positions = simulator.model.nq - 1  # all but the distance, which changes nothing
     for seed in range(4):
         seen, _ = ours.reset(seed=seed)
-        mujoco.mj_resetData(simulator.model, simulator.data)
+        mj_resetData(simulator.model, simulator.data)
         simulator.set_state(np.append(0.0, seen[:positions]), seen[positions:])
         for action in np.random.default_rng(seed).uniform(-1, 1, (12, *ours.action_space.shape)):
             one, other = ours.step(action), theirs.step(action)
@@ -59,11 +61,12 @@ def test_copies_go_on_where_others_stopped_and_alone_as_in_a_pool():
     envs, others = make_envs(config), make_envs(config)
     alone = host.HostEnvs(make(config.env, 4), 2)
     seeds, actions = [5, 6, 7, 2**32 - 1], actions_of(envs, 200)
-    assert_identical(envs.reset(seeds), alone.reset(seeds))
+    seen = envs.reset(seeds)
+    assert_identical(seen, alone.reset(seeds))
     for action in actions[:150]:  # through several episodes of each
         result, end = envs.step(action)
         assert_identical((result, end), alone.step(action))
-    seen = result.observation
+        seen = result.observation
     assert [log.generator["resets"] > 2 for log in envs.snapshot().logs] == [True] * 4
     found, restarted = others.restore(envs.snapshot(), seen)
     assert restarted == []
@@ -103,3 +106,8 @@ def test_arguments_arrive_and_a_wrapper_is_refused():
         make_envs(small_run(env="envpool:HalfCheetah-v4", wrapper=("a:b",)))
     with pytest.raises(ValueError, match=r"does not take the env_kwargs \{'gravity': 1\}"):
         make_envs(small_run(env="envpool:HalfCheetah-v4", env_kwargs={"gravity": 1}))
+
+
+def test_nothing_is_drawn_and_the_remedy_is_named():
+    with pytest.raises(ValueError, match=r"no pictures.* --env names .*, HalfCheetah-v4"):
+        drawn.make(small_run(env="envpool:HalfCheetah-v4"), "rgb_array")

@@ -40,8 +40,8 @@ class RunConfig(Members):
 
     env: str
     """Gymnasium id; module:EnvId for one that your own module registers; module:function for one
-    that a function makes; or family:Name for an environment in JAX, the family being jaxsac, mjx,
-    brax, playground or gymnax."""
+    that a function makes; envpool:EnvId for a robot of MuJoCo's in EnvPool; or family:Name for an
+    environment in JAX, the family being jaxsac, mjx, brax, playground or gymnax."""
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Arguments of the environment's constructor, as a JSON object: '{"frame_skip": 2}'."""
     wrapper: tuple[str, ...] = ()
@@ -119,7 +119,8 @@ class RunConfig(Members):
     """Processes that step the copies of an environment on the host side by side, several in each,
     and as many for evaluation; 0: they are stepped in turn, in the process that learns. For
     simulators of more than about a millisecond a step; results are the same. auto: one step is
-    timed when the run begins, and from 2 ms on there is a worker for each core."""
+    timed when the run begins, and from 2 ms on there is a worker for each core. Of envpool: they
+    are the threads, and 0 is one for each core."""
     keep_replay: bool = True
     """Whether the last checkpoint has the replay. Without it a finished run takes little room on
     the disk, and cannot be given more steps."""
