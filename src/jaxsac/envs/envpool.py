@@ -226,7 +226,7 @@ def _task(env_id: str) -> str:
 def _pool(name: str, seeds: list[int], *, num_threads: int, **kwargs: Any) -> Any:
     import envpool  # pyright: ignore[reportMissingImports]
 
-    return envpool.make(
+    return envpool.make(  # pyright: ignore[reportAttributeAccessIssue]
         name, env_type="gymnasium", num_envs=len(seeds), env_seed=seeds, num_threads=num_threads,
         **kwargs,
     )  # fmt: skip
