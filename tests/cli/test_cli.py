@@ -140,6 +140,7 @@ def test_every_value_arrives():
     }  # fmt: skip
     # Refused beside prior data, so on a line of its own.
     assert parse_train("--frame-stack", "3").frame_stack == 3
+    assert parse_train("--env-workers", "auto").env_workers == "auto"
     assert {"env", "frame_stack", *values} == {field.name for field in FIELDS}
     arguments = []
     for name, value in values.items():

@@ -38,6 +38,7 @@ from run_examples import small_run
         ),
         ({"n_step": 0}, "n_step must be at least 1"),
         ({"env_workers": -1}, "env_workers must be at least 0"),
+        ({"env_workers": "many"}, "env_workers must be a whole number, got 'many'"),
         ({"reset_every": -1}, "reset_every must be at least 0"),
         ({"noise_hold": 0}, "noise_hold must be at least 1"),
         (

@@ -1,11 +1,16 @@
 """Runs whose environments live in worker processes."""
 
+import dataclasses
 import multiprocessing
+import time
+from typing import Any
 
 import pytest
 
+import probe_environments
 from jaxsac.envs.parallel import WorkerError
-from jaxsac.runs import train
+from jaxsac.runs import env_workers, train
+from jaxsac.runs.directory import RunDirectory
 from jaxsac.training import memory
 from run_examples import Listener, StopAt, result_of, small_run, train_in_parts
 
@@ -52,3 +57,54 @@ def test_an_environment_in_jax_takes_no_workers(tmp_path):
     with pytest.raises(ValueError, match=r"steps on the device.*env_workers 2"):
         train.train(config, tmp_path / "run", Listener())
     assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+class Slow(probe_environments.Drift):
+    """Takes longer than `env_workers.SLOW`, and ends each episode after its second step."""
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return super().reset(seed=seed)
+
+    def step(self, action) -> Any:
+        time.sleep(0.003)
+        self.steps += 1
+        assert self.steps <= 2
+        return (*super().step(action)[:3], self.steps == 2, {})
+
+
+@pytest.mark.parametrize(
+    ("env", "cores", "changes", "workers", "reason"),
+    [
+        ("test_env_workers:Slow", 4, {"num_envs": 3}, 4, "6 copies and 4 cores"),
+        ("test_env_workers:Slow", 16, {"num_envs": 3}, 6, "6 copies and 16 cores"),
+        ("test_env_workers:Slow", 16, {"seeds": 1}, 0, "1 copies"),
+        ("probe_environments:Drift-v0", 16, {}, 0, "workers pay from 2 ms on"),
+        ("jaxsac:Pendulum-v1", 16, {}, 0, "as jaxsac:Pendulum-v1 steps on the device"),
+        ("envpool:Hopper-v4", 16, {}, 0, "which is a thread for each core"),
+    ],
+)
+def test_workers_are_chosen_by_the_time_of_a_step(
+    env, cores, changes, workers, reason, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(env_workers, "num_cores", lambda: cores)
+    config, told = small_run(env=env, env_workers="auto", **changes), []
+    chosen = env_workers.settled(config, RunDirectory(tmp_path / "run"), told.append)
+    assert chosen == dataclasses.replace(config, env_workers=workers)
+    (text,) = told
+    assert text.startswith(f"--env-workers auto: {workers}, ")
+    assert reason in text
+
+
+def test_the_number_that_was_chosen_is_the_run_s_from_then_on(tmp_path):
+    listener, config = StopAt(40), small_run(env_workers="auto")
+    assert not train.train(config, tmp_path, listener)
+    assert any(text.startswith("--env-workers auto: 0, as a step") for text in listener.messages)
+    run = RunDirectory(tmp_path)
+    assert run.config().env_workers == 0
+    run.extend(dataclasses.replace(config, env_workers=3))
+    assert env_workers.settled(config, run, print).env_workers == 3
+    run.extend(dataclasses.replace(config, env_workers=0))
+    assert train.train(config, tmp_path, listener)
+    assert listener.messages[-1] == "from step 40"
+    assert any("0, as this run had so far" in text for text in listener.messages)

@@ -77,7 +77,7 @@ class CheckedEnv(gymnasium.Wrapper):
           MisfitError: an observation that does not fit the space.
         """
         self._steps = 0
-        with self._at(f"a reset of {self._name}", self._timeout):
+        with at(f"a reset of {self._name}", self._timeout):
             observation, info = self.env.reset(seed=seed, options=options)
             return self._checked(observation), info
 
@@ -90,7 +90,7 @@ class CheckedEnv(gymnasium.Wrapper):
             flag that is neither true nor false.
         """
         self._steps += 1
-        with self._at(f"step {self._steps} of an episode of {self._name}", self._timeout):
+        with at(f"step {self._steps} of an episode of {self._name}", self._timeout):
             observation, reward, terminated, truncated, info = self.env.step(action)
             observation, reward = self._checked(observation), _number(reward)
             terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
@@ -98,23 +98,8 @@ class CheckedEnv(gymnasium.Wrapper):
 
     def close(self) -> None:
         """As the environment's own."""
-        with self._at(f"closing {self._name}", 0):
+        with at(f"closing {self._name}", 0):
             self.env.close()
-
-    @contextlib.contextmanager
-    def _at(self, where: str, timeout: float) -> Iterator[None]:
-        """Says where an error has come from, and takes no order to end the program."""
-        try:
-            with deadline(timeout, where):
-                yield
-        except (SystemExit, StopIteration) as error:
-            raised = RuntimeError(f"{error!r}")
-            raised.add_note(f"{IN_ENVIRONMENT}{where}.")
-            # Caused by a StopIteration, contextlib would raise that again.
-            raise raised.with_traceback(error.__traceback__) from None
-        except Exception as error:
-            error.add_note(f"{IN_ENVIRONMENT}{where}.")
-            raise
 
     def _checked(self, observation: PyTree) -> PyTree:
         observation = _plain(observation, self._example)
@@ -138,6 +123,26 @@ class CheckedEnv(gymnasium.Wrapper):
             if dtype.kind in "iu" and expected.dtype.kind in "iu" and dtype != expected.dtype:
                 _check_range(np.asarray(leaf), expected.dtype)
         return observation
+
+
+@contextlib.contextmanager
+def at(where: str, timeout: float) -> Iterator[None]:
+    """Says where an error has come from, and takes no order to end the program.
+
+    Raises:
+      TimeoutError: `timeout` seconds are over; 0 for no limit.
+    """
+    try:
+        with deadline(timeout, where):
+            yield
+    except (SystemExit, StopIteration) as error:
+        raised = RuntimeError(f"{error!r}")
+        raised.add_note(f"{IN_ENVIRONMENT}{where}.")
+        # Caused by a StopIteration, contextlib would raise that again.
+        raise raised.with_traceback(error.__traceback__) from None
+    except Exception as error:
+        error.add_note(f"{IN_ENVIRONMENT}{where}.")
+        raise
 
 
 def _take_options(env: gymnasium.Env) -> None:

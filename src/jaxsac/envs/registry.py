@@ -15,6 +15,7 @@ import gymnasium
 from gymnasium.envs.registration import parse_env_id
 
 from jaxsac import named
+from jaxsac.envs import envpool
 from jaxsac.envs.checked import IN_ENVIRONMENT, CheckedEnv
 from jaxsac.envs.device import Environment
 from jaxsac.envs.options import EnvOptions
@@ -31,8 +32,8 @@ def make(
     """Makes `num_envs` copies of an environment for the host.
 
     Args:
-      env_id: a Gymnasium id; `module:EnvId` to import the module that registers it; or
-        `module:function`, of a function that makes one.
+      env_id: a Gymnasium id; `module:EnvId` to import the module that registers it;
+        `module:function`, of a function that makes one; or `envpool:EnvId`.
       num_envs: number of copies.
       name: what to call a copy in an error, by its index.
       timeout: seconds that a reset or a step of a copy may take; 0 for no limit.
@@ -69,6 +70,8 @@ def make_one(
 
 def _maker(env_id: str) -> Callable[..., Any]:
     """What makes an environment of this id: Gymnasium, or the function that the id names."""
+    if env_id.startswith(envpool.FAMILY):
+        return envpool.maker(env_id)
     module, _, name = env_id.rpartition(":")
     try:
         parse_env_id(name)

@@ -30,6 +30,8 @@ WITHOUT_EFFECT = (
     "lock", "keep_replay", "log", "record_every",
 )  # fmt: skip
 """Fields that change nothing in what is learned: a run may be resumed with other values."""
+COUNTS = {"int": (), "int | None": (None,), "int | Literal['auto']": ("auto",)}
+"""Types of fields that are whole numbers, and what each may be instead."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +40,8 @@ class RunConfig(Members):
 
     env: str
     """Gymnasium id; module:EnvId for one that your own module registers; module:function for one
-    that a function makes; or family:Name for an environment in JAX, the family being jaxsac, mjx,
-    brax, playground or gymnax."""
+    that a function makes; envpool:EnvId for a robot of MuJoCo's in EnvPool; or family:Name for an
+    environment in JAX, the family being jaxsac, mjx, brax, playground or gymnax."""
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Arguments of the environment's constructor, as a JSON object: '{"frame_skip": 2}'."""
     wrapper: tuple[str, ...] = ()
@@ -113,10 +115,12 @@ class RunConfig(Members):
     env_timeout: float = 300.0
     """Seconds that one reset or step of one environment may take; the run is saved and stopped
     when it takes longer. 0: no limit."""
-    env_workers: int = 0
+    env_workers: int | Literal["auto"] = 0
     """Processes that step the copies of an environment on the host side by side, several in each,
     and as many for evaluation; 0: they are stepped in turn, in the process that learns. For
-    simulators of more than about a millisecond a step; results are the same."""
+    simulators of more than about a millisecond a step; results are the same. auto: one step is
+    timed when the run begins, and from 2 ms on there is a worker for each core. Of envpool: they
+    are the threads, and 0 is one for each core."""
     keep_replay: bool = True
     """Whether the last checkpoint has the replay. Without it a finished run takes little room on
     the disk, and cannot be given more steps."""
@@ -149,7 +153,7 @@ class RunConfig(Members):
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" or (field.type == "int | None" and value is not None):
+            if field.type in COUNTS and value not in COUNTS[field.type]:
                 object.__setattr__(self, field.name, whole(field.name, value))
             if field.type == "dict[str, Any]":
                 object.__setattr__(self, field.name, json_object(field.name, value))
@@ -187,7 +191,7 @@ class RunConfig(Members):
         return dataclasses.replace(self.agent, **own)
 
     def to_population(self) -> Population:
-        """What training needs to know of the run."""
+        """What training needs to know of the run; without workers while their number is open."""
         return Population(
             seeds=np.array(self.member_seeds),
             hyperparameters=self.member_hyperparameters,
@@ -199,7 +203,7 @@ class RunConfig(Members):
                 self.objects.get(self.env),
             ),
             env_timeout=self.env_timeout,
-            env_workers=self.env_workers,
+            env_workers=0 if self.env_workers == "auto" else self.env_workers,
             eval_episodes=self.eval_episodes if self.eval_every else 0,
             eval_envs=self.eval_envs,
             num_envs=self.num_envs,

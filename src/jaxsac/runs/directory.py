@@ -17,7 +17,7 @@ from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig, unknown_settings
 from jaxsac.runs.lock import RunDirectoryError as RunDirectoryError
 from jaxsac.runs.spaces import Spaces
 
-VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco")
+VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco", "envpool")
 MORE_SEEDS = "more-seeds"
 """Folder of the seeds that were added to a run."""
 LONGEST_MANIFEST = 2**20

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from jaxsac.data.frame_stack import FrameStack
-from jaxsac.envs import registry, time_limit
+from jaxsac.envs import envpool, registry, time_limit
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.load import Policy
 from jaxsac.runs.video import Video
@@ -62,6 +62,11 @@ def make(config: RunConfig, render_mode: str) -> gymnasium.Env:
             f"{config.env} is an environment in JAX, which draws no pictures: there is nothing to "
             "see, unless --env names one of Gymnasium's with the same observations and actions, "
             "such as Pendulum-v1 for jaxsac:Pendulum-v1."
+        )
+    if config.env.startswith(envpool.FAMILY):
+        raise ValueError(
+            f"{config.env} draws no pictures: there is nothing to see, unless --env names the same "
+            f"robot of Gymnasium, {config.env.removeprefix(envpool.FAMILY)}."
         )
     drawn = dataclasses.replace(options, kwargs={**options.kwargs, "render_mode": render_mode})
     try:

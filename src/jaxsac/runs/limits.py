@@ -67,7 +67,7 @@ def check(config: RunConfig) -> None:
 def _check_counts(config: RunConfig) -> None:
     for name, least in AT_LEAST.items():
         value = getattr(config, name)
-        if value is not None and value < least:
+        if isinstance(value, int) and value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}.")
     if config.eval_every and config.eval_episodes < 1:
         raise ValueError(f"eval_episodes must be at least 1, got {config.eval_episodes}.")

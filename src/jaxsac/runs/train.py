@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runs import allocator, checkpoint, flags, init_from, releases
+from jaxsac.runs import allocator, checkpoint, env_workers, flags, init_from, releases
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.loop import Loop
@@ -86,6 +86,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     flags.check()
     sink.check(config.log)
     observer.phase("making environments")
+    config = env_workers.settled(config, run, observer.message)
     allocator.keep_freed_memory()
     seed_axis.configure_host_devices(config.population)
     axis = seed_axis.axis(config.population, config.seed_layout)

@@ -6,6 +6,7 @@ import contextlib
 
 from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.envpool import FAMILY, PoolGroup
 from jaxsac.envs.examine import Examined, examine
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup
@@ -25,6 +26,12 @@ def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.
     ]
 
     env, timeout, options = population.env, population.env_timeout, population.env_options
+    if env.startswith(FAMILY):
+        group = PoolGroup(
+            env, names, population.env_workers, timeout, options,
+            lambda: make_one(env, f"a copy beside {names[0]}", timeout, options),
+        )  # fmt: skip
+        return host.HostEnvs(group, population.size)
     if not population.env_workers:
         copies = make(env, len(names), names.__getitem__, timeout, options)
         return host.HostEnvs(copies, population.size)

@@ -138,7 +138,7 @@ def configure_host_devices(num_members: int) -> None:
     """
     if jax.config.values["jax_num_cpu_devices"] == UNSET:
         with contextlib.suppress(RuntimeError):  # raised once JAX has computed
-            jax.config.update("jax_num_cpu_devices", _as_many_as_help(num_members, _num_cores()))
+            jax.config.update("jax_num_cpu_devices", _as_many_as_help(num_members, num_cores()))
 
 
 def axis(num_members: int, layout: str = "auto") -> SeedAxis:
@@ -216,7 +216,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
+    """Processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
