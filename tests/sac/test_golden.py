@@ -12,10 +12,10 @@ import jax
 import numpy as np
 import pytest
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-sys.path.append(str(GOLDEN))
+sys.path.append(str(Path(__file__).parents[1] / "golden"))
 import values
 
+GOLDEN = Path(values.__file__).parent
 STORED = json.loads((GOLDEN / "values.json").read_text())
 TOLERANCES = {"float64": (1e-10, 1e-10), "float32": (1e-4, 1e-5)}
 
