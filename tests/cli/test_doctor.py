@@ -13,6 +13,12 @@ def planned(**changes):
     return RunConfig("probe_environments:Drift-v0", **changes)
 
 
+@pytest.fixture
+def measured_once(monkeypatch):
+    """Inserts are timed once, where it does not matter how long they take or they take ages."""
+    monkeypatch.setattr(doctor, "MEASURING_SECONDS", 0)
+
+
 def test_nothing_is_found_on_a_sound_machine(tmp_path, capsys):
     findings = doctor.examine(planned(replay_capacity=20_000), tmp_path / "not" / "yet")
     assert [(f.what, f.verdict) for f in findings] == [
@@ -26,6 +32,7 @@ def test_nothing_is_found_on_a_sound_machine(tmp_path, capsys):
     assert f"jax {jax.__version__}" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.usefixtures("measured_once")
 def test_a_known_bad_release_is_named(monkeypatch, capsys):
     monkeypatch.setattr(releases, "versions", lambda: {"jaxlib": "0.11.1"})
     assert doctor.check_versions().verdict == "bad"
@@ -33,6 +40,7 @@ def test_a_known_bad_release_is_named(monkeypatch, capsys):
     assert commands.run(["doctor"]) == 1
 
 
+@pytest.mark.usefixtures("measured_once")
 def test_a_replay_that_is_copied_is_noticed(monkeypatch):
     add = replay.add
 
@@ -78,11 +86,12 @@ def test_updates_that_do_not_repeat_are_noticed(monkeypatch):
     assert doctor.check_repeats().verdict == "bad"
 
 
-@pytest.mark.parametrize(("check", "remedy"), [("memory", "would"), ("disk", "lower")])
-def test_a_run_that_does_not_fit_is_told_what_to_change(tmp_path, check, remedy):
+@pytest.mark.usefixtures("measured_once")
+def test_a_run_that_does_not_fit_is_told_what_to_change(tmp_path):
     findings = {f.what: f for f in doctor.examine(planned(replay_capacity=10**13), tmp_path)}
-    assert findings[check].verdict == "bad"
-    assert remedy in findings[check].detail
+    for check, remedy in (("memory", "would"), ("disk", "lower")):
+        assert findings[check].verdict == "bad"
+        assert remedy in findings[check].detail
 
 
 def test_a_planned_environment_that_does_not_exist_is_refused(capsys):

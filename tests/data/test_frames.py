@@ -19,6 +19,10 @@ FRAME = {
 ACTION = jax.ShapeDtypeStruct((1,), jnp.float32)
 GAMMA = 0.9
 
+take = jax.jit(jax.vmap(replay.row, in_axes=(None, 0)))
+resolve = jax.jit(frames.resolve)
+sample = jax.jit(replay.sample, static_argnums=2)
+
 
 class Rings:
     """One stream of steps, into a replay of stacks and into one of numbers and frames."""
@@ -43,13 +47,11 @@ class Rings:
             int(x) for x in (self.frames.whole, self.plain.size, self.plain.position)
         )
         rows = jnp.arange(position - whole, position) % self.plain.capacity
-        take = jax.jit(jax.vmap(replay.row, in_axes=(None, 0)))
-        resolve = jax.jit(frames.resolve)
         assert_identical(resolve(self.frames, take(self.numbers, rows)), take(self.plain, rows))
         if whole == size:
             key = jax.random.key(size)
-            drawn = replay.sample(self.numbers, key, 5, self.frames.whole)
-            assert_identical(resolve(self.frames, drawn), replay.sample(self.plain, key, 5))
+            drawn = sample(self.numbers, key, 5, self.frames.whole)
+            assert_identical(resolve(self.frames, drawn), sample(self.plain, key, 5))
         return whole, size
 
 

@@ -48,6 +48,12 @@ def found(run):
     return jaxsac.inspect(run)
 
 
+@pytest.fixture
+def unwritten(monkeypatch):
+    """Inspections have their numbers alone: their figures are drawn by other tests."""
+    monkeypatch.setattr("jaxsac.inspection.write.write", lambda inspection: None)
+
+
 def checks(section):
     return {check.name: check for check in section.checks}
 
@@ -135,6 +141,7 @@ def test_a_list_of_numbers_takes_a_line_and_text_stays_as_it_is():
     assert "[1.0,null]" in text
 
 
+@pytest.mark.usefixtures("unwritten")
 def test_a_critic_that_is_wrong_by_a_known_amount_is_found_out(tmp_path):
     trained(
         tmp_path / "run", env="probe_environments:TwoStateLimit-v0", seeds=1,
@@ -178,6 +185,7 @@ def test_the_best_policy_has_no_critics_to_look_into(tmp_path):
     assert set(member.sections["features"].numbers) == {"actor"}
 
 
+@pytest.mark.usefixtures("unwritten")
 @pytest.mark.parametrize("broken", ["make", "play"])
 def test_without_its_environment_all_else_is_shown(run, tmp_path, monkeypatch, broken):
     def fail(*args):

@@ -181,7 +181,7 @@ def paths_in(value, path=()):
             yield from paths_in(inner, (*path, key))
 
 
-@settings(shared_folder, max_examples=60)
+@settings(shared_folder, max_examples=30)
 @given(st.data())
 def test_any_fact_in_a_checkpoint_even_with_a_checksum_that_fits(saved_run, data):
     original = saved_run.read_text()
@@ -202,7 +202,7 @@ def test_any_fact_in_a_checkpoint_even_with_a_checksum_that_fits(saved_run, data
 
 
 def test_no_damaged_checkpoint_is_taken():
-    seen = corruptions.run(cases=2 * len(corruptions.DAMAGES))
+    seen = corruptions.run(cases=len(corruptions.DAMAGES))  # experiments/faults makes 500
     assert {name: dict(count) for name, count in seen.items()} == {
-        damage.__name__: {"refused": 2} for damage in corruptions.DAMAGES
+        damage.__name__: {"refused": 1} for damage in corruptions.DAMAGES
     }

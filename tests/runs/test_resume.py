@@ -50,16 +50,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
     [
         pytest.param({"env": "probe_environments:Scripted-v0"}, marks=pytest.mark.slow),
         {"env": "probe_environments:Scripted-v0", "num_envs": 2, "log_every": 14, **LOOP},
-        {"num_envs": 3, "steps": 90, "log_every": 9},
-        {"utd": 0.4, "replay_capacity": 30},
-        {"update_every": 10, "normalize_observations": True},
+        {"num_envs": 3, "steps": 90, "log_every": 9, "utd": 0.4, "replay_capacity": 30},
+        {
+            "update_every": 10,
+            "normalize_observations": True,
+            "agent": jaxsac.Config(hidden_sizes=(8,), value_network=True),
+        },
         {"env": "Hopper-v5", "seeds": 1},
-        {"agent": jaxsac.Config(hidden_sizes=(8,), value_network=True)},
         # Statistics, their count, dropout, a schedule's count and drawn critics.
         {
             "agent": jaxsac.Config(
                 hidden_sizes=(8,),
-                body="inverted_residual",
                 normalization="batch_renorm",
                 critic_dropout_rate=0.1,
                 head="categorical",
@@ -83,7 +84,10 @@ def test_it_holds_for_every_kind_of_run(config, tmp_path, changes):
     assert result_of(tmp_path / "parts") == result_of(tmp_path / "straight")
 
 
-@pytest.mark.parametrize("env", ["probe_environments:Drift-v0", "jaxsac:Pendulum-v1"])
+@pytest.mark.parametrize(
+    "env",
+    ["probe_environments:Drift-v0", pytest.param("jaxsac:Pendulum-v1", marks=pytest.mark.slow)],
+)
 def test_a_run_can_be_given_more_steps(config, tmp_path, env):
     config = dataclasses.replace(config, env=env)
     assert train.train(config, tmp_path / "straight", Listener())
@@ -301,8 +305,8 @@ def test_a_second_process_is_kept_out_and_a_killed_one_leaves_no_lock(config, tm
 
 COMMAND = [
     sys.executable, "-m", "jaxsac.cli.main", "train", "--env", "probe_environments:Scripted-v0",
-    "--seeds", "2", "--steps", "500", "--learning-starts", "20", "--batch-size", "8",
-    "--replay-capacity", "500", "--eval-every", "250", "--eval-episodes", "2", "--log-every", "50",
+    "--seeds", "2", "--steps", "320", "--learning-starts", "20", "--batch-size", "8",
+    "--replay-capacity", "320", "--eval-every", "160", "--eval-episodes", "2", "--log-every", "50",
     "--hidden-sizes", "8", "--checkpoint-every", "20", "--encoder", "flat",
 ]  # fmt: skip
 
@@ -339,7 +343,7 @@ def test_a_run_killed_at_random_moments_ends_as_if_never_killed(never_killed, tm
         while process.poll() is None and checkpoint.steps(directory / "checkpoints") == before:
             time.sleep(0.01)
         try:
-            patience = 0.8 * moments.random() if kills < 4 else 300  # experiments/faults kills on
+            patience = 0.3 * moments.random() if kills < 2 else 300  # experiments/faults kills on
             printed, _ = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             process.kill()
@@ -348,7 +352,7 @@ def test_a_run_killed_at_random_moments_ends_as_if_never_killed(never_killed, tm
             continue
         assert process.returncode == 0, printed
         break
-    assert kills > 1
+    assert kills == 2
     assert result_of(directory) == expected
 
 
@@ -357,7 +361,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it_and_a_remedy(never_killed, 
     directory = tmp_path / "run"
 
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (25_000, 25_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000))
 
     process = start(directory, cache, preexec_fn=limit)
     printed, _ = process.communicate(timeout=300)

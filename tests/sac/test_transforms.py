@@ -211,7 +211,11 @@ def aval(leaf):
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_update_is_a_fixed_point_in_structure_shapes_dtypes_and_weak_types(dtype, config):
     # The lower ones are the harder cases here: nothing may promote them to the default precision.
-    state = jaxsac.init(jax.random.key(0), jnp.zeros(3, dtype), jnp.zeros(2, dtype), config, FAST)
+    state = jax.eval_shape(
+        lambda: jaxsac.init(
+            jax.random.key(0), jnp.zeros(3, dtype), jnp.zeros(2, dtype), config, FAST
+        )
+    )
     batch = jax.tree.map(lambda x: x.astype(dtype), make_batch())
     after, metrics = jax.eval_shape(jaxsac.update, state, batch, jax.random.key(1))
     assert jax.tree.structure(after) == jax.tree.structure(state)

@@ -97,10 +97,11 @@ def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
     given_up, _, ended = jax.jit(functools.partial(evaluate, longest=8))(policy, key)
     assert not ended.any()
     assert jnp.isnan(given_up).all()
-    envs = device.reset(env, jax.random.split(key)[0], 4)
+    envs = jax.jit(lambda key: device.reset(env, jax.random.split(key)[0], 4))(key)
+    step = jax.jit(functools.partial(device.step, env))
     total = np.zeros(4)
     for _ in range(9):
-        envs, result, _ = device.step(env, envs, sac.act(agent, envs.state.observation))
+        envs, result, _ = step(envs, sac.act(agent, envs.state.observation))
         total += result.reward
     np.testing.assert_allclose(returns, total, rtol=1e-5)
     np.testing.assert_array_equal(lengths, 9)

@@ -19,15 +19,18 @@ RUN = small_run(
 SCHEDULE, NUM_ENVS, BATCH_SIZE = RUN.schedule, RUN.num_envs, RUN.batch_size
 
 
+init = jax.jit(functools.partial(device_loop.init, env=ENV))
+chunk = jax.jit(
+    functools.partial(device_loop.learn_chunk, env=ENV, batch_size=BATCH_SIZE), donate_argnums=0
+)
+
+
 def start(members=(3, 4), **options):
-    return jax.jit(functools.partial(device_loop.init, env=ENV))(
-        RUN.replace(seeds=jnp.asarray(members), **options)
-    )
+    return init(RUN.replace(seeds=jnp.asarray(members), **options))
 
 
-def learn(carry, count, step=0, **options):
-    chunk = functools.partial(device_loop.learn_chunk, env=ENV, batch_size=BATCH_SIZE, **options)
-    return jax.jit(chunk, donate_argnums=0)(carry, SCHEDULE.works(step, 30, NUM_ENVS), count)
+def learn(carry, count, step=0):
+    return chunk(carry, SCHEDULE.works(step, 30, NUM_ENVS), count)
 
 
 def numbers(carry):

@@ -1,5 +1,7 @@
 """Exploration whose noise is held: for how long, and what changes meanwhile."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +58,9 @@ def test_the_policy_follows_the_state_while_its_noise_is_held():
     population = small_run(
         agent=jaxsac.Config(hidden_sizes=(8,), actor=Linear()), num_envs=3, noise_hold=LONGEST
     ).to_population()
-    carry = learner.init(population, observations[0], jax.ShapeDtypeStruct((1,), jnp.float32))
+    action = jax.ShapeDtypeStruct((1,), jnp.float32)
+    init = jax.jit(functools.partial(learner.init, action=action))
+    carry = init(population.learners, observations[0])
     act = jax.jit(lambda acting: learner._next_action(carry.agent, acting, False))
     acting = carry.acting
     noise, held = [], []

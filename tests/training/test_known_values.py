@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxsac
 from jaxsac.sac.value_network import Value
@@ -48,6 +49,7 @@ def test_a_time_limit_is_not_the_end_of_the_world(tmp_path):
     np.testing.assert_allclose(q_of(agent, START), 9, rtol=0.02)
 
 
+@pytest.mark.slow  # in one update sac/test_losses.py compares all of it
 def test_a_value_network_learns_the_same_values(tmp_path):
     agent = learn("TwoStateLimit", tmp_path / "run", steps=2000, value_network=True)
     np.testing.assert_allclose(q_of(agent, LATER), 10, rtol=0.02)
@@ -68,6 +70,7 @@ def test_a_termination_is(tmp_path):
     np.testing.assert_allclose(q_of(agent, START), 0.9 * expected, rtol=0.15)
 
 
+@pytest.mark.slow  # the loops of docs/own-loop.md find theirs; the actor's step is test_losses.py's
 def test_the_best_action_is_found_with_its_value(tmp_path):
     agent = learn("Aim", tmp_path / "run", steps=2000)
     observation = jnp.linspace(-1, 1, 5)[:, None]

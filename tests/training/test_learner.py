@@ -17,6 +17,7 @@ from run_examples import FAST, NET, Group, assert_identical, is_identical, membe
 
 COUNT = 16
 VECTOR = jax.ShapeDtypeStruct((2,), jnp.float32)
+init = jax.jit(functools.partial(learner.init, action=VECTOR))
 learn_step = jax.jit(functools.partial(learner.learn_step, batch_size=4))
 
 
@@ -27,7 +28,7 @@ VECTORS = np.random.default_rng(0).normal(size=(3, 2, COUNT, 2)).astype(np.float
 def make_carry(seeds=(0, 1), agent=NET, hyperparameters=FAST, **options):
     run = small_run(agent=agent, batch_size=4, **options).to_population()
     run = run.replace(seeds=np.array(seeds), hyperparameters=hyperparameters)
-    return at_start(jax.jit(functools.partial(learner.init, action=VECTOR))(run, VECTORS[0]))
+    return at_start(init(run, VECTORS[0]))
 
 
 def at_start(carry):
@@ -188,7 +189,7 @@ def test_an_update_can_draw_the_transition_that_has_just_arrived():
 
 def test_the_action_comes_from_the_parameters_after_the_update():
     # A policy that is nearly deterministic, and a step so large that it moves far.
-    narrow = jaxsac.Config(hidden_sizes=(8, 8), log_std_min=-12.0, log_std_max=-11.0)
+    narrow = jaxsac.Config(hidden_sizes=(8,), log_std_min=-12.0, log_std_max=-11.0)
     carry = make_carry(agent=narrow, hyperparameters=FAST.replace(actor_lr=0.1))
     after = learn_step(carry, make_result(), Work(3, False))
     before_mode, after_mode = (
@@ -199,7 +200,7 @@ def test_the_action_comes_from_the_parameters_after_the_update():
 
 
 def test_members_whose_actors_rest_do_not_compute_a_step_of_theirs():
-    carry = make_carry(agent=jaxsac.Config(hidden_sizes=(8, 8), actor_every=3))
+    carry = make_carry(agent=jaxsac.Config(hidden_sizes=(8,), actor_every=3))
     step = functools.partial(learner.learn_step, batch_size=4)
     program = jax.make_jaxpr(step)(carry, make_result(), Work(1, False))
     products = [
@@ -221,7 +222,7 @@ def equations(jaxpr):
 
 
 def test_actors_stay_in_step_where_a_member_has_left_out_an_update():
-    carry = make_carry(agent=jaxsac.Config(hidden_sizes=(8, 8), actor_every=2))
+    carry = make_carry(agent=jaxsac.Config(hidden_sizes=(8,), actor_every=2))
     result, moved = make_result(), []
     reward = result.reward.copy()
     reward[0] = np.nan
@@ -338,7 +339,7 @@ def test_agents_start_anew_before_the_update_after_every_so_many_and_replay_is_k
 
 def test_the_first_action_is_uniform_and_taken_where_the_environments_start():
     run = small_run(agent=jaxsac.Config(hidden_sizes=(8,), actor=AlwaysFull())).to_population()
-    carry = learner.init(run, VECTORS[0], VECTOR)
+    carry = init(run, VECTORS[0])
     assert_identical(carry.observation, VECTORS[0])
     assert carry.action.shape == (2, COUNT, 2)
     assert np.abs(carry.action).mean() < 0.7

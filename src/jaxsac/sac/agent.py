@@ -92,7 +92,8 @@ def _init(
     temperature = make_optimizer("alpha", config, hyperparameters).start(
         {"params": jnp.log(hyperparameters.initial_alpha)}
     )
-    check_networks(networks, actor, critic, observation_spec, action_spec)
+    if config.actor is not None or config.critic is not None:
+        check_networks(networks, actor, critic, observation_spec, action_spec)
     zero = jnp.zeros((), jnp.int32)
     state = State(
         actor, critic, temperature, zero, jnp.copy(zero), hyperparameters,

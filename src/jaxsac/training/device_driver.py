@@ -101,9 +101,7 @@ class DeviceDriver:
     def snapshot_structs(self, facts: dict[str, Any]) -> PyTree:
         """Structs of the arrays of a snapshot."""
         del facts
-        return jax.eval_shape(
-            functools.partial(device_loop.init, env=self._env), self._population
-        ).envs
+        return jax.eval_shape(functools.partial(device_loop.reset, env=self._env), self._population)
 
     def restore(
         self, step: int, learning: learner.Carry, arrays: PyTree, facts: dict[str, Any]

@@ -25,13 +25,18 @@ class DeviceCarry(NamedTuple):
     envs: device.Envs
 
 
-def init(population: Population, env: device.Environment) -> DeviceCarry:
-    """Fresh learners at the start of their first episodes."""
+def reset(population: Population, env: device.Environment) -> device.Envs:
+    """The environments of all members at the start of their first episodes."""
 
     def start(seed: jax.Array) -> device.Envs:
         return device.reset(env, stream_key(seed, TRAINING_STREAM), population.num_envs)
 
-    envs = jax.vmap(start)(population.seeds)
+    return jax.vmap(start)(population.seeds)
+
+
+def init(population: Population, env: device.Environment) -> DeviceCarry:
+    """Fresh learners at the start of their first episodes."""
+    envs = reset(population, env)
     return DeviceCarry(learner.init(population, envs.state.observation, env.action), envs)
 
 

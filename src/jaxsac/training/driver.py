@@ -135,7 +135,15 @@ def init_learning(
 def _init(
     sharding: jax.sharding.Sharding, action: jax.ShapeDtypeStruct
 ) -> Callable[[Population, PyTree], learner.Carry]:
-    return jax.jit(functools.partial(learner.init, action=action), out_shardings=sharding)
+    return jax.jit(_untraced_init(action), out_shardings=sharding)
+
+
+@kept
+def _untraced_init(
+    action: jax.ShapeDtypeStruct,
+) -> Callable[[Population, PyTree], learner.Carry]:
+    # One function for the structs and for the program, which JAX then traces once.
+    return functools.partial(learner.init, action=action)
 
 
 def learning_structs(
@@ -152,4 +160,4 @@ def learning_structs(
     first = jax.tree.map(
         lambda struct: jax.ShapeDtypeStruct((*leading, *struct.shape), struct.dtype), observation
     )
-    return jax.eval_shape(functools.partial(learner.init, action=action), population, first)
+    return jax.eval_shape(_untraced_init(action), population.learners, first)

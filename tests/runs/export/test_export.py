@@ -1,6 +1,7 @@
 """What was exported acts as the policy does, inside what it is for, and is refused otherwise."""
 
 import dataclasses
+import functools
 import importlib.util
 import itertools
 import json
@@ -43,29 +44,32 @@ def exported(policy, format):
     return kind.decode(kind.encode(policy, FACTS))
 
 
+@functools.cache
+def asked(**choices):
+    """A policy of such choices, observations, and how it acts on them; for all formats."""
+    policy = policy_of(**choices)
+    observations = observations_of(policy)
+    with jax.disable_jit():  # nothing is worth compiling for a single call
+        return policy, observations, policy(observations)
+
+
 @pytest.mark.parametrize("format", ["numpy", "onnx"])
 @pytest.mark.parametrize("number", range(len(EACH)), ids=["-".join(each) for each in EACH])
 def test_every_body_and_normalization_acts_alike(number, format):
     body, normalization = EACH[number]
-    policy = policy_of(
+    policy, observations, expected = asked(
         body=body, normalization=normalization, activation=ACTIVATIONS[number % 5]
-    )  # fmt: skip
-    observations = observations_of(policy)
-    with jax.disable_jit():  # nothing is worth compiling for a single call
-        expected = policy(observations)
+    )
     np.testing.assert_allclose(exported(policy, format)(observations), expected, atol=3e-6)
 
 
 @pytest.mark.parametrize("format", ["numpy", "onnx"])
 @pytest.mark.parametrize("normalization", ["layer", "batch"])
 def test_other_choices_of_an_actor_act_alike(format, normalization):
-    policy = policy_of(
+    policy, observations, expected = asked(
         normalization=normalization, normalization_position="after", normalize_inputs=True,
         hidden_biases=False, activation="tanh", body="residual",
     )  # fmt: skip
-    observations = observations_of(policy)
-    with jax.disable_jit():
-        expected = policy(observations)
     np.testing.assert_allclose(exported(policy, format)(observations), expected, atol=3e-6)
 
 
