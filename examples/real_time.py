@@ -25,7 +25,7 @@ remember = jax.jit(jaxsac.replay.add, donate_argnums=0)  # in place
 def interact(observation, action):
     """One step, as a row (1, ...); nothing terminates, so the discount is 1."""
     after, reward, *_ = env.step(2 * action[0])  # torques are from -2 to 2
-    return jaxsac.Transition(observation, action, np.float32([reward]), one, after[None])
+    return jaxsac.Transition(observation, action, np.array([reward], np.float32), one, after[None])
 
 
 @jax.jit

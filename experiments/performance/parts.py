@@ -145,6 +145,8 @@ def _update(noise: bool = True, optimizer: bool = True, guard: bool = True) -> R
     import jaxsac
     from jaxsac.sac import agent, randomness
 
+    plain_update: Any = agent.update
+
     (state, key), batch = run_jaxsac._learner(), run_jaxsac._batch()
     drawn = randomness.draw(key, state.action_spec, len(batch.reward), 1)
 
@@ -162,7 +164,7 @@ def _update(noise: bool = True, optimizer: bool = True, guard: bool = True) -> R
                 without.enter_context(
                     patch("jax.numpy.isfinite", lambda x: jax.numpy.ones(x.shape, bool))
                 )
-            state, metrics = agent.update.__wrapped__(state, batch, update_key)
+            state, metrics = plain_update.__wrapped__(state, batch, update_key)
         return (state, key), metrics
 
     learner = (state, key)

@@ -305,8 +305,8 @@ def test_a_second_process_is_kept_out_and_a_killed_one_leaves_no_lock(config, tm
 
 COMMAND = [
     sys.executable, "-m", "jaxsac.cli.main", "train", "--env", "probe_environments:Scripted-v0",
-    "--seeds", "2", "--steps", "320", "--learning-starts", "20", "--batch-size", "8",
-    "--replay-capacity", "320", "--eval-every", "160", "--eval-episodes", "2", "--log-every", "50",
+    "--seeds", "2", "--steps", "500", "--learning-starts", "20", "--batch-size", "8",
+    "--replay-capacity", "500", "--eval-every", "250", "--eval-episodes", "2", "--log-every", "50",
     "--hidden-sizes", "8", "--checkpoint-every", "20", "--encoder", "flat",
 ]  # fmt: skip
 

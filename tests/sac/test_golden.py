@@ -12,8 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "golden"))
-import values
+from golden import values
 
 GOLDEN = Path(values.__file__).parent
 STORED = json.loads((GOLDEN / "values.json").read_text())
