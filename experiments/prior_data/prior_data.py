@@ -156,7 +156,7 @@ def draw(study: Study) -> None:
         label=f"the policy of the {prior['rows']:,} transitions",
     )
     axes.set(
-        title=f"{study.name}: evaluation return, mean and 95 % interval over seeds",
+        title=f"{study.name}: return, mean and 95 % interval over seeds",
         xlabel="environment steps",
         ylabel="return",
     )
