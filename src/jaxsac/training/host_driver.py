@@ -180,7 +180,7 @@ class HostDriver:
         """Goes to where a snapshot was taken, by taking the actions of each episode again."""
         pieces = np.split(arrays["actions"], np.cumsum(_lengths(facts))[:-1])
         logs = [
-            ActionLog(int(log["seed"]), log["generator"], list(rows))
+            ActionLog(_seed(log["seed"]), log["generator"], list(rows))
             for log, rows in zip(facts["logs"], pieces, strict=True)
         ]
         snapshot = host.Snapshot(logs, arrays["returns"], arrays["lengths"])
@@ -225,3 +225,10 @@ def _lengths(facts: dict[str, Any]) -> list[int]:
     if min(lengths) < 0:
         raise ValueError("an episode of negative length")
     return lengths
+
+
+def _seed(number: Any) -> int:
+    """A seed as it was saved; an environment takes no other."""
+    if (seed := int(number)) < 0:
+        raise ValueError(f"a saved seed is {seed}, which no environment was given.")
+    return seed
