@@ -3,7 +3,8 @@
 One seed on HalfCheetah-v4, at the defaults, on one core and on two. A ladder of programs is timed,
 of which each has one thing that the one before it lacks: the matrix products alone, the gradients
 of the losses, and so on up to the trainer. All are in one process and have a block each in turn,
-so the differences are of one machine in one mood, and add up to the whole step by construction.
+so the differences are of one machine in one mood. In a round they add up to the whole step; what
+is printed are medians of rounds.
 """
 
 from __future__ import annotations
@@ -23,14 +24,30 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import gymnasium
+import jax
+import jax.numpy as jnp
 import machine
+import numpy as np
+import optax
 import tyro
 from paths import RESULTS
+from peers import run_jaxsac, settings
 from process import ENVIRONMENT
+from quick import repeat_learn_step, seconds_each, start_learning
 
-ROUNDS, SECONDS = 9, 1.5
-Repeat = Callable[[int], None]
-"""Does something as often as it is told."""
+import jaxsac
+from jaxsac.runs import allocator
+from jaxsac.sac import agent, critics, optimize, policy, randomness
+from jaxsac.training import flight_recorder, learner
+from jaxsac.training.schedule import Work
+
+ROUNDS, SECONDS, STEPS = 7, 1.5, 600
+"""Of each rung, of a block, and of training."""
+STORED = 10_000
+"""Transitions in replay, more than the caches near a core hold."""
+Repeat = Callable[[], None]
+"""Does something `settings.BLOCK` times."""
 
 
 def main(store: bool = False) -> None:
@@ -68,112 +85,55 @@ def _in_process_of_its_own(cores: int) -> dict[str, float]:
 
 def measure(cores: int) -> dict[str, float]:
     """Milliseconds of a step that each part takes, and the whole, medians of all rounds."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-    rungs = ladder()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])  # JAX counts them later
+    allocator.keep_freed_memory()  # as the trainer does
+    rungs = {
+        "matrix products": run_jaxsac.repeat_products(),
+        "the rest of losses and gradients": update(noise=False, optimizer=False, guard=False),
+        "noise": update(optimizer=False, guard=False),
+        "optimizer and targets": update(guard=False),
+        "guard against NaN": update(),
+        "batch from replay, means of the metrics": update_from_replay(record=False),
+        "flight recorder": update_from_replay(),
+        "insert, next action, transfer both ways": repeat_learn_step(),
+    }
     rounds = []
     for number in range(-1, ROUNDS):
-        times = {name: _milliseconds(repeat) for name, repeat in rungs.items()}
-        step, times["environment"] = _training_step()
-        # Of the trainer's step, what neither the programs nor the environment take.
-        times["checks, records and the rest of the loop"] = step
+        parts, below = {}, 0.0
+        for name, repeat in rungs.items():
+            taken = 1e3 * seconds_each(repeat, SECONDS) / settings.BLOCK
+            parts[name], below = taken - below, taken
+        step, parts["environment"] = training_step()
+        parts["checks, records and the rest of the loop"] = step - below - parts["environment"]
         if number >= 0:  # the first round compiles
-            rounds.append(_differences(times) | {"a step of training": step})
+            rounds.append(parts | {"a step of training": step})
     return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
 
 
-def _differences(times: dict[str, float]) -> dict[str, float]:
-    """What each rung takes beyond the one before it; the environment stands for itself."""
-    parts, below = {}, 0.0
-    for name, taken in times.items():
-        if name == "environment":
-            parts[name] = taken
-            below += taken
-        else:
-            parts[name] = taken - below
-            below = taken
-    return parts
-
-
-def ladder() -> dict[str, Repeat]:
-    """Programs by what each has that those before it have not."""
-    return {
-        "matrix products": _products(),
-        "the rest of losses and gradients": _update(noise=False, optimizer=False, guard=False),
-        "noise": _update(optimizer=False, guard=False),
-        "optimizer and targets": _update(guard=False),
-        "guard against NaN": _update(),
-        "batch from replay, means of the metrics": _learning(record=False, whole=False),
-        "flight recorder": _learning(whole=False),
-        "insert, next action, transfer both ways": _learning(),
-    }
-
-
-def _milliseconds(repeat: Repeat) -> float:
-    """Of one call, over a block of some seconds."""
-    repeat(20)
-    calls, start = 0, time.perf_counter()
-    while time.perf_counter() - start < SECONDS:
-        repeat(50)
-        calls += 50
-    return 1e3 * (time.perf_counter() - start) / calls
-
-
-def _products() -> Repeat:
-    import jax
-    from peers import run_jaxsac, settings
-    from roofline import compile_products, update_products
-
-    products = update_products(
-        run_jaxsac.OBSERVATION_SIZE, run_jaxsac.ACTION_SIZE, settings.HIDDEN_SIZES
-    )
-    compute = compile_products(products, settings.BATCH_SIZE, jax.random.key(0))
-
-    def repeat(times: int) -> None:
-        results = None
-        for _ in range(times):
-            results = compute()
-        jax.block_until_ready(results)
-
-    return repeat
-
-
-def _update(noise: bool = True, optimizer: bool = True, guard: bool = True) -> Repeat:
+def update(noise: bool = True, optimizer: bool = True, guard: bool = True) -> Repeat:
     """`jaxsac.update`, jitted and donated, without some of its parts."""
-    import jax
-    from peers import run_jaxsac
-
-    import jaxsac
-    from jaxsac.sac import agent, randomness
-
-    plain_update: Any = agent.update
-
     (state, key), batch = run_jaxsac._learner(), run_jaxsac._batch()
     drawn = randomness.draw(key, state.action_spec, len(batch.reward), 1)
+    plain_update: Any = agent.update
 
     @functools.partial(jax.jit, donate_argnums=0)
-    def step(learner: Any, batch: jaxsac.Transition, drawn: Any) -> Any:
-        state, key = learner
+    def step(state: jaxsac.State, key: jax.Array, drawn: Any) -> Any:
         key, update_key = jax.random.split(key)
         with contextlib.ExitStack() as without:
             if not noise:
-                replaced = patch.object(randomness, "draw", lambda *_: drawn)
-                without.enter_context(replaced)
+                without.enter_context(patch.object(randomness, "draw", lambda *_: drawn))
             if not optimizer:
                 without.enter_context(_no_optimizer())
             if not guard:
-                without.enter_context(
-                    patch("jax.numpy.isfinite", lambda x: jax.numpy.ones(x.shape, bool))
-                )
+                without.enter_context(patch("jax.numpy.isfinite", lambda x: jnp.ones_like(x, bool)))
             state, metrics = plain_update.__wrapped__(state, batch, update_key)
-        return (state, key), metrics
+        return state, key, metrics
 
-    learner = (state, key)
-
-    def repeat(times: int) -> None:
-        nonlocal learner
-        for _ in range(times):
-            learner, _metrics = step(learner, batch, drawn)
-        jax.block_until_ready(learner)
+    def repeat() -> None:
+        nonlocal state, key
+        for _ in range(settings.BLOCK):
+            state, key, _metrics = step(state, key, drawn)
+        jax.block_until_ready(state)
 
     return repeat
 
@@ -181,10 +141,6 @@ def _update(noise: bool = True, optimizer: bool = True, guard: bool = True) -> R
 @contextlib.contextmanager
 def _no_optimizer() -> Iterator[None]:
     """Gradients are computed, and their norms, but nothing moves."""
-    import jax
-    import optax
-
-    from jaxsac.sac import critics, optimize, policy
 
     def only_gradient(name: str, loss: Any, _: Any, trained: Any, *args: Any) -> Any:
         graded = jax.value_and_grad(loss, has_aux=True)
@@ -199,77 +155,37 @@ def _no_optimizer() -> Iterator[None]:
         yield
 
 
-def _learning(record: bool = True, whole: bool = True) -> Repeat:
-    """A step of learning as the trainer compiles it, or its update on a batch of replay alone."""
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-    from peers import run_jaxsac, settings
-
-    from jaxsac.envs.step_result import StepResult
-    from jaxsac.runs.config import RunConfig
-    from jaxsac.training import flight_recorder, learner, seed_axis
-    from jaxsac.training.driver import init_learning
-    from jaxsac.training.schedule import Work
-    from jaxsac.types import transition_of
-
-    observation = jax.ShapeDtypeStruct((run_jaxsac.OBSERVATION_SIZE,), jnp.float32)
-    action = jax.ShapeDtypeStruct((run_jaxsac.ACTION_SIZE,), jnp.float32)
-    axis = seed_axis.axis(1)
-    rows = jax.tree.map(
-        lambda struct: np.ones((1, 1, *struct.shape), struct.dtype),
-        transition_of(observation, action),
-    )
-    _, _, reward, discount, next_observation = rows
-    valid = np.ones((1, 1), bool)
-    result = StepResult(reward, discount, next_observation, valid, next_observation, ~valid)
-    carry = init_learning(RunConfig("any").to_population(), rows.observation, action, axis)
+def update_from_replay(record: bool = True) -> Repeat:
+    """An update as the trainer does it, on a batch of its own from replay."""
+    axis, carry, result = start_learning()
     insert = axis.compile(learner.insert, donate=(0,))
-    for _ in range(2):
+    for _ in range(STORED):
         carry = insert(carry, result)
 
     def updates(carry: learner.Carry, work: Work) -> learner.Carry:
         with contextlib.ExitStack() as without:
             if not record:
-                without.enter_context(
-                    patch.object(flight_recorder, "record", lambda recorder, *_: recorder)
-                )
+                replaced = patch.object(flight_recorder, "record", lambda recorder, *_: recorder)
+                without.enter_context(replaced)
             return learner._update(
                 carry, work.num_updates, (), settings.BATCH_SIZE, 0, axis.over_members
             )
 
-    step: Any = axis.compile(
-        functools.partial(
-            learner.learn_step, batch_size=settings.BATCH_SIZE, over_seeds=axis.over_members
-        )
-        if whole
-        else updates,
-        num_shared=1,
-        donate=(0,),
-    )
+    step = axis.compile(updates, num_shared=1, donate=(0,))
     work = Work(np.int32(1), np.bool_(False))
 
-    def repeat(times: int) -> None:
+    def repeat() -> None:
         nonlocal carry
-        for _ in range(times):
-            if whole:
-                carry = step(carry, result, work)
-                np.asarray(carry.action)
-            else:
-                carry = step(carry, work)
-        jax.block_until_ready(carry.action)
+        for _ in range(settings.BLOCK):
+            carry = step(carry, work)
+        jax.block_until_ready(carry.agent)
 
     return repeat
 
 
-def _training_step() -> tuple[float, float]:
+def training_step() -> tuple[float, float]:
     """Milliseconds of a step of the trainer once it learns, and of its environment's step."""
-    import gymnasium
-    from peers import settings
-
-    import jaxsac
-
-    steps, clocks = 600, []
+    clocks: list[list[tuple[float, float]]] = []
 
     class Timed(gymnasium.Wrapper):
         """Writes down when each step begins and ends."""
@@ -287,17 +203,15 @@ def _training_step() -> tuple[float, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         jaxsac.train(
-            Timed, directory=Path(folder) / "run", steps=2 * settings.LEARNING_STARTS + steps,
+            Timed, directory=Path(folder) / "run", steps=2 * settings.LEARNING_STARTS + STEPS,
             learning_starts=settings.LEARNING_STARTS, replay_capacity=settings.REPLAY_CAPACITY,
             eval_every=0, log_every=settings.FOREVER, checkpoint_every=0, keep_replay=False,
             progress=False,
         )  # fmt: skip
-    learning = max(clocks, key=len)[-steps:]  # the others are copies that are examined
+    learning = max(clocks, key=len)[-STEPS:]  # the others are copies that are examined
+    whole = learning[-1][0] - learning[0][0]
     of_environment = sum(end - begun for begun, end in learning[:-1])
-    return (
-        1e3 * (learning[-1][0] - learning[0][0]) / (steps - 1),
-        1e3 * of_environment / (steps - 1),
-    )
+    return 1e3 * whole / (STEPS - 1), 1e3 * of_environment / (STEPS - 1)
 
 
 if __name__ == "__main__":

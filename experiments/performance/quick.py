@@ -48,12 +48,12 @@ def main(store: bool = False) -> int:
     work = {
         "matrix products": run_jaxsac.repeat_products(),
         "update": run_jaxsac.repeat_update(),
-        "learning step": _repeat_learn_step(),
+        "learning step": repeat_learn_step(),
     }
     times: dict[str, list[float]] = {name: [] for name in work}
     for number in range(-1, ROUNDS):
         for name, repeat in work.items():
-            seconds = _seconds_each(repeat)
+            seconds = seconds_each(repeat, SECONDS)
             if number >= 0:  # the first round compiles
                 times[name].append(seconds)
     products = times.pop("matrix products")
@@ -72,17 +72,17 @@ def main(store: bool = False) -> int:
     return int(bool(slower))
 
 
-def _seconds_each(repeat: Callable[[], None]) -> float:
-    """Of one call, over at least `SECONDS`."""
+def seconds_each(repeat: Callable[[], None], seconds: float) -> float:
+    """Of one call, over at least so many seconds."""
     calls, start = 0, time.perf_counter()
-    while time.perf_counter() - start < SECONDS:
+    while time.perf_counter() - start < seconds:
         repeat()
         calls += 1
     return (time.perf_counter() - start) / calls
 
 
-def _repeat_learn_step() -> Callable[[], None]:
-    """As many steps as the others do updates, one seed, as the trainer compiles them."""
+def start_learning() -> tuple[seed_axis.SeedAxis, learner.Carry, StepResult]:
+    """One learner at the defaults, on its axis, and what a step of its environment returns."""
     observation = jax.ShapeDtypeStruct((run_jaxsac.OBSERVATION_SIZE,), jnp.float32)
     action = jax.ShapeDtypeStruct((run_jaxsac.ACTION_SIZE,), jnp.float32)
     axis = seed_axis.axis(1)
@@ -94,6 +94,12 @@ def _repeat_learn_step() -> Callable[[], None]:
     valid = np.ones((1, 1), bool)
     result = StepResult(reward, discount, next_observation, valid, next_observation, ~valid)
     carry = init_learning(RunConfig("any").to_population(), rows.observation, action, axis)
+    return axis, carry, result
+
+
+def repeat_learn_step() -> Callable[[], None]:
+    """As many steps as the others do updates, one seed, as the trainer compiles them."""
+    axis, carry, result = start_learning()
     step = axis.compile(
         functools.partial(
             learner.learn_step, batch_size=settings.BATCH_SIZE, over_seeds=axis.over_members

@@ -9,10 +9,8 @@ be quicker than that, so it bounds the ratio that idle cores would give.
 
 from __future__ import annotations
 
-import csv
 import functools
 import importlib.util
-import json
 import multiprocessing
 import os
 import queue
@@ -34,6 +32,7 @@ from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.registry import make, make_one, redirect_mujoco_warnings
 from jaxsac.runs.config import RunConfig
+from workers import store
 
 RESULTS = Path(__file__).parent / "results"
 ENV, COPIES, HALF, OBSERVATION, ACTION = "HalfCheetah-v4", 16, 8, 17, 6
@@ -215,11 +214,6 @@ def main(rounds: int = 41, seconds: float = 0.1, results: Path = RESULTS) -> Non
     turn, before = in_turn(), time.monotonic()
     rows = [measure(name, turn, way(), rounds, seconds) for name, way in ways.items()]
     cores = (busy_seconds() - start) / (time.monotonic() - before)
-    results.mkdir(parents=True, exist_ok=True)
-    with (results / "ways.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
     facts = {
         "cores": os.cpu_count(),
         "cores_busy": round(cores, 2),
@@ -227,7 +221,7 @@ def main(rounds: int = 41, seconds: float = 0.1, results: Path = RESULTS) -> Non
         "rounds": rounds,
         "block_seconds": seconds,
     }
-    (results / "ways_machine.json").write_text(json.dumps(facts, indent=2) + "\n")
+    store(results, "ways.csv", rows, "ways_machine.json", facts)
 
 
 def measure(name: str, turn: Step, way: Step, rounds: int, seconds: float) -> dict[str, str]:

@@ -62,11 +62,6 @@ def main(rounds: int = 5, seconds: float = 1.0, results: Path = RESULTS) -> None
     redirect_mujoco_warnings()
     load = os.getloadavg()  # of others
     rows = [row for case in CASES for row in _measure(case, rounds, seconds)]
-    results.mkdir(parents=True, exist_ok=True)
-    with (results / "table.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
     facts = {
         "cores": len(os.sched_getaffinity(0)),
         "load_average_before": load,
@@ -76,7 +71,19 @@ def main(rounds: int = 5, seconds: float = 1.0, results: Path = RESULTS) -> None
         "rounds": rounds,
         "block_seconds": seconds,
     }
-    (results / "machine.json").write_text(json.dumps(facts, indent=2) + "\n")
+    store(results, "table.csv", rows, "machine.json", facts)
+
+
+def store(
+    results: Path, table: str, rows: list[dict[str, Any]], machine: str, facts: dict[str, Any]
+) -> None:
+    """Writes what was measured, and what on."""
+    results.mkdir(parents=True, exist_ok=True)
+    with (results / table).open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    (results / machine).write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def _measure(case: Case, rounds: int, seconds: float) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def row_numbers(drawn):
 
 
 class RingAgainstDeque(RuleBasedStateMachine):
-    @initialize(capacity=st.sampled_from([1, 5]))
+    @initialize(capacity=st.sampled_from([1, 2, 5]))
     def start(self, capacity):
         self.buffer = replay.init(capacity, EXAMPLE)
         self.model = deque(maxlen=capacity)

@@ -23,10 +23,10 @@ def run(workers, **changes):
 
 
 def test_how_many_workers_there_are_changes_nothing_also_between_resumes(tmp_path):
-    train_in_parts(run(0, seeds=1), tmp_path / "in turn")
-    # Three copies in two workers, two of them in the first.
-    assert not train.train(run(2, seeds=1), tmp_path / "run", StopAt(30))
-    messages = train_in_parts(run(1, seeds=1), tmp_path / "run")
+    train_in_parts(run(0), tmp_path / "in turn")
+    # Six copies in four workers, two to each of the first two.
+    assert not train.train(run(4), tmp_path / "run", StopAt(30))
+    messages = train_in_parts(run(1), tmp_path / "run")
     assert any("resumes at step 30" in text for text in messages)
     assert result_of(tmp_path / "run") == result_of(tmp_path / "in turn")
 

@@ -25,6 +25,7 @@ from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import EVALUATION_STREAM
 from jaxsac.training.prior_data import PriorData
 from run_examples import (
+    LOOP,
     Listener,
     Short,
     result_of,
@@ -105,7 +106,7 @@ def trained_alike(tmp_path, **settings):
 
 
 def test_on_the_host_it_learns_as_with_a_wrapper_that_stacks(tmp_path):
-    trained_alike(tmp_path, num_envs=2, replay_capacity=30, n_step=3)
+    trained_alike(tmp_path, num_envs=2, replay_capacity=30, **LOOP)
 
 
 @pytest.mark.slow
@@ -122,7 +123,7 @@ def test_on_the_device_too(tmp_path):
     np.testing.assert_allclose(returns_of(tmp_path / "ours"), returns_of(tmp_path / "own"), 1e-5)
 
 
-STACKED = {"frame_stack": SIZE, "num_envs": 2, "replay_capacity": 30}
+STACKED = {"frame_stack": SIZE, "num_envs": 2, "replay_capacity": 30, "n_step": 2}
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(run, tmp_path):
 
 @pytest.mark.slow
 def test_so_does_one_on_the_device(tmp_path):
-    config = small_run(env="probe:Short", n_step=2, **STACKED)
+    config = small_run(env="probe:Short", **STACKED)
     assert train.train(config, tmp_path / "straight", Listener())
     train_in_parts(config, tmp_path / "run", 20, 40)
     assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
@@ -165,10 +166,11 @@ def test_a_saved_policy_acts_on_stacks_of_ones_own(run):
     np.testing.assert_allclose(evaluated.deterministic, [[total]], rtol=1e-5)
 
 
-def test_a_saved_replay_is_recorded_with_single_observations(run, tmp_path):
-    config, directory = run
-    made = record.record(directory, str(tmp_path / "data.npz"))
-    assert made.rows == 30
+def test_a_saved_replay_is_recorded_with_single_observations(tmp_path):
+    config = small_run(env="probe_environments:Scripted-v0", **(STACKED | {"n_step": 1}))
+    assert train.train(config, tmp_path / "run", Listener())
+    made = record.record(tmp_path / "run", str(tmp_path / "data.npz"))
+    assert made.rows == 2 * 30
     data = small_run(env=config.env, prior_data=made.source, replay_capacity=30, num_envs=2)
     driver = make_driver(data.to_population(), seed_axis.axis(2))
     prior = PriorData(data.to_population(), driver)
