@@ -57,6 +57,7 @@ def main(store: bool = False) -> None:
       store: write it to results/parts.csv, with the machine.
     """
     cores = [count for count in (1, 2) if count <= len(os.sched_getaffinity(0))]
+    facts = machine.describe({"jaxsac": Path(sys.executable)}, rounds=ROUNDS)
     parts = {count: _in_process_of_its_own(count) for count in cores}
     heads = [f"{count} core{'s' * (count > 1)}, ms" for count in cores]
     print(f"| part of a step | {' | '.join(heads)} |\n|---{'|---' * len(cores)}|")
@@ -70,7 +71,6 @@ def main(store: bool = False) -> None:
                 (name, *(round(parts[count][name], 4) for count in cores))
                 for name in parts[cores[0]]
             )
-        facts = machine.describe({"jaxsac": Path(sys.executable)}, rounds=ROUNDS)
         (RESULTS / "parts.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
