@@ -1,10 +1,12 @@
 """The matrix products of an update are counted as they are, and told everywhere alike."""
 
+import shutil
 import sys
 
 import pytest
 
 from documents import ROOT
+from jaxsac.runs.directory import RunDirectory
 from jaxsac.sac import presets
 
 FOLDER = ROOT / "experiments" / "family"
@@ -53,3 +55,18 @@ def test_the_page_of_presets_says_the_same(told):
     for name in presets.ALGORITHMS:
         update, step = float(told[name][2]), float(told[name][4])
         assert page[name][:3:2] == [f"{update:.2g}", f"{step:.2g}"]
+
+
+@pytest.mark.parametrize("manifest", ["manifest.json", "manifest_of_seeds_2_and_3.json"])
+def test_fast_is_what_was_trained(manifest, tmp_path):
+    shutil.copy(
+        FOLDER / "results" / "HalfCheetah-v4" / "fast" / manifest, tmp_path / "manifest.json"
+    )
+    trained = RunDirectory(tmp_path).config()
+    config, hyperparameters, *loop = presets.preset("fast")
+    assert trained.agent == config
+    assert trained.hyperparameters == hyperparameters
+    names = presets.Preset._fields[2:]
+    # Of 100,000 transitions in all; no earlier one is ever overwritten.
+    expected = dict(zip(names, loop, strict=True)) | {"replay_capacity": trained.steps}
+    assert {name: getattr(trained, name) for name in names} == expected
