@@ -52,6 +52,28 @@ def test_batch_normalization_trains_by_the_batch_and_acts_by_running_averages():
 
 
 @pytest.mark.usefixtures("x64")
+def test_batch_normalization_has_the_derivatives_of_its_formula(batch):
+    module, variables = normalization(BatchNorm)
+
+    def all_of_it(x):
+        y, stats = in_training(module, variables, x)
+        return y, stats["mean"], stats["var"]
+
+    def formula(x):
+        y = (x - x.mean(0)) / jnp.sqrt(x.var(0) + EPSILON) * SCALE + BIAS
+        return y, 0.9 * MEAN + 0.1 * x.mean(0), 0.9 * VARIANCE + 0.1 * x.var(0, ddof=1)
+
+    def curved(function):
+        return lambda x: sum(jnp.sum(jnp.sin(each)) for each in function(x))
+
+    for derivative in (jax.jacrev, jax.jacfwd):
+        for a, b in zip(derivative(all_of_it)(batch), derivative(formula)(batch), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    found, expected = (jax.hessian(curved(f))(batch) for f in (all_of_it, formula))
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.usefixtures("x64")
 def test_batch_renormalization_trains_by_running_averages_within_bounds(batch):
     module, variables = normalization(BatchRenorm)
     output, stats = in_training(module, variables, batch)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
+import jaxsac
 from jaxsac.training import evaluate, seed_axis
 from run_examples import Group, assert_identical, is_identical, member
 
@@ -115,5 +116,7 @@ def test_an_axis_says_what_it_chose():
         "9 members on 5 devices (cpu), 2 on each, batched, 1 place left over"
     )
     assert "5 on each, one after the other" in seed_axis.axis(40).describe()
+    crossq = jaxsac.preset("crossq").config
+    assert "2 on each, one after the other" in seed_axis.axis(9, agent=crossq).describe()
     assert "5 on each, batched" in seed_axis.axis(40, "vmap").describe()
     assert "3 on each, one after the other" in seed_axis.axis(20, "map").describe()

@@ -49,7 +49,7 @@ def examine(config: RunConfig | None, directory: Path) -> list[Finding]:
     """
     findings = [check_versions(), check_devices(), check_inserts(), check_repeats(), check_guard()]
     if config is not None:
-        axis = seed_axis.axis(config.population)
+        axis = seed_axis.axis(config.population, config.seed_layout, config.agent)
         population = config.to_population()
         driver = make_driver(population, axis)
         close_and_tell(config.env, driver)

@@ -133,7 +133,7 @@ class RunConfig(Members):
     """Whether to begin with the replay of that run too."""
     seed_layout: Literal["auto", "vmap", "map"] = "auto"
     """How members share a device: batched (vmap), or one after the other (map); auto: vmap, but map
-    for more than four members on a CPU core."""
+    on a CPU for more than four members on a core and for networks with batch normalization."""
     actor: str | None = None
     """module:Class of an actor of your own, a Linen module: observation -> (mean, log_std); see
     Config.actor. None: the default one."""

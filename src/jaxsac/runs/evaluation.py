@@ -100,7 +100,7 @@ def _evaluate_group(
     steps, policy = acting.read(run, spaces, which, everyone)
     asked = dataclasses.replace(config, eval_every=1, eval_episodes=episodes, **changes)
     seed_axis.configure_host_devices(config.population)
-    axis = seed_axis.axis(config.population, config.seed_layout)
+    axis = seed_axis.axis(config.population, config.seed_layout, config.agent)
     evaluator = make_evaluator(asked.to_population(), axis)
     try:
         _check_spaces(spaces, evaluator, asked)

@@ -89,7 +89,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     config = env_workers.settled(config, run, observer.message)
     allocator.keep_freed_memory()
     seed_axis.configure_host_devices(config.population)
-    axis = seed_axis.axis(config.population, config.seed_layout)
+    axis = seed_axis.axis(config.population, config.seed_layout, config.agent)
     population = config.to_population()
     recorder = Recorder(config, run.path / "videos", observer.message)
     with contextlib.closing(recorder):

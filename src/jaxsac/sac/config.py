@@ -29,7 +29,11 @@ from jaxsac.sac.layers import (
     NetworkSettings,
     PositionName,
 )
-from jaxsac.sac.normalization import BatchNormSettings, NormalizationName
+from jaxsac.sac.normalization import (
+    BATCH_NORMALIZATIONS,
+    BatchNormSettings,
+    NormalizationName,
+)
 from jaxsac.sac.pessimism import PessimismName
 from jaxsac.sac.projection import ProjectionName
 
@@ -176,6 +180,12 @@ class Config:
     def critic_settings(self) -> NetworkSettings:
         """How the default critics are built, and the value network."""
         return self._settings("critic")
+
+    @property
+    def normalizes_by_batch(self) -> bool:
+        """Whether a default network has statistics of batches."""
+        networks = (self.actor_settings, self.critic_settings)
+        return any(each.normalization in BATCH_NORMALIZATIONS for each in networks)
 
     def _settings(self, network: str) -> NetworkSettings:
         def own(name: str) -> Any:

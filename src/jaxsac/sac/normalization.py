@@ -6,6 +6,7 @@ A choice of `Config.normalization`; called inside a module. The names of its par
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 NormalizationName = Literal["none", "layer", "batch", "batch_renorm"]
+BATCH_NORMALIZATIONS = ("batch", "batch_renorm")
 R_MAX, D_MAX = 3.0, 5.0
 """Bounds of batch renormalization: those that its paper ends with, and CrossQ has."""
 
@@ -49,20 +51,17 @@ class BatchNorm(nn.Module):
         size, dtype = x.shape[-1:], jnp.promote_types(self.param_dtype, jnp.float32)
         scale = self.param("scale", nn.initializers.ones, size, self.param_dtype)
         bias = self.param("bias", nn.initializers.zeros, size, self.param_dtype)
-        moments = self.moments(x.astype(dtype))
-        normalized = (x - moments.mean) * jax.lax.rsqrt(moments.variance + self.settings.epsilon)
-        return (scale * normalized + bias).astype(x.dtype)
+        return (scale * self.standardized(x.astype(dtype)) + bias).astype(x.dtype)
 
-    def moments(self, x: jax.Array) -> Moments:
-        """Those to normalize by; in training the running averages move on."""
+    def standardized(self, x: jax.Array) -> jax.Array:
+        """(x - μ) / √(σ² + ε); in training the running averages move on."""
         mean, variance = self.averages(x)
         if not self.train:
-            return Moments(mean.value, variance.value)
-        batch = moments_of(x)
-        unbiased = batch.variance * (len(x) / max(len(x) - 1, 1))
+            return standardized(x, Moments(mean.value, variance.value), self.settings.epsilon)
+        result, batch = standardized_by_itself(x, self.settings.epsilon)
         self.learn(mean, batch.mean)
-        self.learn(variance, unbiased)
-        return batch
+        self.learn(variance, batch.variance * (len(x) / max(len(x) - 1, 1)))  # unbiased
+        return result
 
     def averages(self, x: jax.Array) -> tuple[Any, Any]:
         """The running averages, in single precision at least.
@@ -87,20 +86,50 @@ class BatchRenorm(BatchNorm):
     that are averaged are those of the batches as they are, as CrossQ has it in SBX.
     """
 
-    def moments(self, x: jax.Array) -> Moments:
-        """Those to normalize by; in training the running averages move on."""
+    def standardized(self, x: jax.Array) -> jax.Array:
+        """(x - μ) / √(σ² + ε); in training the running averages move on."""
         mean, variance = self.averages(x)
         steps = self.variable("batch_stats", "steps", jnp.zeros, (), jnp.int32)
-        running = Moments(mean.value, variance.value)
+        epsilon, running = self.settings.epsilon, Moments(mean.value, variance.value)
         if not self.train:
-            return running
+            return standardized(x, running, epsilon)
         batch = moments_of(x)
         is_warm = steps.value >= self.settings.renorm_warmup
         self.learn(mean, batch.mean)
         self.learn(variance, batch.variance)
         steps.value += 1
-        renorm = renormalized(batch, running, self.settings.epsilon)
-        return jax.tree.map(lambda new, plain: jnp.where(is_warm, new, plain), renorm, batch)
+        renorm = renormalized(batch, running, epsilon)
+        moments = jax.tree.map(lambda new, plain: jnp.where(is_warm, new, plain), renorm, batch)
+        return standardized(x, moments, epsilon)
+
+
+def standardized(x: jax.Array, moments: Moments, epsilon: float) -> jax.Array:
+    """(x - μ) / √(σ² + ε) of a batch (B, features)."""
+    return (x - moments.mean) * jax.lax.rsqrt(moments.variance + epsilon)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def standardized_by_itself(x: jax.Array, epsilon: float) -> tuple[jax.Array, Moments]:
+    """A batch (B, features) by its own moments, and those."""
+    moments = moments_of(x)
+    return standardized(x, moments, epsilon), moments
+
+
+@standardized_by_itself.defjvp
+def _(
+    epsilon: float, primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[tuple[jax.Array, Moments], tuple[jax.Array, Moments]]:
+    """For y = (x - μ) / s, s = √(σ² + ε), the means being those of the batch.
+
+    dy = (dx - E[dx] - y E[y dx]) / s, dμ = E[dx], dσ² = 2 s E[y dx]
+
+    By way of μ and σ² instead there are more sums over the batch, which take a fifth of the time of
+    an update of `fast` on a CPU.
+    """
+    (y, moments), (dx,) = standardized_by_itself(*primals, epsilon), tangents
+    s = jnp.sqrt(moments.variance + epsilon)
+    mean, slope = jnp.mean(dx, axis=0), jnp.mean(y * dx, axis=0)
+    return (y, moments), ((dx - mean - y * slope) / s, Moments(mean, 2 * s * slope))
 
 
 def moments_of(x: jax.Array) -> Moments:

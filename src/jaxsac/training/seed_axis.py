@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxsac.sac.config import Config
 from jaxsac.training.programs import kept
 from jaxsac.types import PyTree, is_key
 
@@ -141,13 +142,15 @@ def configure_host_devices(num_members: int) -> None:
             jax.config.update("jax_num_cpu_devices", _as_many_as_help(num_members, num_cores()))
 
 
-def axis(num_members: int, layout: str = "auto") -> SeedAxis:
+def axis(num_members: int, layout: str = "auto", agent: Config = Config()) -> SeedAxis:
     """The axis over this process's default devices.
 
     Args:
       num_members: of the population.
-      layout: "vmap", "map" or "auto". "auto" batches, but for more than a few members on a CPU
-        core: the working set of a batch then outgrows its cache (experiments/seed_scaling).
+      layout: "vmap", "map" or "auto". "auto" batches, but on a CPU for more than a few members on a
+        core, whose working set outgrows its cache, and for networks that normalize by batches
+        (experiments/seed_scaling).
+      agent: what the members are.
 
     Raises:
       ValueError: JAX has no device of the platforms that it is told to use.
@@ -155,8 +158,8 @@ def axis(num_members: int, layout: str = "auto") -> SeedAxis:
     devices = local_devices()
     mesh = Mesh(np.array(devices[: _as_many_as_help(num_members, len(devices))]), ("seeds",))
     if layout == "auto":
-        many = num_members > BATCHED_ON_A_CORE * mesh.size
-        layout = "map" if many and devices[0].platform == "cpu" else "vmap"
+        slow_as_batch = num_members > BATCHED_ON_A_CORE * mesh.size or agent.normalizes_by_batch
+        layout = "map" if slow_as_batch and devices[0].platform == "cpu" else "vmap"
     return SeedAxis(num_members, mesh, layout)
 
 
