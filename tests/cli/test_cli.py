@@ -346,6 +346,17 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypa
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("streams", "code"),
+    [(">&- 2>&- <&-", "assert print('×') is None"), (">/dev/null", "print('×')")],
+)
+def test_the_command_line_takes_any_output(streams, code):
+    code = f"from jaxsac.cli import main; main._take_any_output(); {code}"
+    command = f"{shlex.join([sys.executable, '-c', code])} {streams}"
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert subprocess.run(["sh", "-c", command], env=env, timeout=120).returncode == 0
+
+
 # What the commands do.
 
 

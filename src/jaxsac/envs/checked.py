@@ -60,9 +60,12 @@ class CheckedEnv(gymnasium.Wrapper):
           timeout: seconds that a reset or a step may take; 0 for no limit.
 
         Raises:
-          ValueError: an observation space that cannot be learned on.
+          ValueError: a space is missing, or the one of observations cannot be learned on.
         """
         super().__init__(env)
+        for space in ("observation_space", "action_space"):
+            if not hasattr(env, space):
+                raise ValueError(f"{name} has no {space}: set it where the environment is made.")
         _take_options(env)
         self._name, self._timeout = name, timeout
         self._example = observation_example(env.observation_space)

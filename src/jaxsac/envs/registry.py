@@ -7,11 +7,13 @@ import functools
 import importlib
 import inspect
 import io
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium
+from gymnasium.envs import registration
 from gymnasium.envs.registration import parse_env_id
 
 from jaxsac import named
@@ -113,6 +115,11 @@ def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> g
             raise ValueError(
                 f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error}."
             ) from error
+        if _lacks_arguments(error):
+            raise ValueError(
+                f"{env_id} cannot be made without arguments ({error.__cause__ or error}): give "
+                "them as --env-kwargs '{\"name\": value}', or env_kwargs from Python."
+            ) from error
         error.add_note(f"{IN_ENVIRONMENT}making {env_id}.")
         raise
     if not isinstance(env, gymnasium.Env):
@@ -213,6 +220,13 @@ def _newest(env_id: str) -> str | None:
     }
     newest = max(versions, default=None)
     return None if version is None or newest in (None, version) else versions[newest]
+
+
+def _lacks_arguments(error: Exception) -> bool:
+    """Whether the call of what makes an environment, and none within it, lacks arguments."""
+    *_, (frame, _) = traceback.walk_tb((error.__cause__ or error).__traceback__)
+    by_us = frame.f_globals["__name__"] in (__name__, registration.__name__)
+    return isinstance(error, TypeError) and "required" in str(error) and by_us
 
 
 def _unknown(env_id: str, error: Exception) -> ValueError:

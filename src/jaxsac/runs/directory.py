@@ -32,7 +32,8 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path = path.expanduser()
+        # Absolute: an environment, or a notebook, may change the working folder.
+        self.path = path = path.expanduser().absolute()
         self.manifest = path / "manifest.json"
         self.metrics = path / "metrics"
         self.checkpoints = path / "checkpoints"
