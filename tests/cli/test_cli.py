@@ -490,7 +490,7 @@ def test_a_run_with_a_value_network_is_trained_logged_and_evaluated(tmp_path, ca
 
 def test_eval_of_a_step_that_was_not_saved_is_refused(finished, capsys):
     assert commands.run(["eval", str(finished), "--which", "12"]) == 1
-    assert "checkpoints/12" in capsys.readouterr().err
+    assert "holds none of step 12; those kept are: 60." in capsys.readouterr().err
 
 
 def test_what_an_environment_raises_when_it_is_made_keeps_its_traceback(tmp_path):

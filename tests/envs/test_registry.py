@@ -84,7 +84,11 @@ def test_an_environment_that_lacks_an_argument_is_told_of_env_kwargs(monkeypatch
         return sized()  # pyright: ignore[reportCallIssue]
 
     for make_env, kind, said in (
-        (sized, ValueError, r"cannot be made without arguments \(.*'size'\): give them as --env-kw"),
+        (
+            sized,
+            ValueError,
+            r"cannot be made without arguments \(.*'size'\): give them as --env-kw",
+        ),
         (broken, TypeError, "missing 1 required"),  # a mistake within, whose traceback is wanted
     ):
         monkeypatch.setitem(gymnasium.registry, "Sized-v0", EnvSpec("Sized-v0", make_env))

@@ -252,6 +252,7 @@ def test_what_a_call_cannot_mean_is_refused(tmp_path):
         ({"run_dir": "x"}, TypeError, "no setting 'run_dir': it is 'directory' from Python"),
         ({"total_timesteps": 20}, TypeError, "no setting 'total_timesteps': it is 'steps' here"),
         ({"env_kwargs": {"length": object()}}, ValueError, "env_kwargs must be a dict"),
+        ({"env_kwargs": "length"}, ValueError, "env_kwargs must be a dict"),
         ({"env_kwargs": {"size": 3}}, ValueError, r"does not take the env_kwargs \{'size': 3\}"),
         ({"wrapper": "test_run:nothing"}, ValueError, "no function or class nothing"),
         ({"wrapper": lambda env: None}, ValueError, "returns None, expected an environment"),

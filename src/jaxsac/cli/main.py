@@ -41,7 +41,7 @@ def _take_any_output() -> None:
     """Lets text that an output's encoding lacks, or an output that is closed, end nothing."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the number of a closed one would go to a file of the run
-            setattr(sys, name, open(os.devnull, "w"))
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 

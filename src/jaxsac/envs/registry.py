@@ -113,7 +113,7 @@ def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> g
             ) from error
         if isinstance(error, TypeError) and kwargs and "argument" in str(error):
             raise ValueError(
-                f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error}."
+                f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error.__cause__ or error}."
             ) from error
         if _lacks_arguments(error):
             raise ValueError(

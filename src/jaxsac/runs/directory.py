@@ -267,6 +267,8 @@ class RunDirectory:
             content = json.loads(files.read_text(self.manifest, LONGEST_MANIFEST))
             if not isinstance(content, dict):
                 raise ValueError("not a JSON object")
+            if "sha256" in content:  # of a bundle
+                raise ValueError("this one is of a checkpoint, or a best policy, of a run")
             return content
         except (OSError, ValueError, RecursionError) as error:
             raise RunDirectoryError(

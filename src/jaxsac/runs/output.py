@@ -14,7 +14,7 @@ class Output:
 
     def __init__(self) -> None:
         # None where whoever started this has closed it, as some services do.
-        self._file = sys.stdout or open(os.devnull, "w")
+        self._file = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
 
     def write(self, text: str) -> None:
         """Writes, with ? for what its encoding lacks; or does nothing."""

@@ -227,7 +227,7 @@ def train(
       RunDirectoryError: the directory belongs to another run, or another process trains there.
     """
     config = of_keywords(
-        env, preset=preset, env_kwargs=dict(env_kwargs or {}), wrapper=wrapper, actor=actor,
+        env, preset=preset, env_kwargs=env_kwargs or {}, wrapper=wrapper, actor=actor,
         critic=critic, **settings,
     )  # fmt: skip
     run = RunDirectory(default_directory(config) if directory is None else Path(directory))
