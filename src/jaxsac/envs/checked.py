@@ -57,7 +57,7 @@ class CheckedEnv(gymnasium.Wrapper):
         Args:
           env: the environment.
           name: what to call it in an error.
-          timeout: seconds that a reset or a step may take; 0 for no limit.
+          timeout: seconds that a reset, a step or closing it may take; 0 for no limit.
 
         Raises:
           ValueError: a space is missing, or the one of observations cannot be learned on.
@@ -100,8 +100,12 @@ class CheckedEnv(gymnasium.Wrapper):
             return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
-        """As the environment's own."""
-        with at(f"closing {self._name}", 0):
+        """As the environment's own.
+
+        Raises:
+          TimeoutError: it took too long.
+        """
+        with at(f"closing {self._name}", self._timeout):
             self.env.close()
 
     def _checked(self, observation: PyTree) -> PyTree:
