@@ -98,6 +98,16 @@ def test_an_environment_that_lacks_an_argument_is_told_of_env_kwargs(monkeypatch
     assert len(make("Sized-v0", 1, options=EnvOptions({"size": 3}))) == 1
 
 
+def test_an_environment_that_ends_the_program_when_it_is_made_is_a_fault(monkeypatch):
+    def unlicensed():
+        sys.exit("no licence")
+
+    monkeypatch.setitem(gymnasium.registry, "Sim-v0", EnvSpec("Sim-v0", unlicensed))
+    with pytest.raises(RuntimeError, match="no licence") as raised:
+        make("Sim-v0", 1)
+    assert raised.value.__notes__ == ["In the environment: making Sim-v0."]
+
+
 def test_an_environment_without_a_space_is_refused(monkeypatch):
     class Spaceless(gymnasium.Env):
         observation_space = gymnasium.spaces.Box(-1, 1, (3,))

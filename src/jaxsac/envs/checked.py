@@ -67,7 +67,7 @@ class CheckedEnv(gymnasium.Wrapper):
             if not hasattr(env, space):
                 raise ValueError(f"{name} has no {space}: set it where the environment is made.")
         _take_options(env)
-        self._name, self._timeout = name, timeout
+        self._name, self.timeout = name, timeout
         self._example = observation_example(env.observation_space)
         self._leaves, self._structure = jax.tree.flatten(self._example)
         self._steps = 0
@@ -80,7 +80,7 @@ class CheckedEnv(gymnasium.Wrapper):
           MisfitError: an observation that does not fit the space.
         """
         self._steps = 0
-        with at(f"a reset of {self._name}", self._timeout):
+        with at(f"a reset of {self._name}", self.timeout):
             observation, info = self.env.reset(seed=seed, options=options)
             return self._checked(observation), info
 
@@ -93,7 +93,7 @@ class CheckedEnv(gymnasium.Wrapper):
             flag that is neither true nor false.
         """
         self._steps += 1
-        with at(f"step {self._steps} of an episode of {self._name}", self._timeout):
+        with at(f"step {self._steps} of an episode of {self._name}", self.timeout):
             observation, reward, terminated, truncated, info = self.env.step(action)
             observation, reward = self._checked(observation), _number(reward)
             terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
@@ -105,7 +105,7 @@ class CheckedEnv(gymnasium.Wrapper):
         Raises:
           TimeoutError: it took too long.
         """
-        with at(f"closing {self._name}", self._timeout):
+        with at(f"closing {self._name}", self.timeout):
             self.env.close()
 
     def _checked(self, observation: PyTree) -> PyTree:

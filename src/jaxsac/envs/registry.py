@@ -18,7 +18,7 @@ from gymnasium.envs.registration import parse_env_id
 
 from jaxsac import named
 from jaxsac.envs import envpool
-from jaxsac.envs.checked import IN_ENVIRONMENT, CheckedEnv
+from jaxsac.envs.checked import CheckedEnv, at
 from jaxsac.envs.device import Environment
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.pendulum import Pendulum
@@ -95,7 +95,8 @@ def _maker(env_id: str) -> Callable[..., Any]:
 def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> gymnasium.Env:
     """One environment; what goes wrong is said in words where there are better ones."""
     try:
-        env = make(**kwargs)
+        with at(f"making {env_id}", 0):
+            env = make(**kwargs)
     except gymnasium.error.DependencyNotInstalled as error:
         remedy = (
             "for MuJoCo environments run `pip install 'jaxsac[envs]'`, for others "
@@ -120,7 +121,6 @@ def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> g
                 f"{env_id} cannot be made without arguments ({error.__cause__ or error}): give "
                 "them as --env-kwargs '{\"name\": value}', or env_kwargs from Python."
             ) from error
-        error.add_note(f"{IN_ENVIRONMENT}making {env_id}.")
         raise
     if not isinstance(env, gymnasium.Env):
         raise ValueError(f"{env_id} makes {env!r}, expected an environment of Gymnasium.")
