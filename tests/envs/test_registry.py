@@ -1,5 +1,6 @@
 """Environments on the host by their id."""
 
+import importlib
 import subprocess
 import sys
 
@@ -118,8 +119,17 @@ def test_an_environment_without_a_space_is_refused(monkeypatch):
 
 
 def test_a_missing_module_is_named():
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+    with pytest.raises(ModuleNotFoundError, match=r"no_such_module.* must be importable from"):
         make("no_such_module:Robot-v0", 1)
+
+
+def test_a_missing_module_of_an_environment_that_is_there_is_to_be_installed(monkeypatch):
+    def simulated():
+        importlib.import_module("no_such_simulator")
+
+    monkeypatch.setitem(gymnasium.registry, "Sim-v0", EnvSpec("Sim-v0", simulated))
+    with pytest.raises(ModuleNotFoundError, match=r"'no_such_simulator'\. Install it\.$"):
+        make("Sim-v0", 1)
 
 
 def test_a_missing_dependency_names_the_command_that_installs_it(monkeypatch):

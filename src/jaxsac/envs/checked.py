@@ -100,11 +100,7 @@ class CheckedEnv(gymnasium.Wrapper):
             return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
-        """As the environment's own.
-
-        Raises:
-          TimeoutError: it took too long.
-        """
+        """As the environment's own; a `TimeoutError` where it takes too long."""
         with at(f"closing {self._name}", self.timeout):
             self.env.close()
 

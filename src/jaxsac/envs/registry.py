@@ -237,10 +237,10 @@ def _unknown(env_id: str, error: Exception) -> ValueError:
 
 
 def _no_module(env_id: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    own = env_id.rpartition(":")[0].startswith(error.name or "")
+    remedy = "In module:EnvId the module must be importable from here." if own else "Install it."
     return ModuleNotFoundError(
-        f"cannot import what {env_id!r} needs: {error}. In module:EnvId the module must be "
-        "importable from here.",
-        name=error.name,
+        f"cannot import what {env_id!r} needs: {error}. {remedy}", name=error.name
     )
 
 
