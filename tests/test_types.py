@@ -88,9 +88,11 @@ def batch_of(**leaves):
             batch_of(vector=np.zeros((5, 3), np.float32)),
             r"leading axes disagree \(obs\['image'\]: \(4,\), obs\['vector'\]: \(5,\)\)",
         ),
+        (batch_of(vector=[0.0, 1.0, 2.0]), r"^obs\['vector'\] is a list, expected an array"),
+        (batch_of(vector=None), r"^obs\['vector'\] is None, expected an array"),
         ({"image": EXAMPLE["image"]}, "obs has the tree structure"),
     ],
-    ids=["dtype", "shape", "rank", "leading axes", "structure"],
+    ids=["dtype", "shape", "rank", "leading axes", "list", "None", "structure"],
 )
 def test_an_error_names_the_leaf_and_what_was_expected(tree, message):
     with pytest.raises(ValueError, match=message):

@@ -105,7 +105,8 @@ class Spec:
         paths_and_leaves, treedef = jax.tree.flatten_with_path(tree)
         if treedef != self.treedef:
             raise ValueError(
-                f"{name} has the tree structure {treedef}, expected {self.treedef} as in the "
+                self._no_arrays(name, tree)
+                or f"{name} has the tree structure {treedef}, expected {self.treedef} as in the "
                 "example given to `init`."
             )
         batch_shapes = {}
@@ -126,6 +127,20 @@ class Spec:
         if len(set(batch_shapes.values())) > 1:
             raise ValueError(describe_disagreement(batch_shapes))
         return next(iter(batch_shapes.values()), ())
+
+    def _no_arrays(self, name: str, tree: PyTree) -> str | None:
+        """The error text for what stands where this spec has arrays; None if more is wrong."""
+        try:
+            parts = self.treedef.flatten_up_to(tree)
+        except (TypeError, ValueError):
+            return None
+        paths = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(self.tree)]
+        wrong = [
+            f"{name}{path} is {'None' if part is None else f'a {type(part).__name__}'}"
+            for path, part in zip(paths, parts, strict=True)
+            if not jax.tree_util.all_leaves([part])
+        ]
+        return f"{', '.join(wrong)}, expected an array."
 
 
 def describe_disagreement(batch_shapes: Mapping[str, tuple[int, ...]]) -> str:

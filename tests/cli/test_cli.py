@@ -346,6 +346,17 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypa
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("streams", "code"),
+    [(">&- 2>&- <&-", "assert print('×') is None"), (">/dev/null", "print('×')")],
+)
+def test_the_command_line_takes_any_output(streams, code):
+    code = f"from jaxsac.cli import main; main._take_any_output(); {code}"
+    command = f"{shlex.join([sys.executable, '-c', code])} {streams}"
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert subprocess.run(["sh", "-c", command], env=env, timeout=120).returncode == 0
+
+
 # What the commands do.
 
 
@@ -479,7 +490,7 @@ def test_a_run_with_a_value_network_is_trained_logged_and_evaluated(tmp_path, ca
 
 def test_eval_of_a_step_that_was_not_saved_is_refused(finished, capsys):
     assert commands.run(["eval", str(finished), "--which", "12"]) == 1
-    assert "checkpoints/12" in capsys.readouterr().err
+    assert "holds none of step 12; those kept are: 60." in capsys.readouterr().err
 
 
 def test_what_an_environment_raises_when_it_is_made_keeps_its_traceback(tmp_path):

@@ -214,11 +214,11 @@ def test_rings_with_a_leading_seed_axis_are_independent():
         assert found <= set(numbers[k][mask[k]].tolist())
 
 
-@pytest.mark.parametrize("capacity", [0, -3])
-def test_a_capacity_below_one_is_refused(capacity):
+@pytest.mark.parametrize("capacity", [0, -3, 1e3])
+def test_a_capacity_below_one_or_in_floats_is_refused(capacity):
     for function in (replay.init, replay.plan):
         with pytest.raises(
-            ValueError, match=f"capacity must be at least 1 transition, got {capacity}"
+            ValueError, match=f"capacity must be at least 1, a whole number, got {capacity}"
         ):
             function(capacity, EXAMPLE)
 

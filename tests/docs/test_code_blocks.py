@@ -7,6 +7,7 @@ Training is made small.
 import shutil
 import sys
 import types
+from pathlib import Path
 
 import gymnasium
 import jax
@@ -98,7 +99,8 @@ def test_get_started(asked_for, run):
 def test_training(asked_for, run):
     page = run("training.md")
     assert page.run.complete
-    assert str(page.run.directory) == asked_for[0]["directory"] == "runs/mine"
+    assert asked_for[0]["directory"] == "runs/mine"
+    assert page.run.directory == Path("runs/mine").absolute()
     assert page.run.config.actor == "page_training:MyActor"
     assert page.run.config.actor_kwargs == {"width": 64}
 

@@ -305,3 +305,12 @@ def test_what_would_end_the_program_or_a_loop_is_an_error_of_the_environment(end
     assert is_fault(raised.value)
     with pytest.warns(UserWarning, match=f"Odd raises when it is closed: .*{re.escape(repr(end))}"):
         close_and_tell("Odd", CheckedEnv(Ending(), "Odd"))
+
+
+def test_an_environment_that_never_closes_is_given_up():
+    class Stuck(Odd):
+        def close(self):
+            time.sleep(60)
+
+    with pytest.warns(UserWarning, match=r"Odd raises when it is closed: TimeoutError\('no answer"):
+        close_and_tell("Odd", CheckedEnv(Stuck(), "Odd", timeout=0.1))

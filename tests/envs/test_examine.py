@@ -3,6 +3,8 @@
 import random
 import re
 import shlex
+import sys
+import time
 
 import gymnasium
 import numpy
@@ -40,6 +42,24 @@ def test_of_a_sound_environment_nothing_is_said():
     assert look("Sound", evaluates=True) == []
     assert look("Frozen") == []
     assert look("Tally") == []
+
+
+@pytest.mark.parametrize(
+    ("begin", "said"),
+    [(lambda: sys.exit(3), "SystemExit"), (lambda: time.sleep(60), "no answer within 0.2 sec")],
+    ids=["exits", "hangs"],
+)
+def test_a_first_reset_that_ends_the_program_or_never_returns_is_a_fault(begin, said):
+    class Begins(broken_environments.Sound):
+        def reset(self, *, seed=None, options=None):
+            return begin()
+
+    def one():
+        return make("Begins", 1, timeout=0.2, options=EnvOptions(function=Begins))[0]
+
+    with pytest.raises(Exception, match=said) as raised:
+        examine.examine("Begins", one(), one, False)
+    assert checked.is_fault(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Environments on the host by their id."""
 
+import importlib
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import broken_environments
 import probe_environments
 from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make
 
 
@@ -75,9 +77,59 @@ def test_a_version_that_has_left_gymnasium_names_the_one_that_is_there():
     assert len(make(newest, 1)) == 1
 
 
+def test_an_environment_that_lacks_an_argument_is_told_of_env_kwargs(monkeypatch):
+    def sized(size):
+        return gymnasium.make("Pendulum-v1", max_episode_steps=size)
+
+    def broken():
+        return sized()  # pyright: ignore[reportCallIssue]
+
+    for make_env, kind, said in (
+        (
+            sized,
+            ValueError,
+            r"cannot be made without arguments \(.*'size'\): give them as --env-kw",
+        ),
+        (broken, TypeError, "missing 1 required"),  # a mistake within, whose traceback is wanted
+    ):
+        monkeypatch.setitem(gymnasium.registry, "Sized-v0", EnvSpec("Sized-v0", make_env))
+        with pytest.raises(kind, match=said):
+            make("Sized-v0", 1)
+    monkeypatch.setitem(gymnasium.registry, "Sized-v0", EnvSpec("Sized-v0", sized))
+    assert len(make("Sized-v0", 1, options=EnvOptions({"size": 3}))) == 1
+
+
+def test_an_environment_that_ends_the_program_when_it_is_made_is_a_fault(monkeypatch):
+    def unlicensed():
+        sys.exit("no licence")
+
+    monkeypatch.setitem(gymnasium.registry, "Sim-v0", EnvSpec("Sim-v0", unlicensed))
+    with pytest.raises(RuntimeError, match="no licence") as raised:
+        make("Sim-v0", 1)
+    assert raised.value.__notes__ == ["In the environment: making Sim-v0."]
+
+
+def test_an_environment_without_a_space_is_refused(monkeypatch):
+    class Spaceless(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-1, 1, (3,))
+
+    monkeypatch.setitem(gymnasium.registry, "Spaceless-v0", EnvSpec("Spaceless-v0", Spaceless))
+    with pytest.raises(ValueError, match="Spaceless-v0, copy 0 has no action_space"):
+        make("Spaceless-v0", 1)
+
+
 def test_a_missing_module_is_named():
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+    with pytest.raises(ModuleNotFoundError, match=r"no_such_module.* must be importable from"):
         make("no_such_module:Robot-v0", 1)
+
+
+def test_a_missing_module_of_an_environment_that_is_there_is_to_be_installed(monkeypatch):
+    def simulated():
+        importlib.import_module("no_such_simulator")
+
+    monkeypatch.setitem(gymnasium.registry, "Sim-v0", EnvSpec("Sim-v0", simulated))
+    with pytest.raises(ModuleNotFoundError, match=r"'no_such_simulator'\. Install it\.$"):
+        make("Sim-v0", 1)
 
 
 def test_a_missing_dependency_names_the_command_that_installs_it(monkeypatch):

@@ -3,7 +3,7 @@
 import os
 import sys
 import types
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from rich.console import Console
@@ -143,6 +143,20 @@ def test_an_output_that_is_closed_costs_nothing(monkeypatch):
             display.message("nobody reads this")
             display.phase("complete")
         print("nor this", file=closed, flush=True)
+
+
+def test_an_output_that_there_is_not_costs_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with Display(small_run()) as display:
+        display.message("nobody reads this")
+
+
+def test_an_output_in_ascii_takes_what_it_can(monkeypatch):
+    output = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(output, "ascii", line_buffering=True))
+    with Display(small_run()) as display:
+        display.message("2 × 3 kB")
+    assert b"2 ? 3 kB" in output.getvalue()
 
 
 def test_brackets_in_a_message_are_no_markup():

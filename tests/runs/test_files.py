@@ -1,5 +1,6 @@
 """What is on the disk, and in which order, when a file or a bundle takes its name."""
 
+import errno
 import os
 
 import numpy as np
@@ -66,3 +67,14 @@ def test_a_new_file_is_never_written_over_another(tmp_path, monkeypatch):
     assert file.read_bytes() == b"first"
     files.write(tmp_path / "other", b"second", new=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "other"]
+
+
+def test_a_disk_that_is_full_is_said_with_the_file(tmp_path, monkeypatch):
+    def fsync(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "file").write_bytes(b"before")
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/file'"):
+        files.write(tmp_path / "file", b"after")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]

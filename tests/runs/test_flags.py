@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsac.runs import train
+from jaxsac.runs import bundle, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.load import load_policy
 from run_examples import Listener, small_run
@@ -24,6 +24,13 @@ def test_a_run_in_double_precision_is_trained_resumed_and_read_as_such(env, tmp_
         assert policy(np.zeros(policy.observation_spec.shape)).shape == policy.action_low.shape
     with pytest.raises(BundleError, match="It was saved with JAX_ENABLE_X64=1"):
         load_policy(tmp_path / "run")
+
+
+def test_random_keys_of_another_kind_name_the_flag(tmp_path):
+    bundle.write(tmp_path / "1", [("learning", {"key": jax.random.key(0, impl="rbg")})], {})
+    structs = jax.eval_shape(lambda: {"key": jax.random.key(0)})
+    with pytest.raises(BundleError, match="under another JAX_DEFAULT_PRNG_IMPL"):
+        bundle.load(tmp_path / "1", "learning", structs)
 
 
 @pytest.mark.parametrize(

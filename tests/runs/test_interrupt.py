@@ -67,10 +67,11 @@ def test_a_signal_that_nohup_ignores_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_terminal_that_is_closed_may_say_so_twice(usual_handlers):
+@pytest.mark.parametrize("first", [signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_that_is_closed_may_say_so_beside_another_signal(usual_handlers, first):
     with Interrupt() as stop:
-        os.kill(os.getpid(), signal.SIGHUP)
-        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), first)
+        os.kill(os.getpid(), signal.SIGHUP)  # ended this process, if it acted as usual
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)

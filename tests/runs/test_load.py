@@ -176,7 +176,8 @@ def test_which_checkpoint_and_what_it_belongs_to_can_be_asked(saved):
         ({"seed": 5}, ValueError, "no seed 5: its seeds are 3 to 4"),
         ({}, ValueError, "no seed 0: its seeds are 3 to 4"),
         ({"seed": 3, "point": 1}, ValueError, "no point 1"),
-        ({"seed": 3, "which": 12}, BundleError, "12"),
+        ({"seed": "best"}, ValueError, "seed must be a whole number, got 'best'"),
+        ({"seed": 3, "which": 12}, BundleError, "none of step 12; those kept are: 60"),
         ({"seed": 3, "which": "tallest"}, ValueError, "which must be .*'tallest'"),
         ({"seed": 3, "which": True}, ValueError, "which must be"),
     ],
@@ -184,6 +185,24 @@ def test_which_checkpoint_and_what_it_belongs_to_can_be_asked(saved):
 def test_what_a_run_does_not_have_is_refused(saved, options, error, said):
     with pytest.raises(error, match=said):
         jaxsac.load_policy(saved[0] / "plain", **options)
+
+
+def test_a_folder_within_a_run_is_told_from_a_run(saved):
+    with pytest.raises(RunDirectoryError, match=r"not a run directory.* is of a checkpoint"):
+        jaxsac.load_policy(saved[0] / "plain" / "checkpoints" / "60")
+
+
+def test_a_step_may_be_of_numpy_and_a_key_is_no_bool(saved):
+    acting = jaxsac.load_policy(saved[0] / "normalized", which=np.int64(30))
+    assert acting.step == 30
+    with pytest.raises(TypeError, match="key must be one random key"):
+        acting(np.zeros(2), True)
+
+
+def test_a_policy_that_is_traced_names_what_jax_can_compile(saved):
+    acting = jaxsac.load_policy(saved[0] / "plain", seed=3)
+    with pytest.raises(TypeError, match="jaxsac export RUN --format stablehlo"):
+        jax.vmap(acting)(np.zeros((2, 2), np.float32))
 
 
 def test_settings_of_a_newer_version_are_named(saved, tmp_path):

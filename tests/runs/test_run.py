@@ -2,8 +2,11 @@
 
 import json
 import math
+import os
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -103,6 +106,22 @@ def test_a_wrapper_is_part_of_training_and_evaluation(run, tmp_path):
     np.testing.assert_allclose(
         wrapped["train_return"][[0, 4]], 2 * plain.metrics["train_return"][[0, 4]], rtol=1e-5
     )
+
+
+def wandering(length=10):
+    env = drift(length)
+    os.chdir(tempfile.mkdtemp(dir="."))
+    return env
+
+
+def test_a_run_stays_in_one_place_whoever_changes_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = jaxsac.train(wandering, directory="run", seeds=2, env_kwargs={"length": 5}, **SMALL)
+    assert Path.cwd() != tmp_path
+    assert run.complete
+    assert run.policy(1)([0, 0]).shape == (2,)
+    names = {"manifest.json", "metrics", "checkpoints", "best", "report", ".lock"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == names
 
 
 def test_the_policies_of_a_run(run):
@@ -233,6 +252,7 @@ def test_what_a_call_cannot_mean_is_refused(tmp_path):
         ({"run_dir": "x"}, TypeError, "no setting 'run_dir': it is 'directory' from Python"),
         ({"total_timesteps": 20}, TypeError, "no setting 'total_timesteps': it is 'steps' here"),
         ({"env_kwargs": {"length": object()}}, ValueError, "env_kwargs must be a dict"),
+        ({"env_kwargs": "length"}, ValueError, "env_kwargs must be a dict"),
         ({"env_kwargs": {"size": 3}}, ValueError, r"does not take the env_kwargs \{'size': 3\}"),
         ({"wrapper": "test_run:nothing"}, ValueError, "no function or class nothing"),
         ({"wrapper": lambda env: None}, ValueError, "returns None, expected an environment"),

@@ -232,7 +232,11 @@ BAD_BATCHES = {
     ),
     "observations in a dict": (
         lambda b: b._replace(observation={"x": b.observation}),
-        r"batch has the tree structure",
+        r"batch\.observation is a dict, expected an array",
+    ),
+    "no discount": (
+        lambda b: b._replace(discount=None),
+        r"^batch\.discount is None, expected an array",
     ),
     "a plain tuple": (lambda b: tuple(b), r"batch must be a jaxsac.Transition, got tuple"),
     "two leading axes": (

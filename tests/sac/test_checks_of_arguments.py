@@ -88,6 +88,19 @@ def test_settings_and_examples_of_another_kind_are_refused_by_name():
         jaxsac.Config(hidden_sizes="16,16")
 
 
+@pytest.mark.parametrize("gamma", ["0.9", None, [0.9, 0.99], np.array([0.9, 0.99])])
+def test_a_hyperparameter_that_is_not_one_number_is_refused_by_name(gamma):
+    x = np.zeros(3, np.float32)
+    with pytest.raises(TypeError, match="gamma must be one number, got "):
+        jaxsac.init(KEY, x, x, hyperparameters=jaxsac.Hyperparameters(gamma=gamma))
+
+
+def test_an_observation_of_nothing_is_refused():
+    for nothing in (None, {}):
+        with pytest.raises(ValueError, match=f"the observation example {nothing} has no array"):
+            jaxsac.init(KEY, nothing, np.zeros(2, np.float32))
+
+
 def test_arguments_in_another_order_are_refused_by_name():
     agent, batch = make_agent(), make_batch()
     with pytest.raises(TypeError, match=r"state must be a jaxsac.State.*got Transition"):

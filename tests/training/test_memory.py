@@ -48,6 +48,8 @@ def test_a_population_that_does_not_fit_is_refused_with_one_that_does(monkeypatc
         plan_of(members + 1, 1000)
     transitions = int(re.search(r"replay_capacity of ([\d,]+)", str(refusal.value))[1])
     assert plan_of(40, transitions).capacity == transitions > 1
+    with pytest.raises(MemoryError, match=r"fit\. What would: a replay_capacity of [\d,]+\.$"):
+        plan_of(1, 10**12)
     with pytest.raises(MemoryError):
         plan_of(40, transitions + 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -17,6 +18,7 @@ def main() -> int:
       The exit status: 0 done, 1 refused with a message, 2 unusable options, 130 stopped before
       the end.
     """
+    _take_any_output()
     try:
         packages.check("the command line", "cli", *NEEDED)
     except ModuleNotFoundError as error:
@@ -33,6 +35,15 @@ def main() -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(commands.STOPPED)
+
+
+def _take_any_output() -> None:
+    """Lets text that an output's encoding lacks, or an output that is closed, end nothing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the number of a closed one would go to a file of the run
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -30,9 +30,11 @@ class Training:
         if self.only_seed is not None:
             config = config.only(self.only_seed)
             directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
-        complete = train_group(config, directory, Display)
-        plot = report.learning_curve(RunDirectory(directory))
-        print(f"run: {directory}" + (f"\nlearning curve: {plot}" if plot else ""))
+        run = RunDirectory(directory)
+        complete = train_group(config, run.path, Display)
+        plot = report.learning_curve(run)
+        shown = directory / plot.relative_to(run.path) if plot else None
+        print(f"run: {directory}" + (f"\nlearning curve: {shown}" if shown else ""))
         return 0 if complete else STOPPED
 
 

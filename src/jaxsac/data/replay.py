@@ -57,8 +57,8 @@ def plan(capacity: int, transition: PyTree) -> Plan:
     Raises:
       ValueError: a capacity below 1.
     """
-    if capacity < 1:
-        raise ValueError(f"replay capacity must be at least 1 transition, got {capacity}.")
+    if isinstance(capacity, float) or capacity < 1:
+        raise ValueError(f"replay capacity must be at least 1, a whole number, got {capacity!r}.")
     row = sum(
         width * jnp.dtype(dtype).itemsize
         for dtype, width in packing.widths(Spec.of(transition)).items()

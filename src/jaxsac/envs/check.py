@@ -115,7 +115,7 @@ def check_interface(env: CheckedEnv) -> Finding:
         action = actions_of_layer(layer, env, 1)[0]
         try:
             found |= {text: taken for taken, text in departures(layer, action)}
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found[f"{type(error).__name__}: {error}"] = False
     if not found:
         return Finding("interface", "good", "reset and step are as Gymnasium's")

@@ -57,14 +57,17 @@ class CheckedEnv(gymnasium.Wrapper):
         Args:
           env: the environment.
           name: what to call it in an error.
-          timeout: seconds that a reset or a step may take; 0 for no limit.
+          timeout: seconds that a reset, a step or closing it may take; 0 for no limit.
 
         Raises:
-          ValueError: an observation space that cannot be learned on.
+          ValueError: a space is missing, or the one of observations cannot be learned on.
         """
         super().__init__(env)
+        for space in ("observation_space", "action_space"):
+            if not hasattr(env, space):
+                raise ValueError(f"{name} has no {space}: set it where the environment is made.")
         _take_options(env)
-        self._name, self._timeout = name, timeout
+        self._name, self.timeout = name, timeout
         self._example = observation_example(env.observation_space)
         self._leaves, self._structure = jax.tree.flatten(self._example)
         self._steps = 0
@@ -77,7 +80,7 @@ class CheckedEnv(gymnasium.Wrapper):
           MisfitError: an observation that does not fit the space.
         """
         self._steps = 0
-        with at(f"a reset of {self._name}", self._timeout):
+        with at(f"a reset of {self._name}", self.timeout):
             observation, info = self.env.reset(seed=seed, options=options)
             return self._checked(observation), info
 
@@ -90,15 +93,15 @@ class CheckedEnv(gymnasium.Wrapper):
             flag that is neither true nor false.
         """
         self._steps += 1
-        with at(f"step {self._steps} of an episode of {self._name}", self._timeout):
+        with at(f"step {self._steps} of an episode of {self._name}", self.timeout):
             observation, reward, terminated, truncated, info = self.env.step(action)
             observation, reward = self._checked(observation), _number(reward)
             terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
             return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
-        """As the environment's own."""
-        with at(f"closing {self._name}", 0):
+        """As the environment's own; a `TimeoutError` where it takes too long."""
+        with at(f"closing {self._name}", self.timeout):
             self.env.close()
 
     def _checked(self, observation: PyTree) -> PyTree:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gymnasium
 
 from jaxsac.envs import determinism, precision, time_limit
-from jaxsac.envs.checked import CheckedEnv, MisfitError, is_fault
+from jaxsac.envs.checked import CheckedEnv, MisfitError, deadline, is_fault
 from jaxsac.envs.interface import departures
 from jaxsac.envs.walk import (
     SEED,
@@ -87,7 +87,7 @@ def _begin(name: str, copies: list[CheckedEnv]) -> str | None:
 def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[tuple[bool, str]]:
     """Of one of an environment's layers from Gymnasium's interface, as far as it comes."""
     found = []
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception, SystemExit), deadline(env.timeout):
         found.extend(departures(layer, actions_of_layer(layer, env, 1)[0]))
     return found
 

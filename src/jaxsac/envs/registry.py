@@ -7,16 +7,18 @@ import functools
 import importlib
 import inspect
 import io
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium
+from gymnasium.envs import registration
 from gymnasium.envs.registration import parse_env_id
 
 from jaxsac import named
 from jaxsac.envs import envpool
-from jaxsac.envs.checked import IN_ENVIRONMENT, CheckedEnv
+from jaxsac.envs.checked import CheckedEnv, at
 from jaxsac.envs.device import Environment
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.pendulum import Pendulum
@@ -93,7 +95,8 @@ def _maker(env_id: str) -> Callable[..., Any]:
 def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> gymnasium.Env:
     """One environment; what goes wrong is said in words where there are better ones."""
     try:
-        env = make(**kwargs)
+        with at(f"making {env_id}", 0):
+            env = make(**kwargs)
     except gymnasium.error.DependencyNotInstalled as error:
         remedy = (
             "for MuJoCo environments run `pip install 'jaxsac[envs]'`, for others "
@@ -111,9 +114,13 @@ def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> g
             ) from error
         if isinstance(error, TypeError) and kwargs and "argument" in str(error):
             raise ValueError(
-                f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error}."
+                f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error.__cause__ or error}."
             ) from error
-        error.add_note(f"{IN_ENVIRONMENT}making {env_id}.")
+        if _lacks_arguments(error):
+            raise ValueError(
+                f"{env_id} cannot be made without arguments ({error.__cause__ or error}): give "
+                "them as --env-kwargs '{\"name\": value}', or env_kwargs from Python."
+            ) from error
         raise
     if not isinstance(env, gymnasium.Env):
         raise ValueError(f"{env_id} makes {env!r}, expected an environment of Gymnasium.")
@@ -215,6 +222,13 @@ def _newest(env_id: str) -> str | None:
     return None if version is None or newest in (None, version) else versions[newest]
 
 
+def _lacks_arguments(error: Exception) -> bool:
+    """Whether the call of what makes an environment, and none within it, lacks arguments."""
+    *_, (frame, _) = traceback.walk_tb((error.__cause__ or error).__traceback__)
+    by_us = frame.f_globals["__name__"] in (__name__, registration.__name__)
+    return isinstance(error, TypeError) and "required" in str(error) and by_us
+
+
 def _unknown(env_id: str, error: Exception) -> ValueError:
     return ValueError(
         f"unknown environment id {env_id!r}: {str(error).rstrip('.')}. Ids look like "
@@ -223,10 +237,10 @@ def _unknown(env_id: str, error: Exception) -> ValueError:
 
 
 def _no_module(env_id: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    own = env_id.rpartition(":")[0].startswith(error.name or "")
+    remedy = "In module:EnvId the module must be importable from here." if own else "Install it."
     return ModuleNotFoundError(
-        f"cannot import what {env_id!r} needs: {error}. In module:EnvId the module must be "
-        "importable from here.",
-        name=error.name,
+        f"cannot import what {env_id!r} needs: {error}. {remedy}", name=error.name
     )
 
 

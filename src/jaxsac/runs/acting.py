@@ -78,8 +78,11 @@ def _read_one(
 def _step(run: RunDirectory, which: int | str) -> int:
     if which == "latest":
         return checkpoint.latest(run.checkpoints)
-    if isinstance(which, bool) or not isinstance(which, int):
+    if isinstance(which, bool) or not isinstance(which, int | np.integer):
         raise ValueError(
             f'which must be "latest", "best" or the step of a checkpoint, got {which!r}.'
         )
-    return which
+    if which not in (saved := checkpoint.steps(run.checkpoints)):
+        kept = ", ".join(map(str, saved)) or "none"
+        raise BundleError(f"{run.checkpoints} holds none of step {which}; those kept are: {kept}.")
+    return int(which)

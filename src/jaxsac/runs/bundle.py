@@ -163,6 +163,8 @@ def _read(
         if {str(tensor.dtype), str(struct.dtype)} == {"float32", "float64"}:
             how = "with" if tensor.dtype == np.float64 else "without"
             error += f" It was saved {how} JAX_ENABLE_X64=1: read it {how} that flag."
+        elif name == "key":
+            error += " It was saved under another JAX_DEFAULT_PRNG_IMPL: set that one again."
         raise BundleError(error)
     return tensor
 

@@ -32,7 +32,8 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path = path.expanduser()
+        # Absolute: an environment, or a notebook, may change the working folder.
+        self.path = path = path.expanduser().absolute()
         self.manifest = path / "manifest.json"
         self.metrics = path / "metrics"
         self.checkpoints = path / "checkpoints"
@@ -266,6 +267,8 @@ class RunDirectory:
             content = json.loads(files.read_text(self.manifest, LONGEST_MANIFEST))
             if not isinstance(content, dict):
                 raise ValueError("not a JSON object")
+            if "sha256" in content:  # of a bundle
+                raise ValueError("this one is of a checkpoint, or a best policy, of a run")
             return content
         except (OSError, ValueError, RecursionError) as error:
             raise RunDirectoryError(

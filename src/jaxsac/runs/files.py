@@ -24,6 +24,9 @@ def write(file: Path, content: bytes, new: bool = False) -> None:
         temporary.write_bytes(content)
         sync(temporary)
         _rename_as_new(temporary, file) if new else os.replace(temporary, file)
+    except OSError as error:
+        error.filename = error.filename or str(file)  # which a disk that is full leaves out
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync(file.parent)

@@ -78,14 +78,13 @@ class Interrupt:
         again, self._handled, self.requested = self._handled, True, True
         if number == HANGUP:  # may come from shell and terminal both, and means the same
             return
-        self._restore()
+        self._restore(but_for=HANGUP)  # which systemd, too, sends right after a SIGTERM
         if again or self._heard > 1:  # in native code, which has come back only now
             signal.raise_signal(number)
 
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
+    def _restore(self, but_for: int | None = None) -> None:
+        for number in self._previous.keys() - {but_for}:
+            signal.signal(number, self._previous.pop(number))
 
     def _listen(self, wakeups: socket.socket) -> None:
         with wakeups:

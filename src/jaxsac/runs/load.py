@@ -16,7 +16,7 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.spaces import Spaces
 from jaxsac.training import learner
-from jaxsac.types import PyTree, Spec
+from jaxsac.types import PyTree, Spec, is_traced
 
 _act = jax.jit(learner.act)
 
@@ -61,10 +61,11 @@ class Policy:
 
         Raises:
           ValueError: another structure or shape; says which is expected.
+          TypeError: a key that is none, or a call under `jax.jit` or another transformation.
         """
         observation = _as_learned_on(self.observation_spec, observation, "observation")
         lead = Spec.of(self.observation_spec).batch_shape("observation", observation)
-        if isinstance(key, int | np.integer):
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
             key = jax.random.key(int(key))
         action = np.asarray(_act(self.learned, observation, key))
         mapped = self.action_map(action.reshape(-1, self.action_map.size))
@@ -111,6 +112,8 @@ def load_policy(
     run.config()
     if unknown := run.describe_unknown_settings():
         warnings.warn(unknown, stacklevel=2)
+    if not isinstance(seed, int | np.integer):
+        raise ValueError(f"seed must be a whole number, got {seed!r}.")
     run = run.of_seed(seed)
     config = run.config()
     member = _member(config, seed, point, run.path)
@@ -172,6 +175,11 @@ def _as_learned_on(spec: PyTree, observation: PyTree, name: str) -> PyTree:
 
 def _as_array(spec: jax.ShapeDtypeStruct, value: Any, name: str) -> np.ndarray:
     expected = f"({', '.join(['...', *map(str, spec.shape)])}) of {spec.dtype}"
+    if is_traced(value):
+        raise TypeError(
+            f"{name} is traced: a policy takes NumPy arrays and is compiled already. For one that "
+            "`jax.jit` and `jax.vmap` take: jaxsac export RUN --format stablehlo."
+        )
     try:
         array = np.asarray(value)
         converted = array.astype(spec.dtype)

@@ -13,10 +13,13 @@ class Output:
     """A file to write to until that fails, such as a pipe or a terminal that has been closed."""
 
     def __init__(self) -> None:
-        self._file = sys.stdout
+        # None where whoever started this has closed it, as some services do.
+        self._file = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
 
     def write(self, text: str) -> None:
-        """Writes, or does nothing."""
+        """Writes, with ? for what its encoding lacks; or does nothing."""
+        encoding = getattr(self._file, "encoding", None) or "utf-8"
+        text = text.encode(encoding, "replace").decode(encoding)
         with self._while_heard():
             self._file.write(text)
 

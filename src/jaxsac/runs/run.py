@@ -87,9 +87,9 @@ class Run:
         Raises:
           RunDirectoryError: there is none, or its manifest cannot be read.
         """
-        self.directory = Path(directory)
-        self._run = RunDirectory(self.directory)
+        self._run = RunDirectory(Path(directory))
         self._run.config()
+        self.directory = self._run.path
 
     @property
     def config(self) -> RunConfig:
@@ -227,10 +227,10 @@ def train(
       RunDirectoryError: the directory belongs to another run, or another process trains there.
     """
     config = of_keywords(
-        env, preset=preset, env_kwargs=dict(env_kwargs or {}), wrapper=wrapper, actor=actor,
+        env, preset=preset, env_kwargs=env_kwargs or {}, wrapper=wrapper, actor=actor,
         critic=critic, **settings,
     )  # fmt: skip
-    path = default_directory(config) if directory is None else Path(directory)
+    run = RunDirectory(default_directory(config) if directory is None else Path(directory))
     keep_compiled_programs()
 
     @contextlib.contextmanager
@@ -238,9 +238,9 @@ def train(
         with Display(part) if progress else contextlib.nullcontext() as display:
             yield _Caller(display, on_row)
 
-    train_group(config, path, observe)
-    report.learning_curve(RunDirectory(path))
-    return Run(path)
+    train_group(config, run.path, observe)
+    report.learning_curve(run)
+    return Run(run.path)
 
 
 class _Caller:

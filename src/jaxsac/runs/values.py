@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -41,8 +42,8 @@ def json_object(name: str, value: Any) -> dict[str, Any]:
       ValueError: JSON cannot hold it; names the setting.
     """
     try:
-        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return json.loads(json.dumps(value, allow_nan=False))
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return json.loads(json.dumps(dict(value), allow_nan=False))
     except (TypeError, ValueError):
         pass
     raise ValueError(

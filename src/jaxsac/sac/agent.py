@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from jaxsac.sac import critics, distributions, policy, randomness, value_network
 from jaxsac.sac.checks import (
-    check_action,
     check_batch,
+    check_examples,
     check_hyperparameters,
     check_images,
     check_key,
@@ -51,16 +51,16 @@ def init(
 
     Raises:
       TypeError: a key that is none, a space of an environment or a string in place of an example,
-        or settings in place of others.
-      ValueError: an action that is not a floating vector, a hyperparameter out of its range, a
-        target entropy that no policy on [-1, 1]^A can reach (above A·log 2), or a custom network
-        that returns something else than expected.
+        settings in place of others, or a hyperparameter that is not one number.
+      ValueError: no observation, an action that is not a floating vector, a hyperparameter out of
+        its range, a target entropy that no policy on [-1, 1]^A can reach (above A·log 2), or a
+        custom network that returns something else than expected.
     """
     check_key(key)
     check_settings(config, hyperparameters)
     observation_spec = Spec.of(observation, "observation")
     action_spec = Spec.of(action, "action")
-    check_action(action_spec)
+    check_examples(observation_spec, action_spec)
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
     if hyperparameters.target_entropy is None:
         hyperparameters = hyperparameters.replace(

@@ -35,13 +35,19 @@ def check_settings(config: Config, hyperparameters: Hyperparameters) -> None:
     """Refuses settings that are something else, such as the one in place of the other.
 
     Raises:
-      TypeError: names the argument, and what it is.
+      TypeError: names the argument or hyperparameter, and what it is.
     """
     for name, value, kind in (
         ("config", config, Config), ("hyperparameters", hyperparameters, Hyperparameters),
     ):  # fmt: skip
         if not isinstance(value, kind):
             raise TypeError(f"{name} must be a jaxsac.{kind.__name__}, got {value!r}.")
+    for name, value in vars(hyperparameters).items():
+        default = value is None and name == "target_entropy"
+        if not (default or _is_number(value)):
+            raise TypeError(
+                f"{name} must be one number, got {value!r}: jax.vmap makes agents of several."
+            )
 
 
 def check_key(key: Any) -> None:
@@ -112,12 +118,17 @@ def check_batch(state: State, batch: Transition, weight: Any = None) -> int:
     return batch_shape[0]
 
 
-def check_action(action_spec: Spec) -> None:
-    """Refuses an action example that is not one floating vector.
+def check_examples(observation_spec: Spec, action_spec: Spec) -> None:
+    """Refuses an observation of nothing, and an action that is not one floating vector.
 
     Raises:
       ValueError: names what it is.
     """
+    if not observation_spec.leaves:
+        raise ValueError(
+            f"the observation example {observation_spec.tree} has no array, so there is nothing "
+            "to learn from."
+        )
     action = action_spec.tree
     if (
         not isinstance(action, jax.ShapeDtypeStruct)
@@ -235,6 +246,13 @@ def _check_effects(values: Hyperparameters, config: Config) -> None:
                     f"{name} {value} has no effect with {choice} {without}: choose another "
                     f"{choice} or leave {name} out."
                 )
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, int | float):
+        return True
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and jnp.issubdtype(dtype, np.number) and jnp.shape(value) == ()
 
 
 def _within(value: Scalar, low: float, high: float) -> bool:

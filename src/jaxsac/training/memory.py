@@ -100,15 +100,17 @@ def plan(axis: SeedAxis, learning: Carry, prior_bytes: int = 0) -> Plan:
     usable = int(found.available * (1 - RESERVE))
     if found.total_bytes > usable:
         each = found.member_bytes + found.work_bytes // found.members
-        fitting = max(usable - found.replay_bytes - found.prior_bytes, 0) // each
-        population = fitting * num_memories
+        population = max(usable - found.replay_bytes - found.prior_bytes, 0) // each * num_memories
         population -= population % axis.mesh.size if population > axis.mesh.size else 0
         left = usable - found.members * found.learner_bytes - found.work_bytes - found.prior_bytes
         transitions = (left // (found.members + 1) - found.spare_bytes) // found.transition_bytes
-        raise MemoryError(
-            f"{found.describe()}: that does not fit. A population of {population:,} members would, "
-            f"or a replay_capacity of {max(transitions, 0):,}."
-        )
+        smaller = {
+            f"a population of {population:,} members": population,
+            f"a replay_capacity of {transitions:,}": transitions,
+        }
+        fitting = [text for text, count in smaller.items() if count > 0]
+        would = f" What would: {' or '.join(fitting)}." if fitting else ""
+        raise MemoryError(f"{found.describe()}: that does not fit.{would}")
     return found
 
 
