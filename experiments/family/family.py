@@ -187,7 +187,8 @@ def draw_knee(env: str, ends: dict[str, tuple[float, dict[int, np.ndarray]]]) ->
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("return, mean and range of seeds")
-    figure.suptitle(f"{env}: return over operations (stars: published)", x=0.01, ha="left")
+    stars = " (stars: published)" if env in PUBLISHED else ""
+    figure.suptitle(f"{env}: return over operations{stars}", x=0.01, ha="left")
     entries = {}
     for axes in figure.axes:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from jaxsac.runs.interrupt import Interrupt
+from jaxsac.runs.interrupt import Interrupt, insists
 
 IN_NATIVE_CODE = """
 import hashlib, os
@@ -67,11 +67,18 @@ def test_a_signal_that_nohup_ignores_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize("first", [signal.SIGHUP, signal.SIGTERM])
-def test_a_terminal_that_is_closed_may_say_so_beside_another_signal(usual_handlers, first):
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (signal.SIGHUP, signal.SIGHUP),  # from a shell and its terminal
+        (signal.SIGTERM, signal.SIGHUP),  # from systemd
+        (signal.SIGUSR1, signal.SIGTERM),  # from a scheduler: a warning, and the end of the time
+    ],
+)
+def test_another_signal_may_ask_for_the_same(usual_handlers, first, second):
     with Interrupt() as stop:
         os.kill(os.getpid(), first)
-        os.kill(os.getpid(), signal.SIGHUP)  # ended this process, if it acted as usual
+        os.kill(os.getpid(), second)  # ended this process, if it acted as usual
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
@@ -115,11 +122,18 @@ def test_a_signal_is_heard_while_native_code_runs_and_a_second_one_ends_it():
 def test_a_second_signal_in_native_code_acts_when_that_comes_back(usual_handlers):
     def again():
         with Interrupt() as stop:
-            stop._heard = 2
+            stop._insisted = True
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         again()
+
+
+def test_the_same_signal_again_insists_and_so_does_ctrl_c():
+    assert insists(signal.SIGTERM, [signal.SIGUSR1, signal.SIGTERM])
+    assert insists(signal.SIGINT, [signal.SIGTERM])
+    assert not insists(signal.SIGTERM, [signal.SIGINT])
+    assert not insists(signal.SIGINT, [])
 
 
 def test_a_signal_of_another_kind_is_named():

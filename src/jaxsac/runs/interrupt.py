@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -24,15 +24,15 @@ schedulers send ahead of the end of a job's time (USR1 from Slurm with `--signal
 SIGNALS = {getattr(signal, name): text for name, text in NAMES.items() if hasattr(signal, name)}
 HANGUP = getattr(signal, "SIGHUP", None)
 PATIENCE = 3.0
-"""Seconds that native code has to come back to Python after a second signal."""
+"""Seconds that native code has to come back to Python after a signal that insists."""
 
 
 class Interrupt:
-    """While entered, the first signal sets `requested`; a second one acts as usual.
+    """While entered, the first signal sets `requested`; one that `insists` acts as usual.
 
     Python calls the handler of a signal in the main thread alone, and not before native code there
     has come back, which may take the compiler minutes. So a thread of its own, which is woken at
-    once, says that a signal has been heard, and ends the process where a second one cannot act.
+    once, says that a signal has been heard, and ends the process where one that insists cannot act.
 
     Outside the main thread, where Python cannot handle signals, it does nothing.
     """
@@ -46,7 +46,9 @@ class Interrupt:
         self.requested = False
         self._announce = announce
         self._previous: dict[int, Any] = {}
-        self._heard, self._handled = 0, False
+        self._heard: list[int] = []
+        self._handled: list[int] = []
+        self._insisted = False
         self._over = threading.Event()
         self._wakeup: socket.socket | None = None
 
@@ -75,29 +77,41 @@ class Interrupt:
             self._listener.join()
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        again, self._handled, self.requested = self._handled, True, True
-        if number == HANGUP:  # may come from shell and terminal both, and means the same
-            return
-        self._restore(but_for=HANGUP)  # which systemd, too, sends right after a SIGTERM
-        if again or self._heard > 1:  # in native code, which has come back only now
+        again = insists(number, self._handled)
+        self._handled.append(number)
+        self.requested = True
+        if again or self._insisted:  # in native code, which has come back only now
+            self._restore()
             signal.raise_signal(number)
 
-    def _restore(self, but_for: int | None = None) -> None:
-        for number in self._previous.keys() - {but_for}:
-            signal.signal(number, self._previous.pop(number))
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
 
     def _listen(self, wakeups: socket.socket) -> None:
         with wakeups:
             while numbers := wakeups.recv(1):  # b"" once the other end is closed
-                if numbers[0] not in SIGNALS or (self._heard and numbers[0] == HANGUP):
+                if numbers[0] not in SIGNALS:
                     continue
-                self._heard += 1
-                if self._heard == 1:
+                again = insists(numbers[0], self._heard)
+                self._insisted |= again
+                self._heard.append(numbers[0])
+                if len(self._heard) == 1:
                     self.requested = True
                     self._announce(SIGNALS[signal.Signals(numbers[0])])
-                elif not self._over.wait(PATIENCE) and not _is_interactive():
+                elif again and not self._over.wait(PATIENCE) and not _is_interactive():
                     os.write(2, b"\njaxsac: ended at once, without saving.\n")
                     os._exit(128 + numbers[0])
+
+
+def insists(number: int, before: Sequence[int]) -> bool:
+    """Whether a signal is not to wait: the same one again, or Ctrl-C after any other.
+
+    A SIGTERM after a scheduler's SIGUSR1 asks for what is being done already. So does a SIGHUP, as
+    often as it comes: from shell and terminal both, or from systemd after its SIGTERM.
+    """
+    return number != HANGUP and (number in before or (number == signal.SIGINT and bool(before)))
 
 
 def _is_interactive() -> bool:
