@@ -33,6 +33,18 @@ def test_random_keys_of_another_kind_name_the_flag(tmp_path):
         bundle.load(tmp_path / "1", "learning", structs)
 
 
+def test_a_run_is_not_resumed_with_other_random_numbers(tmp_path):
+    def run_to(steps):
+        return train.train(small_run(steps=steps, seeds=1), tmp_path / "run", Listener())
+
+    with jax.threefry_partitionable(False):
+        assert run_to(40)
+    with pytest.raises(BundleError, match="under JAX_THREEFRY_PARTITIONABLE=false, without which"):
+        run_to(60)
+    with jax.threefry_partitionable(False):
+        assert run_to(60)
+
+
 @pytest.mark.parametrize(
     ("flag", "named"),
     [

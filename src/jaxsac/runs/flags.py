@@ -1,6 +1,8 @@
-"""Flags of JAX, set for the whole process, under which a run is of no use."""
+"""Flags of JAX, set for the whole process, under which a run is of no use, or another one."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import jax
 
@@ -16,6 +18,21 @@ UNUSABLE = {
     "jax_transfer_guard_device_to_host": ("disallow", "runs move data. Unset it"),
 }
 """Values that are refused, and why."""
+
+
+RANDOM = ("jax_default_prng_impl", "jax_threefry_partitionable")
+"""What decides the random numbers of a seed."""
+
+
+def of_randomness() -> dict[str, str]:
+    """The flags that decide random numbers, as environment variables have them."""
+    return {name.upper(): str(getattr(jax.config, name)).lower() for name in RANDOM}
+
+
+def to_set_again(before: Mapping[str, str]) -> str:
+    """Those of `of_randomness` that have changed since, as they were; "" for none."""
+    now = of_randomness()
+    return " ".join(f"{name}={old}" for name, old in before.items() if now.get(name) != old)
 
 
 def check() -> None:

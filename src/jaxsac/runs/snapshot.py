@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxsac.data.frames import Frames
 from jaxsac.envs.checked import is_fault
-from jaxsac.runs import checkpoint, rings, upgrade
+from jaxsac.runs import checkpoint, flags, rings, upgrade
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import versions
 from jaxsac.training import learner
@@ -78,6 +78,7 @@ def save(
         "totals": {name: sums.tolist() for name, sums in run.totals._asdict().items()},
         "members": members,
         "versions": versions(),
+        "random_flags": flags.of_randomness(),
         "replay_sizes": sizes.tolist(),
         "environments": facts,
         "replay": replay,
@@ -131,6 +132,11 @@ def load(
     try:
         if refusal := upgrade.refusal_to_resume(manifest["schema"]):
             raise BundleError(f"{checkpoint.folder(directory, step)} was {refusal}")
+        if flagged := flags.to_set_again(manifest.get("random_flags", {})):
+            raise BundleError(
+                f"{checkpoint.folder(directory, step)} was written under {flagged}, without which "
+                "a seed has other random numbers: set that again."
+            )
         if not manifest.get("replay", True):
             raise BundleError(
                 f"{checkpoint.folder(directory, step)} is of a run that was finished without its "
