@@ -25,7 +25,8 @@ def write(file: Path, content: bytes, new: bool = False) -> None:
         sync(temporary)
         _rename_as_new(temporary, file) if new else os.replace(temporary, file)
     except OSError as error:
-        error.filename = error.filename or str(file)  # which a disk that is full leaves out
+        if error.errno and not error.filename:  # which a disk that is full leaves out
+            error.filename = str(file)
         raise
     finally:
         temporary.unlink(missing_ok=True)
