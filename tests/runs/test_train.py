@@ -275,6 +275,14 @@ def test_ctrl_c_saves_the_policies_and_stops(tmp_path):
     assert listener.phases[-1] == "stopped"
 
 
+def test_after_another_signal_it_is_ctrl_c_that_does_not_wait(tmp_path, monkeypatch):
+    monkeypatch.setenv("HAPPENED", str(tmp_path / "happened"))
+    config, listener = small_run(env="probe_environments:AnnouncedOnce-v0", seeds=1), Listener()
+    assert not train.train(config, tmp_path / "run", listener)
+    (text,) = [text for text in listener.messages if text.startswith("SIGUSR2: stops after")]
+    assert text.endswith("with everything saved. Ctrl-C: ends at once, without saving.")
+
+
 def test_a_second_ctrl_c_saves_nothing_more(tmp_path, monkeypatch):
     def twice(self, *arguments, sampled):
         raise KeyboardInterrupt

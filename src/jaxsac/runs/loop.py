@@ -186,9 +186,10 @@ class Loop:
         self._enter(before)
 
     def _announce_stop(self, signal: str) -> None:
+        insisting = "Ctrl-C again" if signal == "Ctrl-C" else "Ctrl-C"  # after any signal
         self.observer.message(
             f"{signal}: stops after {STOP_AFTER.get(self.clock.phase, 'this step')}, with "
-            f"everything saved. {signal} again: ends at once, without saving."
+            f"everything saved. {insisting}: ends at once, without saving."
         )
 
     def _close(self) -> None:
