@@ -1,4 +1,4 @@
-"""Reaching in a plane, seen as 32×32 pixels: environments in JAX."""
+"""Reaching in a plane, seen as pixels: environments in JAX."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-SIZE, SPEED = 32, 0.25
+SPEED = 0.25
 
 
 class State(struct.PyTreeNode):
@@ -24,8 +24,8 @@ class State(struct.PyTreeNode):
 class Reach:
     """Bring a hand (red) to a target (green); paid is minus the distance after each of 25 steps."""
 
-    def __init__(self, time_limit: int = 25) -> None:
-        self.time_limit = time_limit
+    def __init__(self, time_limit: int = 25, size: int = 32) -> None:
+        self.time_limit, self.size = time_limit, size
         self.action = jax.ShapeDtypeStruct((2,), jnp.float32)
 
     @property
@@ -35,7 +35,7 @@ class Reach:
 
     def observe(self, hand: jax.Array, target: jax.Array) -> Any:
         """Both in one image."""
-        return image(hand, target)
+        return image(hand, target, self.size)
 
     def reset(self, key: jax.Array) -> State:
         """Hand and target anywhere."""
@@ -57,18 +57,18 @@ class ReachByFeel(Reach):
 
     def observe(self, hand: jax.Array, target: jax.Array) -> Any:
         """The target in an image, the hand in a vector."""
-        return {"camera": image(jnp.full(2, 9.0), target), "hand": hand}
+        return {"camera": image(jnp.full(2, 9.0), target, self.size), "hand": hand}
 
 
-def image(hand: jax.Array, target: jax.Array) -> jax.Array:
-    """(32, 32, 3) bytes: a red and a green dot of three pixels, with soft edges."""
-    grid = jnp.linspace(-1, 1, SIZE)
+def image(hand: jax.Array, target: jax.Array, size: int) -> jax.Array:
+    """(size, size, 3) bytes: a red and a green dot, a tenth as wide, with soft edges."""
+    grid = jnp.linspace(-1, 1, size)
 
     def dot(at: jax.Array) -> jax.Array:
         square = (grid[:, None] - at[0]) ** 2 + (grid[None, :] - at[1]) ** 2
         return jnp.exp(-square / 0.02)
 
-    channels = jnp.stack([dot(hand), dot(target), jnp.zeros((SIZE, SIZE))], axis=-1)
+    channels = jnp.stack([dot(hand), dot(target), jnp.zeros((size, size))], axis=-1)
     return (255 * channels).astype(jnp.uint8)
 
 

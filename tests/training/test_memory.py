@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
+from jaxsac.envs import registry
+from jaxsac.envs.pendulum import Pendulum
+from jaxsac.runs import train
 from jaxsac.training import driver, memory, seed_axis
-from run_examples import small_run
+from run_examples import Listener, small_run
 
 PIXELS = jax.ShapeDtypeStruct((84, 84, 3), jnp.uint8)
 ACTION = jax.ShapeDtypeStruct((6,), jnp.float32)
@@ -63,6 +66,40 @@ def test_members_that_share_a_device_as_a_batch_are_all_updated_at_once():
         for layout in ("vmap", "map")
     }
     assert work["vmap"] == memory.num_bytes(structs.agent) == 6 * work["map"]
+
+
+class Pictures(Pendulum):
+    """Shows nothing, in many pixels."""
+
+    @property
+    def observation(self):
+        return jax.ShapeDtypeStruct((16, 16, 3), jnp.uint8)
+
+    def reset(self, key):
+        return super().reset(key).replace(observation=jnp.zeros((16, 16, 3), jnp.uint8))
+
+    def step(self, state, action):
+        return super().step(state, action).replace(observation=state.observation)
+
+
+def test_a_run_from_pixels_plans_what_its_encoder_holds(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.FAMILIES, "probe", lambda name: Pictures())
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 10**9)
+    config = small_run(env="probe:Pictures", seeds=1, steps=1, learning_starts=64, batch_size=64)
+    told = Listener()
+    assert train.train(config, tmp_path / "run", told)
+    (said,) = [text for text in told.messages if text.startswith("memory:")]
+    work = float(re.search(r"([\d.]+) MB for updates", said)[1])
+    # For its gradient, the neighbourhoods that the second and third layer see of each image.
+    assert work > 64 * (4 * 4 + 2 * 2) * 9 * 32 * 4 / 1e6
+
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 4 * 10**6)
+    axis = seed_axis.axis(1)
+    structs = driver.learning_structs(config.to_population(), Pictures().observation, ACTION)
+    assert memory.plan(axis, structs).total_bytes < 3 * 10**6  # without what the encoder holds
+    with pytest.raises(MemoryError, match="for updates"):
+        train.train(config, tmp_path / "refused", Listener())
+    assert not (tmp_path / "refused" / "manifest.json").exists()
 
 
 def test_an_accelerator_tells_its_own_free_memory():

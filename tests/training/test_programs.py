@@ -4,6 +4,8 @@ import jax
 import pytest
 
 from jaxsac.runs import train
+from jaxsac.training import driver, seed_axis
+from jaxsac.training.drivers import make_driver
 from jaxsac.training.programs import kept
 from run_examples import FAST, Listener, small_run
 
@@ -30,6 +32,19 @@ def test_another_run_with_other_seeds_and_numbers_compiles_nothing(tmp_path, com
     others = FAST.replace(actor_lr=0.02, gamma=0.8)
     config = small_run(env=env, eval_every=30, update_every=10, seed=7, hyperparameters=others)
     assert train.train(config, tmp_path / "second", Listener())
+    assert compiled == []
+
+
+@pytest.mark.parametrize("env", ["probe_environments:Drift-v0", "jaxsac:Pendulum-v1"])
+def test_what_is_compiled_for_the_plan_is_what_learns(compiled, env):
+    config = small_run(env=env, seeds=3, batch_size=9)
+    axis, population = seed_axis.axis(config.population), config.to_population()
+    made = make_driver(population, axis)
+    made.compile(driver.learning_structs(population, made.observation, made.action))
+    made.start()
+    del compiled[:]
+    made.advance(1)
+    made.close()
     assert compiled == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from jax.stages import Compiled
 
 from jaxsac.data import replay
 from jaxsac.envs.checked import close_and_tell
@@ -52,9 +53,10 @@ def examine(config: RunConfig | None, directory: Path) -> list[Finding]:
         axis = seed_axis.axis(config.population, config.seed_layout, config.agent)
         population = config.to_population()
         driver = make_driver(population, axis)
-        close_and_tell(config.env, driver)
         learning = learning_structs(population, driver.observation, driver.action)
-        findings += [check_memory(axis, learning), check_disk(learning, directory)]
+        program = driver.compile(learning) if memory.needs_program(learning) else None
+        close_and_tell(config.env, driver)
+        findings += [check_memory(axis, learning, program), check_disk(learning, directory)]
     return findings
 
 
@@ -112,10 +114,10 @@ def check_guard() -> Finding:
     )
 
 
-def check_memory(axis: SeedAxis, learning: Carry) -> Finding:
+def check_memory(axis: SeedAxis, learning: Carry, program: Compiled | None = None) -> Finding:
     """Whether the planned run fits into memory."""
     try:
-        return _finding("memory", True, memory.plan(axis, learning).describe())
+        return _finding("memory", True, memory.plan(axis, learning, program=program).describe())
     except MemoryError as error:
         return _finding("memory", False, "", str(error))
 

@@ -120,17 +120,21 @@ def _prepare(
     observer.message(axis.describe())
     prior = PriorData(population, driver) if config.prior_data else None
     prior_bytes = prior.num_bytes if prior else 0
-    observer.message(memory.plan(axis, structs, prior_bytes).describe())
+    plan = memory.plan(axis, structs, prior_bytes)
     if prior:
         observer.message(prior.describe())
     for remark in (*driver.remarks, *driver.examine()):
         observer.message(remark)
+    if prior:
+        driver.prior = axis.share(prior.buffer())
+    if memory.needs_program(structs):
+        observer.phase("compiling")
+        plan = memory.plan(axis, structs, prior_bytes, driver.compile(structs))
+    observer.message(plan.describe())
     spaces = Spaces(driver.observation, driver.action, driver.action_map)
     begun = bool(checkpoint.steps(run.checkpoints))
     source = init_from.Source(config, structs) if config.init_from and not begun else None
     new = run.create(config, spaces, prior.facts if prior else None)
-    if prior:
-        driver.prior = axis.share(prior.buffer())
     loop = Loop(config, run, driver, axis, structs, observer, source, prior, recorder)
     if not new:
         loop.resume()

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.stages import Compiled
 
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.device import Environment
@@ -16,6 +17,7 @@ from jaxsac.training import device_loop, learner
 from jaxsac.training.population import EVALUATION_STREAM, Population, stream_key
 from jaxsac.training.programs import kept
 from jaxsac.training.returns import Evaluation, Totals
+from jaxsac.training.schedule import Work
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
 
@@ -60,6 +62,12 @@ class DeviceDriver:
         """Nothing: pure functions keep no state, and have a time limit."""
         return []
 
+    def compile(self, learning: learner.Carry) -> Compiled:
+        """Compiles the program that learns."""
+        envs = self.snapshot_structs({})
+        carry = self._axis.structs(device_loop.DeviceCarry(learning, envs))
+        return self._learn_chunk.lower(carry, self._works(), 1, self.prior).compile()
+
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
         learners = self._axis.pad(self._population).learners
@@ -70,7 +78,7 @@ class DeviceDriver:
         """A chunk of steps and of the learning that is due after each."""
         num_envs = self._population.num_envs
         count = min(self._chunk, -(-(until - self.step) // num_envs))
-        works = self._population.schedule.works(self.step, LONGEST_CHUNK, num_envs)
+        works = self._works()
         start = time.monotonic()
         self.whole = False
         self._carry, totals = self._learn_chunk(self._carry, works, count, self.prior)
@@ -93,6 +101,11 @@ class DeviceDriver:
         results = jax.device_get(self._evaluator(episodes, sampled)(policy, keys))
         returns, lengths, _ = self._axis.take(results)
         return Evaluation(returns.astype(np.float64), lengths)
+
+    def _works(self) -> Work:
+        """What the steps from this one on have to do."""
+        population = self._population
+        return population.schedule.works(self.step, LONGEST_CHUNK, population.num_envs)
 
     def snapshot(self) -> tuple[PyTree, dict[str, Any]]:
         """The environments in mid-episode."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
+from jax.stages import Compiled
 
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.training import learner
@@ -68,6 +69,14 @@ class Driver(Evaluator, Protocol):
 
         Raises:
           ValueError: what it cannot do without.
+        """
+        ...
+
+    def compile(self, learning: learner.Carry) -> Compiled:
+        """Compiles the program that learns, which the first steps then find.
+
+        Args:
+          learning: structs of the learners, one row for each member.
         """
         ...
 

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Compiled
 
 from jaxsac.data import frame_stack, packing
 from jaxsac.envs import host
@@ -96,6 +97,18 @@ class HostDriver:
         self._eval_envs = None
         self._evaluator = HostEvaluator(population, self._axis, self._envs)
         return [*found.remarks, in_turn(population, TRAINING, found.alone)]
+
+    def compile(self, learning: learner.Carry) -> Compiled:
+        """Compiles the program that learns."""
+        population = self._population
+        leading = (population.size, population.num_envs)
+        result = jax.tree.map(lambda x: np.zeros((*leading, *x.shape), x.dtype), self._results.tree)
+        return self._learn_step.lower(
+            self._axis.structs(learning),
+            self._axis.pad(packing.pack(self._results, result, np)),
+            self._on_devices(population.schedule.work(0, population.num_envs)),
+            self.prior,
+        ).compile()
 
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""

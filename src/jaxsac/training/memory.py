@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+from jax.stages import Compiled
 
 from jaxsac.data.frames import Frames
+from jaxsac.sac.encoders import is_image
 from jaxsac.training.carry import Carry
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
@@ -25,7 +27,7 @@ class Plan(NamedTuple):
     learner_bytes: int
     """Of one member, without its replay."""
     work_bytes: int
-    """Of an update of all: until it is known to be finite, the new agents are beside the old."""
+    """Of an update of all, beside the learners."""
     capacity: int
     """Transitions that the replay of one member holds."""
     replay_bytes: int
@@ -69,13 +71,18 @@ class Plan(NamedTuple):
         )
 
 
-def plan(axis: SeedAxis, learning: Carry, prior_bytes: int = 0) -> Plan:
+def plan(
+    axis: SeedAxis, learning: Carry, prior_bytes: int = 0, program: Compiled | None = None
+) -> Plan:
     """The memory that a population needs.
 
     Args:
       axis: how it is laid out.
       learning: structs of the learners, one row for each member.
       prior_bytes: of prior data, of which there is one copy on each device.
+      program: that learns, whose compiler knows what an update holds (see `needs_program`). Without
+        it, that is taken to be an agent for each at work: until the new one is known to be finite,
+        it is beside the old.
 
     Raises:
       MemoryError: it does not fit into what is free; names what would.
@@ -84,13 +91,11 @@ def plan(axis: SeedAxis, learning: Carry, prior_bytes: int = 0) -> Plan:
     num_memories = 1 if device.platform == "cpu" else axis.mesh.size
     num_members, capacity = axis.num_members, learning.buffer.capacity
     replay_bytes = num_bytes(learning.replay_arrays) // num_members
-    # One after the other, only one agent of each device is at work.
-    at_work = axis.mesh.size if axis.layout == "map" else axis.num_rows
-    agent_bytes = num_bytes(learning.agent) // num_members
+    work_bytes = _new_agents(axis, learning) if program is None else _beside_arguments(program)
     found = Plan(
         axis.num_rows // num_memories,
         num_bytes(learning) // num_members - replay_bytes,
-        at_work // num_memories * agent_bytes,
+        axis.mesh.size // num_memories * work_bytes,
         capacity,
         replay_bytes,
         available_bytes(device),
@@ -112,6 +117,23 @@ def plan(axis: SeedAxis, learning: Carry, prior_bytes: int = 0) -> Plan:
         would = f" What would: {' or '.join(fitting)}." if fitting else ""
         raise MemoryError(f"{found.describe()}: that does not fit.{would}")
     return found
+
+
+def needs_program(learning: Carry) -> bool:
+    """Whether an update holds much more than agents: the activations of images."""
+    return any(map(is_image, learning.agent.observation_spec.leaves))
+
+
+def _new_agents(axis: SeedAxis, learning: Carry) -> int:
+    """Bytes of the agents that are at work on a device: one, where it takes one after the other."""
+    at_work = 1 if axis.layout == "map" else axis.num_rows // axis.mesh.size
+    return at_work * num_bytes(learning.agent) // axis.num_members
+
+
+def _beside_arguments(program: Compiled) -> int:
+    """Bytes that a program takes on a device, but for what it is given."""
+    held: Any = program.memory_analysis()
+    return held.temp_size_in_bytes + held.output_size_in_bytes - held.alias_size_in_bytes
 
 
 def _of_frames(frames: Frames | tuple[()]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.stages import Wrapped
 
 from jaxsac.sac.config import Config
 from jaxsac.training.programs import kept
@@ -69,6 +70,15 @@ class SeedAxis:
         """Puts the rows of the members onto the devices."""
         return jax.device_put(self.pad(tree), self.sharding)
 
+    def structs(self, tree: PyTree) -> PyTree:
+        """Structs of `place(tree)`, by those of the rows of the members."""
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(
+                (self.num_rows, *x.shape[1:]), x.dtype, sharding=self.sharding
+            ),
+            tree,
+        )
+
     def share(self, tree: PyTree) -> PyTree:
         """Puts what all members have in common onto the devices."""
         return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
@@ -82,7 +92,7 @@ class SeedAxis:
 
     def compile(
         self, function: Callable[..., Any], num_shared: int = 0, donate: tuple[int, ...] = ()
-    ) -> Callable[..., Any]:
+    ) -> Wrapped:
         """Compiles a function of arrays with a leading seed axis for the devices.
 
         Args:
@@ -107,7 +117,7 @@ class SeedAxis:
         num_shared: int = 0,
         donate: tuple[int, ...] = (),
         **static: Hashable,
-    ) -> Callable[..., Any]:
+    ) -> Wrapped:
         """`compile`, for a function that other runs of this process compile too.
 
         Args:
@@ -188,7 +198,7 @@ def _program(
     num_shared: int,
     donate: tuple[int, ...],
     static: tuple[tuple[str, Hashable], ...],
-) -> Callable[..., Any]:
+) -> Wrapped:
     return axis.compile(functools.partial(function, **dict(static)), num_shared, donate)
 
 
