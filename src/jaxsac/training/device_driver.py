@@ -71,7 +71,7 @@ class DeviceDriver:
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
         learners = self._axis.pad(self._population).learners
-        self._carry = _start(self._axis.sharding, self._env)(learners)
+        self._carry = _start(self._axis, self._env)(learners)
         self.whole = True
 
     def advance(self, until: int) -> Totals:
@@ -157,11 +157,9 @@ class DeviceDriver:
 
 
 @kept
-def _start(
-    sharding: jax.sharding.Sharding, env: Environment
-) -> Callable[[Population], device_loop.DeviceCarry]:
+def _start(axis: SeedAxis, env: Environment) -> Callable[[Population], device_loop.DeviceCarry]:
     # Compiled, so that no two leaves share a buffer and the carry can be donated.
-    return jax.jit(functools.partial(device_loop.init, env=env), out_shardings=sharding)
+    return axis.compile_start(functools.partial(device_loop.init, env=env))
 
 
 def _evaluate(

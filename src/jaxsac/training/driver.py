@@ -137,14 +137,14 @@ def init_learning(
       axis: how they are laid out.
     """
     learners = axis.pad(population).learners
-    return _init(axis.sharding, action)(learners, axis.pad(observation))
+    return _init(axis, action)(learners, axis.pad(observation))
 
 
 @kept
 def _init(
-    sharding: jax.sharding.Sharding, action: jax.ShapeDtypeStruct
+    axis: SeedAxis, action: jax.ShapeDtypeStruct
 ) -> Callable[[Population, PyTree], learner.Carry]:
-    return jax.jit(_untraced_init(action), out_shardings=sharding)
+    return axis.compile_start(_untraced_init(action))
 
 
 @kept

@@ -128,6 +128,16 @@ class SeedAxis:
         """
         return _program(self, function, num_shared, donate, tuple(static.items()))
 
+    def compile_start(self, function: Callable[..., Any]) -> Wrapped:
+        """Compiles a function that runs once, and whose results have a leading seed axis.
+
+        On a CPU with few of the compiler's optimizations, which would take longer than they save.
+        """
+        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
+        fewer_already = jax.config.values["jax_disable_most_optimizations"]
+        few = {"xla_backend_optimization_level": 1} if on_cpu and not fewer_already else None
+        return jax.jit(function, out_shardings=self.sharding, compiler_options=few)
+
     def describe(self) -> str:
         """One line for a person."""
         devices, each = self.mesh.devices.flat, self.num_rows // self.mesh.size
