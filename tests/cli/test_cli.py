@@ -357,6 +357,16 @@ def test_the_command_line_takes_any_output(streams, code):
     assert subprocess.run(["sh", "-c", command], env=env, timeout=120).returncode == 0
 
 
+def test_a_reader_that_goes_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = f"import sys; from jaxsac.cli import commands; sys.exit(commands.run({['--help']}))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=120)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 # What the commands do.
 
 

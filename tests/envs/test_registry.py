@@ -12,7 +12,7 @@ from gymnasium.wrappers import TransformReward
 
 import broken_environments
 import probe_environments
-from jaxsac.envs import host
+from jaxsac.envs import host, registry
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make
@@ -116,6 +116,20 @@ def test_an_environment_without_a_space_is_refused(monkeypatch):
     monkeypatch.setitem(gymnasium.registry, "Spaceless-v0", EnvSpec("Spaceless-v0", Spaceless))
     with pytest.raises(ValueError, match="Spaceless-v0, copy 0 has no action_space"):
         make("Spaceless-v0", 1)
+
+
+def test_a_class_that_is_no_environment_is_told_what_it_lacks():
+    class Almost:
+        observation_space = action_space = gymnasium.spaces.Box(-1, 1, (3,))
+
+        def reset(self, seed=None, options=None):
+            return np.zeros(3), {}
+
+        def step(self, action):
+            return np.zeros(3), 0.0, False, False, {}
+
+    with pytest.raises(ValueError, match="lacks time_limit, observation, action: derive the class"):
+        registry.make_in_jax("Almost", EnvOptions(function=Almost))
 
 
 def test_a_missing_module_is_named():

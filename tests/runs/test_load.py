@@ -197,6 +197,8 @@ def test_a_step_may_be_of_numpy_and_a_key_is_no_bool(saved):
     assert acting.step == 30
     with pytest.raises(TypeError, match="key must be one random key"):
         acting(np.zeros(2), True)
+    with pytest.raises(ValueError, match=f"key is {2**70}, expected a number of 64 bits"):
+        acting(np.zeros(2), 2**70)
 
 
 def test_a_policy_that_is_traced_names_what_jax_can_compile(saved):

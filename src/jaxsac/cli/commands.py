@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
+import select
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +42,8 @@ REFUSALS = (
     BundleError,
     LaunchError,
 )
+READER_GONE = 141
+"""The status of a program that SIGPIPE ends."""
 
 
 def run(arguments: list[str]) -> int:
@@ -63,8 +67,21 @@ def run(arguments: list[str]) -> int:
     except REFUSALS as error:
         if is_fault(error):  # its traceback is for whoever wrote the environment
             raise
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            return READER_GONE
         print(f"jaxsac: {error}", file=sys.stderr)
         return 1
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads standard output any more, as after `| head`; it is let go then."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
 
 
 def _say_what_resumes(command: Any, arguments: list[str]) -> None:

@@ -16,7 +16,7 @@ def main() -> int:
 
     Returns:
       The exit status: 0 done, 1 refused with a message, 2 unusable options, 130 stopped before
-      the end.
+      the end, 141 nobody reads the output.
     """
     _take_any_output()
     try:

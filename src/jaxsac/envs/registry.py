@@ -127,6 +127,10 @@ def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> g
     return env
 
 
+IN_JAX = tuple(name for name in vars(Environment) if not name.startswith("_"))
+"""What an environment in JAX has."""
+
+
 def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment | None:
     """The environment in JAX that an id names, or None if it names one for the host.
 
@@ -151,7 +155,7 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
     try:
         # MJX says on standard output that it lacks Warp, which nothing here asks it for.
         with contextlib.redirect_stdout(io.StringIO()):
-            return options.wrapped(make(**options.kwargs))
+            env = make(**options.kwargs)
     except ModuleNotFoundError as error:
         raise _not_installed(env_id, error, f"run `pip install 'jaxsac[{family}]'`") from error
     except TypeError as error:
@@ -160,6 +164,13 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
         raise ValueError(
             f"{env_id} does not take the env_kwargs {dict(options.kwargs)}: {error}."
         ) from error
+    if lacking := [name for name in IN_JAX if not hasattr(env, name)]:
+        raise ValueError(
+            f"{env_id} is no gymnasium.Env, and for an environment in JAX it lacks "
+            f"{', '.join(lacking)}: derive the class from gymnasium.Env, or give it those "
+            "(docs/environments.md)."
+        )
+    return options.wrapped(env)
 
 
 def _ours(name: str, **kwargs: Any) -> Environment:

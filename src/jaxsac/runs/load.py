@@ -60,13 +60,17 @@ class Policy:
           The action within its bounds, with the same leading axes.
 
         Raises:
-          ValueError: another structure or shape; says which is expected.
+          ValueError: another structure or shape, or a number of more bits than a key is made of;
+            says what is expected.
           TypeError: a key that is none, or a call under `jax.jit` or another transformation.
         """
         observation = _as_learned_on(self.observation_spec, observation, "observation")
         lead = Spec.of(self.observation_spec).batch_shape("observation", observation)
         if isinstance(key, int | np.integer) and not isinstance(key, bool):
-            key = jax.random.key(int(key))
+            try:
+                key = jax.random.key(int(key))
+            except OverflowError as error:
+                raise ValueError(f"key is {key}, expected a number of 64 bits.") from error
         action = np.asarray(_act(self.learned, observation, key))
         mapped = self.action_map(action.reshape(-1, self.action_map.size))
         return mapped.reshape(*lead, *self.action_map.shape)

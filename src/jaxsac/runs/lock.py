@@ -30,7 +30,7 @@ def locked(directory: Path) -> Iterator[None]:
     the lock's file goes again, and so do the directories that were made for it.
 
     Raises:
-      RunDirectoryError: another process holds it, or the system or its file system has no locks.
+      RunDirectoryError: a process holds it already, or the system or its file system has no locks.
     """
     made = [path for path in (directory, *directory.parents) if not path.exists()]
     before = _names(directory)
@@ -66,7 +66,7 @@ def _acquire(directory: Path) -> IO[str]:
             _flock(directory, lock)
             if _is_in_place(directory, lock):
                 lock.truncate(0)
-                lock.write(f"{os.getpid()} on {socket.gethostname()}\n")
+                lock.write(f"{_this_process()}\n")
                 lock.flush()
                 return lock
         except BaseException:
@@ -82,15 +82,19 @@ def _flock(directory: Path, lock: IO[str]) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise RunDirectoryError(
-            f"another process ({_holder(lock)}) trains in {directory}."
-        ) from error
+        holder = _holder(lock)
+        who = "this process" if holder == _this_process() else f"another process ({holder})"
+        raise RunDirectoryError(f"{who} trains in {directory}.") from error
     except OSError as error:
         raise RunDirectoryError(
             f"{directory} cannot be locked against other processes ({error}): give a run "
             "directory on a file system that has locks, or --no-lock where no other process "
             "trains in this one."
         ) from error
+
+
+def _this_process() -> str:
+    return f"{os.getpid()} on {socket.gethostname()}"
 
 
 def _holder(lock: IO[str]) -> str:
