@@ -103,7 +103,7 @@ def test_a_run_can_be_given_more_steps(config, tmp_path, env):
 def test_more_steps_are_not_written_down_while_another_process_trains(config, tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.create(config)
-    with run.locked(), pytest.raises(RunDirectoryError, match="another process"):
+    with run.locked(), pytest.raises(RunDirectoryError, match="this process"):
         train.train(dataclasses.replace(config, steps=100), run.path, Listener())
     assert run.config() == config
 
