@@ -57,6 +57,12 @@ def main() -> None:
     for ratio in RATIOS:
         cells = [f"{rates[ratio.over] / rates[ratio.under]:.2f}" for rates in columns.values()]
         print(f"| {ratio.label} | {' | '.join(cells)} |")
+    for row in ("jaxsac, 8 seeds", "jaxsac, 8 seeds, blocks of 50"):
+        cells = [""] * len(columns)
+        for number, folder in enumerate(MACHINES.values()):
+            twice = 2 * medians(folder, 1)[UPDATE, "jaxsac"]
+            cells[2 * number + 1] = f"{medians(folder, 2)[TRAINING, row] / twice:.2f}"
+        print(f"| training, {row} / twice the update alone on 1 core | {' | '.join(cells)} |")
 
 
 def medians(results: Path, cores: int) -> dict[tuple[str, str], float]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -66,7 +67,7 @@ class Resident(threading.Thread):
         before = self.process.memory_info().rss
         while self.process.is_running() and (now := self.process.memory_info().rss):
             self.rise = max(self.rise, now - before)
-            threading.Event().wait(0.002)
+            time.sleep(0.002)
 
 
 if __name__ == "__main__":
