@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from assertions import assert_identical
 from jaxsac.training import seed_axis
@@ -37,6 +38,30 @@ def test_all_is_as_if_each_step_had_been_inserted_at_once(settings):
             driver.advance(10**9)
         if number in (3, 46, 74):  # in the warm-up, within a block, and at the end
             assert_identical(waits.learning, inserts.learning)
+
+
+def test_acting_beside_an_accelerator_changes_nothing(monkeypatch):
+    """As another processor stands for the host, both compute in the same way."""
+    seeds = len(jax.devices()) + 1
+    beside = seed_axis.SeedAxis(seeds, Mesh(np.array(jax.devices()[-1:]), ("seeds",)), "vmap")
+    settings = {"seeds": seeds, "update_every": 16, **EVERYTHING}
+    here = driver_of(**settings)
+    monkeypatch.setattr(seed_axis.SeedAxis, "on_host", lambda self: beside)
+    there = driver_of(**settings)
+    assert there._axis.num_rows > seeds, "places of learning are not those of acting"
+    for _ in range(75):
+        for driver in (here, there):
+            driver.advance(10**9)
+    acting = there._waiting._acting
+    assert acting.action.sharding.device_set == set(beside.mesh.devices.flat)
+    members = [driver._axis.take(jax.device_get(driver.learning)) for driver in (here, there)]
+    assert_identical(*members)
+
+
+def test_a_processor_acts_beside_an_accelerator_and_for_itself():
+    axis = seed_axis.axis(3)
+    assert axis.on_host() is axis
+    assert axis.move(tree := {"x": np.ones(3)}, axis) is tree
 
 
 def test_steps_wait_until_the_update_that_draws_from_them():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +18,12 @@ import jax
 import numpy as np
 
 from jaxsac import named
+from jaxsac.envs import step_memory
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.envs.checked import GRACE, IN_ENVIRONMENT
 from jaxsac.envs.group import Followed, Restarted, Stepped
 from jaxsac.envs.options import EnvOptions
+from jaxsac.envs.step_memory import Layout, StepMemory
 from jaxsac.envs.worker import SIGNALS, Copies, serve
 from jaxsac.types import PyTree
 
@@ -75,11 +78,14 @@ class ParallelGroup:
             spaces = self._answers(self._workers)
             if any(each != spaces[0] for each in spaces):
                 raise ValueError(f"copies must be alike, got the spaces {spaces}.")
+            self.observation_space, self.action_space = spaces[0]
+            self._memory = self._share(
+                Layout(self.observation_space, self.action_space, copies=len(names))
+            )
         except BaseException:
             with contextlib.suppress(Exception):  # of copies that nobody gets
                 self.close()
             raise
-        self.observation_space, self.action_space = spaces[0]
 
     def __len__(self) -> int:
         return self._slices[-1].stop
@@ -106,8 +112,10 @@ class ParallelGroup:
         return Restarted(_joined(observations), list(itertools.chain(*generators)))
 
     def step(self, actions: np.ndarray) -> Stepped:
-        """As `Group.step`."""
-        return _joined(self._ask_each("step", [(actions[part],) for part in self._slices]))
+        """As `Group.step`; actions and results are in memory that the workers share."""
+        np.copyto(self._memory.actions, actions)
+        self._ask_each("step", [()] * len(self._workers))
+        return jax.tree.map(np.copy, self._memory.stepped)
 
     def follow(self, logs: Sequence[ActionLog], actions: Sequence[np.ndarray]) -> Followed:
         """As `Group.follow`."""
@@ -123,6 +131,17 @@ class ParallelGroup:
                 closing.callback(worker.close)
             for worker in workers:
                 worker.begin_to_close()
+
+    def _share(self, layout: Layout) -> StepMemory:
+        """Memory of all copies, of which each worker has its rows."""
+        file = layout.allocate()
+        try:
+            for worker, part in zip(self._workers, self._slices, strict=True):
+                worker.share(layout, part, file)
+            self._answers(self._workers)
+            return layout.attach(file)
+        finally:
+            os.close(file)
 
     def _ask_each(
         self, method: str, arguments: Sequence[tuple[Any, ...]], calls: Sequence[int] | None = None
@@ -165,8 +184,14 @@ class _Worker:
         """Asks for the copies to be made, which takes as long as it takes."""
         self._send(copies, None)
 
+    def share(self, layout: Layout, part: slice, file: int) -> None:
+        """Hands it memory for steps, of which the rows `part` are its copies'."""
+        self.ask("share", layout, part, calls=0)
+        with contextlib.suppress(OSError):  # as in `_send`
+            step_memory.send(self._connection, self._process.pid, file)
+
     def ask(self, method: str, *arguments: Any, calls: int) -> None:
-        """Asks for a method of `Group`; `calls` of resets and steps come of it."""
+        """Asks for a method of `worker.Worker`; `calls` of resets and steps come of it."""
         limit = calls * self._timeout + 2 * GRACE if self._timeout and calls else None
         self._send((method, arguments), limit)
 

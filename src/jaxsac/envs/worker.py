@@ -13,13 +13,16 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxsac import named
+from jaxsac.envs import step_memory
 from jaxsac.envs.checked import GRACE
 from jaxsac.envs.fault import Fault
 from jaxsac.envs.group import Group
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make, redirect_mujoco_warnings
+from jaxsac.envs.step_memory import Layout
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 """A run heeds these; they often go to all of its processes."""
@@ -52,7 +55,7 @@ def serve(connection: Connection, x64: bool) -> None:
     """Makes copies and does what is asked of them, until the connection closes.
 
     The first message says which, and is answered with their spaces. The others are the name of a
-    method of `Group` and its arguments.
+    method of `Worker` and its arguments.
 
     Args:
       connection: to the process that asks.
@@ -68,15 +71,35 @@ def serve(connection: Connection, x64: bool) -> None:
         if made.fault is not None:
             connection.send(made)
             return
-        group: Group = made.value
-        closing.callback(group.close)
-        connection.send(Answer((group.observation_space, group.action_space)))
+        worker = Worker(made.value, connection)
+        closing.callback(worker.close)
+        connection.send(Answer((worker.group.observation_space, worker.group.action_space)))
         while True:
             method, arguments = connection.recv()
-            if method == "ask_first":
-                name, *others = arguments
-                arguments = (named.find(name, "question"), *others)
-            connection.send(_answer(getattr(group, method), *arguments))
+            connection.send(_answer(getattr(worker, method), *arguments))
+
+
+class Worker:
+    """What can be asked of a process: the methods of `Group`, in a form that others can send."""
+
+    def __init__(self, group: Group, connection: Connection) -> None:
+        self.group, self._connection = group, connection
+        self.reset, self.restart, self.follow = group.reset, group.restart, group.follow
+        self.close = group.close
+
+    def ask_first(self, question: str, *arguments: Any) -> Any:
+        """The function goes by its name."""
+        return self.group.ask_first(named.find(question, "question"), *arguments)
+
+    def share(self, layout: Layout, part: slice) -> None:
+        """Takes the memory that is sent next, for steps of the copies `part`."""
+        self._memory = step_memory.receive(self._connection, layout).rows(part)
+
+    def step(self) -> None:
+        """Takes the actions from the memory and leaves there what they led to."""
+        # A copy, as an environment may keep the action that it was given.
+        stepped = self.group.step(self._memory.actions.copy())
+        jax.tree.map(np.copyto, self._memory.stepped, stepped)
 
 
 def _answer(function: Callable[..., Any], *arguments: Any) -> Answer:

@@ -125,17 +125,18 @@ class HostDriver:
           Exception: what an environment raises; all is then as it was before.
         """
         del until  # never more than one step
-        action = np.asarray(self._waiting.action(self._learning))
-        result, end = self._envs.step(self._axis.take(action))
+        action = self._waiting.action(self._learning)
+        result, end = self._envs.step(action)
         self.whole = False
         before, self.step = self.step, self.step + self._population.num_envs
         work = self._population.schedule.work(before, self.step)
-        results = self._axis.pad(packing.pack(self._results, result, np))
-        placed = self._on_devices(work)
+        results = packing.pack(self._results, result, np)
         if work.num_updates == 0 and self._waiting.has_room:
-            self._waiting.act(self._learning, action, results, placed.uniform)
+            self._waiting.act(self._learning, action, results, work.uniform)
         else:
-            self._learning = self._learn_step(self.learning, results, placed, self.prior)
+            self._learning = self._learn_step(
+                self.learning, self._axis.pad(results), self._on_devices(work), self.prior
+            )
         self.whole = True
         return Totals.of(end, result.valid)
 

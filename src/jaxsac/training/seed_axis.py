@@ -79,6 +79,20 @@ class SeedAxis:
             tree,
         )
 
+    def on_host(self) -> SeedAxis:
+        """The same members on a processor beside their accelerators; as they are without one."""
+        if self.mesh.devices.flat[0].platform == "cpu":
+            return self
+        try:
+            processor = jax.local_devices(backend="cpu")[:1]
+        except RuntimeError:  # JAX_PLATFORMS leaves it out
+            return self
+        return SeedAxis(self.num_members, Mesh(np.array(processor), ("seeds",)), "vmap")
+
+    def move(self, tree: PyTree, other: SeedAxis) -> PyTree:
+        """Puts what is on these devices onto those of another axis of the same members."""
+        return tree if other == self else other.place(self.take(tree))
+
     def share(self, tree: PyTree) -> PyTree:
         """Puts what all members have in common onto the devices."""
         return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))

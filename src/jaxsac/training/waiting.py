@@ -1,7 +1,8 @@
 """Steps between updates: the policy acts, and what the environments return waits to be inserted.
 
-Such a step passes the arrays of an actor to the devices, in place of all that learns, and transfers
-what it saw once more with the others of its block.
+Such a step needs an actor alone, in place of all that learns. It acts where the environments step,
+so that an accelerator is asked nothing until the next update, which has all steps of the block at
+once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Waiting:
         """Holds as many steps as the schedule leaves without an update, if they are worth it.
 
         Args:
-          axis: how members are laid out.
+          axis: how members are laid out where they learn.
           results: structs of one environment's results, by which they are packed.
           schedule: when updates are due.
           num_envs: environments of a member.
@@ -36,10 +37,12 @@ class Waiting:
         transitions = max(schedule.update_every, 1 / schedule.utd)
         between = int(transitions / num_envs) - 1
         self._room = min(between, MOST) if between >= FEWEST else 0
-        self._act_step = axis.program(_unpack_and_act, num_shared=1, results_spec=results)
+        self._axis, self._host = axis, axis.on_host()
+        self._act_step = self._host.program(_unpack_and_act, num_shared=1, results_spec=results)
         self._insert_all = axis.program(
             _unpack_and_insert, num_shared=1, donate=(0,), results_spec=results
         )
+        self._uniform = self._host.share({each: np.bool_(each) for each in (False, True)})
         self._steps: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
         self._agent: Any = None
         self._acting: Any = None
@@ -49,9 +52,11 @@ class Waiting:
         """Whether another step can wait."""
         return len(self._steps) < self._room
 
-    def action(self, learning: learner.Carry) -> jax.Array:
+    def action(self, learning: learner.Carry) -> np.ndarray:
         """The latest action, (S, E, A)."""
-        return self._acting.action if self._steps else learning.action
+        if self._steps:
+            return self._host.take(np.asarray(self._acting.action))
+        return self._axis.take(np.asarray(learning.action))
 
     def act(
         self, learning: learner.Carry, action: np.ndarray, results: dict[str, Any], uniform: Any
@@ -62,11 +67,14 @@ class Waiting:
           learning: the learners as they are since the latest update.
           action: that was taken, (S, E, A).
           results: what the environments returned to it, packed.
-          uniform: bool scalar, as in `Work`.
+          uniform: bool, as in `Work`.
         """
         if not self._steps:
-            self._agent, self._acting = learning.agent.acting, learning.acting
-        self._acting = self._act_step(self._agent, self._acting, results, uniform)
+            before = learning.agent.acting, learning.acting
+            self._agent, self._acting = self._axis.move(before, self._host)
+        self._acting = self._act_step(
+            self._agent, self._acting, self._host.pad(results), self._uniform[bool(uniform)]
+        )
         self._steps.append((action, results))
 
     def insert(self, learning: learner.Carry) -> learner.Carry:
@@ -76,9 +84,9 @@ class Waiting:
         count = len(self._steps)
         repeated = self._steps + self._steps[-1:] * (self._room - count)  # one shape, one program
         stacked = jax.tree.map(lambda *rows: np.stack(rows, axis=1), *repeated)
-        inserted = self._insert_all(learning, stacked, np.int32(count))
+        inserted = self._insert_all(learning, self._axis.pad(stacked), np.int32(count))
         self._steps = []
-        return inserted.with_acting(self._acting)
+        return inserted.with_acting(self._host.move(self._acting, self._axis))
 
 
 def _unpack_and_act(
