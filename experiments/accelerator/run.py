@@ -40,16 +40,19 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("correct", "correct", 60),
-    Section("pendulum", "device", 60),
-    Section("update", "update", 90),
-    Section("host", "host", 50),
+    Section("correct", "correct", 50),
+    Section("pendulum", "device", 70),
+    Section("update", "update", 80),
+    Section("host", "host", 80),
     Section("peers", "libraries", 80),
-    Section("robots", "robots", 130),
+    Section("robots", "robots", 60),
+    Section("warp", "robots", 60, {"ACCELERATOR_ROBOTS": "warp"}),
+    Section("ant", "robots", 60, {"ACCELERATOR_ROBOTS": "ant"}),
     Section("sweep", "sweep", 70),
     Section("learning", "learning", 140),
     Section("float32", "update", 120, {"ACCELERATOR_PRECISION": "float32"}),
-    Section("flashsac", "flashsac", 210),
+    Section("fast", "recipe", 200, {"ACCELERATOR_RECIPE": "fast"}),
+    Section("flashsac", "recipe", 210, {"ACCELERATOR_RECIPE": "flashsac"}),
 )
 """By what they are worth: the first are run, whatever becomes of the time."""
 

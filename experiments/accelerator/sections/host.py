@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import os
 import time
 
-from section import REHEARSE, attempt, compile_all, counts, leave, row  # isort: skip
+from section import REHEARSE, attempt, compile_all, leave, row  # isort: skip
 from driving import driver_of, lowered_step, report, settings, steps_per_second
 
-COUNTS = counts((1, 10, 32))
 BLOCK = 50
-WORKERS = 2 if REHEARSE else 5
+MANY = 2 if REHEARSE else 10
+CHEETAH, POOL = "HalfCheetah-v4", "envpool:HalfCheetah-v4"
+CASES = [
+    (CHEETAH, 1, 1), (CHEETAH, 1, BLOCK), (CHEETAH, MANY, 1), (CHEETAH, MANY, BLOCK),
+    (POOL, MANY, 1), (POOL, MANY, BLOCK),
+]  # fmt: skip
+"""Environment, seeds, and steps between updates."""
+if not REHEARSE:
+    CASES.append((POOL, 32, BLOCK))
+if importlib.util.find_spec("envpool") is None:
+    CASES = [case for case in CASES if case[0] != POOL]
 
 
 def main() -> None:
     """As in `device`."""
-    drivers = {(n, every): driver_of(config(n, every)) for n in COUNTS for every in (1, BLOCK)}
-    programs = compile_all({n: functools.partial(lowered_step, drivers[n, 1]) for n in COUNTS})
-    for n in COUNTS:
-        attempt("HalfCheetah-v4", measure, n, drivers[n, 1], programs[n], 1, seeds=n)
-        attempt("HalfCheetah-v4", measure, n, drivers[n, BLOCK], programs[n], BLOCK, seeds=n)
+    drivers = {case: driver_of(config(*case)) for case in CASES}
+    one_each = {case[1]: case for case in CASES}
+    programs = compile_all(
+        {n: functools.partial(lowered_step, drivers[case]) for n, case in one_each.items()}
+    )
+    for case in CASES:
+        attempt(case[0], measure, case, drivers[case], programs[case[1]], seeds=case[1])
 
 
-def config(seeds: int, update_every: int):
-    """A run that updates after each step or in blocks."""
+def config(env: str, seeds: int, update_every: int):
+    """A run that updates after each step or in blocks; each environment has a core."""
     capacity = 500 if REHEARSE else 100_000
+    workers = min(seeds, os.cpu_count() or 1) if seeds > 1 else 0
     return settings(
-        "HalfCheetah-v4", seeds, replay_capacity=capacity, update_every=update_every,
-        env_workers=WORKERS if seeds > 1 else 0,
+        env, seeds, replay_capacity=capacity, update_every=update_every, env_workers=workers,
     )  # fmt: skip
 
 
-def measure(count: int, driver, program, every: int) -> None:
+def measure(case, driver, program) -> None:
     """The rate, and the parts of a step."""
+    env, count, every = case
     driver.start()
     driver._learn_step = program  # the same for all schedules
     setting = "a step at a time" if every == 1 else f"blocks of {every}"
-    report("HalfCheetah-v4", steps_per_second(driver, 3.0), count, setting)
-    parts(driver, count, setting)
+    report(env, steps_per_second(driver, 3.0), count, setting)
+    parts(driver, count, f"{setting}, {env}")
     driver.close()
 
 

@@ -6,6 +6,7 @@ they wait for, and the card has room for both.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -16,7 +17,10 @@ from section import REHEARSE, RESULTS, ROWS, attempt, leave, left, row, wait_for
 from jaxsac import train
 
 SEEDS = 2 if REHEARSE else 10
-WORKERS = 2 if REHEARSE else 5
+ENV = "HalfCheetah-v4"
+if importlib.util.find_spec("envpool"):
+    ENV = f"envpool:{ENV}"
+BLOCKS = {"update_every": 50}
 PRECISION = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION", "default")
 FLOAT32 = {"JAX_DEFAULT_MATMUL_PRECISION": "float32", "XLA_FLAGS": "--xla_gpu_autotune_level=0"}
 """Its products are not tuned, which would take ten seconds for each shape."""
@@ -34,19 +38,19 @@ def main() -> None:
             env=os.environ | FLOAT32,
         )  # fmt: skip
         print(left(), file=beside.stdin, flush=True)
-    attempt("HalfCheetah-v4", learn, "HalfCheetah-v4", "learning", SEEDS, seeds=SEEDS)
+    attempt(ENV, learn, "learning", seeds=SEEDS)
     if beside:
         beside.wait()
 
 
-def learn(env: str, name: str, seeds: int, **settings) -> None:
-    """Rows of returns, and a table of the metrics."""
+def learn(name: str, **settings) -> None:
+    """Rows of returns, and a table of the metrics; updates in blocks, if nothing else is said."""
+    env, seeds = ENV, SEEDS
     tiny = {"learning_starts": 100, "batch_size": 8, "hidden_sizes": (16, 16), "steps": 200}
     usual = {
-        "steps": 1_000_000, "update_every": 50, "eval_every": 20_000, "eval_episodes": 1,
+        "steps": 1_000_000, "eval_every": 20_000, "eval_episodes": 1,
         "checkpoint_every": 0, "keep_replay": False, "replay_capacity": 300_000,
-        "env_workers": WORKERS,
-        **(tiny if REHEARSE else {}), **settings,
+        "env_workers": SEEDS, **(settings or BLOCKS), **(tiny if REHEARSE else {}),
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         run = train(

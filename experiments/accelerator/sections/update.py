@@ -20,10 +20,12 @@ HIDDEN, BATCH = ((16, 16), 8) if REHEARSE else ((256, 256), 256)
 SCANNED = 3 if REHEARSE else 100
 PRECISIONS = {"default": None, "float32": "highest"}
 PRECISION = os.environ.get("ACCELERATOR_PRECISION", "default")
-COUNTS = counts((1, 64, 256))
-CASES = [(n, mode) for n in COUNTS for mode in ("scan", "dispatch")]
+COUNTS = counts((1, 4, 16, 64, 256, 1024))
+PROFILED = COUNTS[::2] if REHEARSE else (1, 64, 256)
+CASES = [(n, "scan") for n in COUNTS] + [(n, "dispatch") for n in PROFILED]
 if PRECISION == "float32":  # whose products take the compiler ten seconds for each shape
-    CASES = [(n, "scan") for n in COUNTS[::2]]
+    COUNTS = PROFILED = COUNTS[::4]
+    CASES = [(n, "scan") for n in COUNTS]
 PRODUCTS = update_products(OBSERVATION, ACTION, HIDDEN)
 
 
@@ -34,7 +36,7 @@ def main() -> None:
     one = jax.jit(agent)(jax.random.key(0))
     for case in programs:
         attempt(f"update, {case[1]}", measure, case, programs[case], one, floor, seeds=case[0])
-    for count in COUNTS:
+    for count in PROFILED:
         attempt("profile", trace, programs, count, one, seeds=count)
 
 

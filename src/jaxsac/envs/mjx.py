@@ -8,6 +8,7 @@ one step differs by rounding, and a longer way by what the contacts make of that
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +20,9 @@ import mujoco
 import numpy as np
 from flax import struct
 from gymnasium.spaces import Box
-from mujoco import mjx
 
-from jaxsac.envs.mujoco_steps import Motion, step
+from jaxsac.envs import mujoco_steps
+from jaxsac.envs.mujoco_steps import Motion
 from jaxsac.envs.spaces import action_map
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -72,6 +73,22 @@ TASKS = {
 }
 
 
+def _simulator_of(impl: str) -> Callable[[Any, int], Callable[[Motion, jax.Array], Motion]]:
+    double = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
+    if impl == "auto":
+        on_nvidia = jax.default_backend() == "gpu" and not double
+        impl = "warp" if on_nvidia and importlib.util.find_spec("warp") else "jax"
+    if impl == "jax":
+        return mujoco_steps.simulator
+    if impl != "warp":
+        raise ValueError(f"impl must be 'auto', 'jax' or 'warp', got {impl!r}.")
+    if double:
+        raise ValueError("impl 'warp' computes in single precision: leave jax_enable_x64 off.")
+    from jaxsac.envs import mujoco_warp
+
+    return mujoco_warp.simulator
+
+
 class State(struct.PyTreeNode):
     """A robot in mid-episode."""
 
@@ -84,30 +101,40 @@ class State(struct.PyTreeNode):
 class Robot:
     """A robot that is to move in the direction of x, by the name of its Gymnasium environment."""
 
-    def __init__(self, name: str, time_limit: int = 1000) -> None:
+    def __init__(self, name: str, time_limit: int = 1000, impl: str = "auto") -> None:
+        """Loads the robot.
+
+        Args:
+          name: of a task.
+          time_limit: steps of an episode.
+          impl: MJX's implementation: "jax", "warp", or "auto".
+
+        Raises:
+          ValueError: an `impl` that there is not, or that cannot compute here.
+          ModuleNotFoundError: "warp" without its package.
+        """
         self.task, self.time_limit = TASKS[name], time_limit
         model: Any = mujoco.MjModel.from_xml_path(  # pyright: ignore[reportAttributeAccessIssue]
             str(ASSETS / self.task.xml)
         )
         self._seconds = model.opt.timestep * self.task.frame_skip
-        # Kept as NumPy arrays: constants of whatever program they are used in, on any devices.
-        self._model: mjx.Model = jax.device_get(mjx.put_model(model, impl="jax"))
-        self._data: mjx.Data = jax.device_get(mjx.make_data(model, impl="jax"))
-        dtype = self._data.qpos.dtype
+        self._simulate = _simulator_of(impl)(model, self.task.frame_skip)
+        dtype = jax.dtypes.canonicalize_dtype(np.float64)
+        self._rest: Any = np.asarray(model.qpos0, dtype)
         size = model.nq - self.task.hidden + model.nv
         self.observation = jax.ShapeDtypeStruct((size,), dtype)
         self.action = jax.ShapeDtypeStruct((model.nu,), dtype)
+        self._velocity = jax.ShapeDtypeStruct((model.nv,), dtype)
         self._action_map = action_map(Box(*model.actuator_ctrlrange.T, dtype=np.float64))
 
     def reset(self, key: jax.Array) -> State:
         """The XML's pose at rest, both with noise."""
-        task, rest = self.task, self._data
+        task, dtype = self.task, self.action.dtype
         position_key, velocity_key = jax.random.split(key)
         uniform = functools.partial(jax.random.uniform, minval=-1, maxval=1)
         noise = jax.random.normal if task.normal_velocity else uniform
-        dtype = self.action.dtype
-        qpos = rest.qpos + task.start_noise * uniform(position_key, rest.qpos.shape, dtype)
-        qvel = rest.qvel + task.start_noise * noise(velocity_key, rest.qvel.shape, dtype)
+        qpos = self._rest + task.start_noise * uniform(position_key, self._rest.shape, dtype)
+        qvel = task.start_noise * noise(velocity_key, self._velocity.shape, dtype)
         motion = Motion(qpos, qvel, jnp.zeros_like(qvel), qpos)
         return self._state(motion, jnp.zeros((), dtype))
 
@@ -120,13 +147,6 @@ class Robot:
         cost = task.control_cost * jnp.sum(control**2)
         reward = way / self._seconds + task.healthy_reward - cost
         return self._state(motion, reward)
-
-    def _simulate(self, motion: Motion, control: jax.Array) -> Motion:
-        model, data = jax.tree.map(jnp.asarray, (self._model, self._data))
-        data = data.replace(ctrl=control)
-        return jax.lax.fori_loop(
-            0, self.task.frame_skip, lambda _, motion: step(model, data, motion), motion
-        )
 
     def _x(self, motion: Motion) -> jax.Array:
         # Of the ant Gymnasium reads where the body is said to be, of the others the joint.

@@ -7,6 +7,7 @@ MuJoCo is followed.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +28,26 @@ class Motion(NamedTuple):
     """Position that the forces were last computed at, which is where the bodies are said to be."""
 
 
+def simulator(model: Any, num_steps: int) -> Callable[[Motion, jax.Array], Motion]:
+    """A function that holds controls (A,) for some steps of a robot.
+
+    Args:
+      model: a `mujoco.MjModel` of hinges and slides, and perhaps a free joint as the first.
+      num_steps: steps of the simulator to one action.
+    """
+    # Kept as NumPy arrays: constants of whatever program they are used in, on any devices.
+    constants = jax.device_get((mjx.put_model(model, impl="jax"), mjx.make_data(model, impl="jax")))
+
+    def simulate(motion: Motion, control: jax.Array) -> Motion:
+        mjx_model, data = jax.tree.map(jnp.asarray, constants)
+        data = data.replace(ctrl=control)
+        return jax.lax.fori_loop(
+            0, num_steps, lambda _, motion: step(mjx_model, data, motion), motion
+        )
+
+    return simulate
+
+
 def step(model: mjx.Model, data: mjx.Data, motion: Motion) -> Motion:
     """One step of `model.opt.timestep`, by the integrator that the model asks for.
 
@@ -37,7 +58,7 @@ def step(model: mjx.Model, data: mjx.Data, motion: Motion) -> Motion:
     """
     if model.opt.integrator == mjx.IntegratorType.RK4:
         return _runge_kutta(model, data, motion)
-    after = mjx.step(model, _at(data, motion))
+    after = mjx.step(model, in_motion(data, motion))
     return Motion(after.qpos, after.qvel, after.qacc_warmstart, motion.qpos)
 
 
@@ -54,7 +75,7 @@ def _runge_kutta(model: mjx.Model, data: mjx.Data, motion: Motion) -> Motion:
     def stage(number: jax.Array, value: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         way, velocity, _, _, mean_velocity, mean_acceleration = value
         probed = _move(qpos, way)
-        at = _at(data, Motion(probed, velocity, warmstart, probed))
+        at = in_motion(data, Motion(probed, velocity, warmstart, probed))
         acceleration = _acceleration(model, at)
         rate = _rate_of_way(way, velocity, free=len(qpos) > len(qvel))
         mean_velocity += weight[number] * rate
@@ -106,7 +127,8 @@ def _align_contacts(model: mjx.Model, data: Any) -> Any:
     return data.tree_replace({"_impl.contact.frame": frame})
 
 
-def _at(data: mjx.Data, motion: Motion) -> mjx.Data:
+def in_motion(data: mjx.Data, motion: Motion) -> mjx.Data:
+    """The data of a robot in that motion."""
     return data.replace(qpos=motion.qpos, qvel=motion.qvel, qacc_warmstart=motion.warmstart)
 
 

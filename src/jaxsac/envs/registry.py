@@ -157,7 +157,8 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
         with contextlib.redirect_stdout(io.StringIO()):
             env = make(**options.kwargs)
     except ModuleNotFoundError as error:
-        raise _not_installed(env_id, error, f"run `pip install 'jaxsac[{family}]'`") from error
+        extra = "warp" if error.name == "warp" else family
+        raise _not_installed(env_id, error, f"run `pip install 'jaxsac[{extra}]'`") from error
     except TypeError as error:
         if not options.kwargs or "argument" not in str(error):
             raise

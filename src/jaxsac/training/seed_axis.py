@@ -91,7 +91,8 @@ class SeedAxis:
 
     def move(self, tree: PyTree, other: SeedAxis) -> PyTree:
         """Puts what is on these devices onto those of another axis of the same members."""
-        return tree if other == self else other.place(self.take(tree))
+        # Fetched first, so that all arrays are on their way at once.
+        return tree if other == self else other.place(self.take(jax.device_get(tree)))
 
     def share(self, tree: PyTree) -> PyTree:
         """Puts what all members have in common onto the devices."""
