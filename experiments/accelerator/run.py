@@ -40,10 +40,10 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("correct", "correct", 50),
+    Section("correct", "correct", 75),
     Section("pendulum", "device", 70),
     Section("update", "update", 80),
-    Section("host", "host", 80),
+    Section("host", "host", 100),
     Section("peers", "libraries", 80),
     Section("robots", "robots", 60),
     Section("warp", "robots", 60, {"ACCELERATOR_ROBOTS": "warp"}),

@@ -24,7 +24,7 @@ if REHEARSE:
 
 
 def main() -> None:
-    """As in `device`, but for the compiler, which is at work before."""
+    """As in `device`."""
     usual = {"replay_capacity": 20_000, "learning_starts": 1024}
     made = {
         i: attempt(env, driver_of, settings(env, seeds, **usual | own), seeds=seeds)
@@ -34,7 +34,7 @@ def main() -> None:
     if ROBOTS == "warp" and drivers:
         attempt("Warp's kernels", compile_kernels, drivers[0]._env)
     programs = compile_all(
-        {i: functools.partial(lowered_chunk, driver) for i, driver in drivers.items()}, early=True
+        {i: functools.partial(lowered_chunk, driver) for i, driver in drivers.items()}
     )
     for i, program in programs.items():
         env, seeds, own = CASES[i]

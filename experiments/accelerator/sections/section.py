@@ -74,26 +74,23 @@ def attempt(what: str, function: Callable[..., Any], *args: Any, seeds: int | st
         return row(what, "", seeds=seeds, note=f"{type(error).__name__}: {error}"[:300])
 
 
-def compile_all(tracers: Mapping[Any, Callable[[], Any]], early: bool = False) -> dict[Any, Any]:
-    """Traces programs one after the other, waits for the card, and compiles them side by side.
+def compile_all(tracers: Mapping[Any, Callable[[], Any]]) -> dict[Any, Any]:
+    """Traces programs one after the other, compiles them side by side, and waits for the card.
 
     Args:
       tracers: by name, functions that return a `jax.stages.Lowered`.
-      early: compile before the card is this section's, beside others: programs that take long.
 
     Returns:
-      The compiled programs, all of them: a rate is not measured beside a compiler.
+      The compiled programs, all of them: a rate is not measured beside this section's compilers.
+      Those of others may still be at work.
     """
     traced = {name: attempt(f"tracing {name}", trace) for name, trace in tracers.items()}
-    if not early:
-        wait_for_card()
     with ThreadPoolExecutor(max_workers=12) as pool:
         futures = {
             name: pool.submit(one.compile) for name, one in traced.items() if one is not None
         }
         programs = {name: future.result() for name, future in futures.items()}
-    if early:
-        wait_for_card()
+    wait_for_card()
     return programs
 
 
