@@ -1,6 +1,7 @@
 """Gymnasium's robots in JAX beside Gymnasium's own, which MuJoCo simulates in C."""
 
 import functools
+import sys
 import warnings
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from jaxsac.envs import device, registry
-from jaxsac.envs.mjx import Robot
+from jaxsac.envs.mjx import Robot, implementation
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import redirect_mujoco_warnings
 from jaxsac.runs import checkpoint, metrics, train
 from run_examples import Listener, small_run
@@ -60,6 +62,56 @@ def test_thirty_steps_are_those_of_the_simulator_in_c(name, x64):
         if terminated:
             assert number > 10
             break
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_in_warp_are_those_of_the_simulator_in_c(name):
+    """In groups of groups, as seeds and environments are; the ant until it stands."""
+    pytest.importorskip("warp")
+    redirect_mujoco_warnings()
+    env = registry.make_in_jax(f"mjx:{name}", EnvOptions({"impl": "warp"}))
+    assert env is not None
+    keys = jax.random.split(jax.random.key(0), (2, 3))
+    state = jax.jit(jax.vmap(jax.vmap(env.reset)))(keys)
+    step: Any = jax.jit(jax.vmap(jax.vmap(env.step), in_axes=(0, None)))
+    originals = {place: original_of(name) for place in ((0, 2), (1, 0))}
+    for place, original in originals.items():
+        original.set_state(*(np.asarray(x[place], float) for x in state.motion[:2]))
+    rng = np.random.default_rng(1)
+    for _ in range(1 if name == "Ant-v4" else 6):
+        action = rng.uniform(-1, 1, (3, *env.action.shape)).astype(np.float32)
+        state = step(state, action)
+        for place, original in originals.items():
+            observation, reward, terminated, *_ = original.step(action[place[1]])
+            np.testing.assert_allclose(state.observation[place], observation, atol=2e-4)
+            np.testing.assert_allclose(state.reward[place], reward, atol=1e-4)
+            assert bool(state.terminated[place]) == terminated
+
+
+def test_warp_simulates_where_it_is_quick_and_the_same(monkeypatch):
+    assert implementation("auto", "Hopper-v4") == "jax"
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    monkeypatch.setattr("importlib.util.find_spec", {"warp": object()}.get)
+    chosen = {name: implementation("auto", name) for name in NAMES}
+    assert chosen == dict.fromkeys(NAMES, "warp") | {"Ant-v4": "jax"}
+    assert implementation("jax", "Hopper-v4") == "jax"
+    with pytest.raises(ValueError, match="'auto', 'jax' or 'warp', got 'cuda'"):
+        implementation("cuda", "Hopper-v4")
+    with jax.enable_x64(True):
+        assert implementation("auto", "Hopper-v4") == "jax"
+        with pytest.raises(ValueError, match="'warp' computes in single precision"):
+            implementation("warp", "Hopper-v4")
+    monkeypatch.setattr(jax, "local_device_count", lambda: 8)
+    assert implementation("auto", "Hopper-v4") == "jax", "which was never tried"
+
+
+def test_warp_that_is_missing_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "warp", None)
+    monkeypatch.delitem(sys.modules, "jaxsac.envs.mujoco_warp", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=r"'jaxsac\[warp\]'"):
+        registry.make_in_jax("mjx:Hopper-v4", EnvOptions({"impl": "warp"}))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -73,20 +73,33 @@ TASKS = {
 }
 
 
-def _simulator_of(impl: str) -> Callable[[Any, int], Callable[[Motion, jax.Array], Motion]]:
-    double = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
+def implementation(impl: str, name: str) -> str:
+    """MJX's implementation that simulates a robot here, "jax" or "warp".
+
+    "auto" is Warp on a card of NVIDIA that has it, where it is several times as quick
+    (experiments/accelerator); but for the ant, which it simulates otherwise.
+
+    Raises:
+      ValueError: an `impl` that there is not, or that cannot compute here.
+    """
+    single = jax.dtypes.canonicalize_dtype(np.float64) == np.float32
     if impl == "auto":
-        on_nvidia = jax.default_backend() == "gpu" and not double
-        impl = "warp" if on_nvidia and importlib.util.find_spec("warp") else "jax"
-    if impl == "jax":
-        return mujoco_steps.simulator
-    if impl != "warp":
+        on_one_card = jax.default_backend() == "gpu" and jax.local_device_count() == 1
+        there = on_one_card and single and importlib.util.find_spec("warp") is not None
+        return "warp" if there and name != "Ant-v4" else "jax"
+    if impl not in ("jax", "warp"):
         raise ValueError(f"impl must be 'auto', 'jax' or 'warp', got {impl!r}.")
-    if double:
+    if impl == "warp" and not single:
         raise ValueError("impl 'warp' computes in single precision: leave jax_enable_x64 off.")
+    return impl
+
+
+def _simulator(impl: str, model: Any, num_steps: int) -> Callable[[Motion, jax.Array], Motion]:
+    if impl == "jax":
+        return mujoco_steps.simulator(model, num_steps)
     from jaxsac.envs import mujoco_warp
 
-    return mujoco_warp.simulator
+    return mujoco_warp.simulator(model, num_steps)
 
 
 class State(struct.PyTreeNode):
@@ -107,10 +120,10 @@ class Robot:
         Args:
           name: of a task.
           time_limit: steps of an episode.
-          impl: MJX's implementation: "jax", "warp", or "auto".
+          impl: MJX's implementation: "jax", "warp", or "auto", as for `implementation`.
 
         Raises:
-          ValueError: an `impl` that there is not, or that cannot compute here.
+          ValueError: as `implementation`.
           ModuleNotFoundError: "warp" without its package.
         """
         self.task, self.time_limit = TASKS[name], time_limit
@@ -118,7 +131,7 @@ class Robot:
             str(ASSETS / self.task.xml)
         )
         self._seconds = model.opt.timestep * self.task.frame_skip
-        self._simulate = _simulator_of(impl)(model, self.task.frame_skip)
+        self._simulate = _simulator(implementation(impl, name), model, self.task.frame_skip)
         dtype = jax.dtypes.canonicalize_dtype(np.float64)
         self._rest: Any = np.asarray(model.qpos0, dtype)
         size = model.nq - self.task.hidden + model.nv

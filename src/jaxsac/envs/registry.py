@@ -153,7 +153,7 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
     else:
         return None
     try:
-        # MJX says on standard output that it lacks Warp, which nothing here asks it for.
+        # MJX says on standard output that it lacks Warp, which is asked for where it is installed.
         with contextlib.redirect_stdout(io.StringIO()):
             env = make(**options.kwargs)
     except ModuleNotFoundError as error:
