@@ -59,7 +59,7 @@ def step_on(group: Any, actions: np.ndarray) -> list[np.ndarray]:
 
 
 def in_workers(workers: int) -> Step:
-    """As `--env-workers`: arrays through pipes."""
+    """As `--env-workers`: a pipe wakes a worker, the arrays are in memory of both."""
     group = ParallelGroup(ENV, NAMES, workers, TIMEOUT)
     group.reset(range(COPIES))
     return functools.partial(step_on, group)
@@ -113,16 +113,15 @@ class Block(NamedTuple):
         return cls(arrays[0], arrays[1], arrays[2:])
 
 
-def serve(name: str, pipe: Connection, spins: bool) -> None:
+def serve(name: str, pipe: Connection) -> None:
     redirect_mujoco_warnings()
     memory = shared_memory.SharedMemory(name)
     block, step, done = Block.of(memory), in_turn(HALF), 0
     os.write(pipe.fileno(), b"r")
     while True:
-        if spins:
-            end = time.perf_counter() + SPIN
-            while block.cells[0] == done and time.perf_counter() < end:
-                pass
+        end = time.perf_counter() + SPIN
+        while block.cells[0] == done and time.perf_counter() < end:
+            pass
         block.cells[2] = 1
         while block.cells[0] == done:
             if not os.read(pipe.fileno(), 1):
@@ -132,20 +131,17 @@ def serve(name: str, pipe: Connection, spins: bool) -> None:
             row[:] = new
         done += 1
         block.cells[1] = done
-        if not spins:
-            os.write(pipe.fileno(), b"d")
 
 
 class Worker:
     """A process that steps one half, with the arrays in memory of both."""
 
-    def __init__(self, spins: bool) -> None:
-        self.spins = spins
+    def __init__(self) -> None:
         self.memory = shared_memory.SharedMemory(create=True, size=2**13)
         self.block = Block.of(self.memory)
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        arguments = (self.memory.name, theirs, spins)
+        arguments = (self.memory.name, theirs)
         context.Process(target=serve, args=arguments, daemon=True).start()
         theirs.close()
         os.read(self.pipe.fileno(), 1)
@@ -153,13 +149,11 @@ class Worker:
     def ask(self, actions: np.ndarray) -> None:
         self.block.action[:] = actions
         self.block.cells[0] += 1
-        if not self.spins or self.block.cells[2]:
+        if self.block.cells[2]:
             os.write(self.pipe.fileno(), b"s")
 
     def answer(self) -> list[np.ndarray]:
         cells, asked = self.block.cells, time.perf_counter()
-        if not self.spins:
-            os.read(self.pipe.fileno(), 1)
         while cells[1] != cells[0]:
             if cells[2] and time.perf_counter() - asked > 1e-3:  # it fell asleep meanwhile
                 os.write(self.pipe.fileno(), b"s")
@@ -167,10 +161,10 @@ class Worker:
         return [row.copy() for row in self.block.result]
 
 
-def in_shared_memory(workers: int, spins: bool) -> Step:
-    """Two workers; or one, while this process steps the other half itself."""
+def in_spinning(workers: int) -> Step:
+    """Two workers that look for a step before they sleep; or one, while this steps a half."""
     own = in_turn(HALF) if workers == 1 else None
-    there = [Worker(spins) for _ in range(workers)]
+    there = [Worker() for _ in range(workers)]
 
     def step(actions: np.ndarray) -> list[np.ndarray]:
         halves = [actions[:HALF], actions[HALF:]]
@@ -187,12 +181,10 @@ def joined(parts: Sequence[list[np.ndarray]]) -> list[np.ndarray]:
 
 
 WAYS: dict[str, Callable[[], Step]] = {
-    "1 worker, pipe": lambda: in_workers(1),
-    "2 workers, pipes": lambda: in_workers(2),
-    "2 workers, shared memory": lambda: in_shared_memory(2, spins=False),
-    "2 workers, shared memory, spinning": lambda: in_shared_memory(2, spins=True),
-    "here and 1 worker, shared memory": lambda: in_shared_memory(1, spins=False),
-    "here and 1 worker, shared memory, spinning": lambda: in_shared_memory(1, spins=True),
+    "1 worker": lambda: in_workers(1),
+    "2 workers": lambda: in_workers(2),
+    "2 workers, spinning": lambda: in_spinning(2),
+    "here and 1 worker, spinning": lambda: in_spinning(1),
     "2 threads": in_threads,
     "EnvPool, 1 thread": lambda: in_pool(1),
     "EnvPool, 2 threads": lambda: in_pool(2),

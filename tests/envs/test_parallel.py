@@ -18,6 +18,7 @@ import probe_environments
 from assertions import assert_identical
 from jaxsac.envs import host, parallel
 from jaxsac.envs.checked import is_fault
+from jaxsac.envs.group import Group
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup, WorkerError
 from run_examples import make_envs, small_run
@@ -101,6 +102,48 @@ def test_what_cannot_be_made_there_is_refused_and_leaves_no_process():
     with pytest.raises(ValueError, match="unknown environment id 'Nowhere-v0'"):
         make_envs(small_run(env="Nowhere-v0", env_workers=9, seeds=1))
     assert not multiprocessing.active_children()
+
+
+class Keeping(gymnasium.Wrapper):
+    """Observes the action of the step before as well, which it keeps as it was given."""
+
+    def __init__(self):
+        super().__init__(env := probe_environments.Drift())
+        self.observation_space = gymnasium.spaces.Dict(
+            {"kept": env.action_space, "position": env.observation_space}
+        )
+
+    def reset(self, *, seed=None, options=None):
+        self.kept = np.zeros(2, np.float32)
+        position, info = self.env.reset(seed=seed)
+        return {"kept": self.kept, "position": position}, info
+
+    def step(self, action):
+        position, reward, terminated, truncated, info = self.env.step(action)
+        observation, self.kept = {"kept": self.kept, "position": position}, action
+        return observation, reward, terminated, truncated, info
+
+
+@pytest.mark.parametrize("is_named", [False, True], ids=["memfd", "file"])
+def test_steps_in_shared_memory_are_those_of_copies_here(is_named, monkeypatch):
+    """Neither an environment that keeps its action nor who keeps a result sees the next step."""
+    if is_named:
+        monkeypatch.delattr(os, "memfd_create")
+    files = os.listdir("/proc/self/fd")
+    there = ParallelGroup("test_parallel:Keeping", list("abcde"), 2)
+    here = Group([Keeping() for _ in range(5)])
+    with contextlib.closing(there):
+        for group in (there, here):
+            group.reset(range(5))
+        held = []
+        for number in range(3):
+            actions = np.random.default_rng(number).uniform(-1, 1, (5, 2)).astype(np.float32)
+            held.append((there.step(actions), here.step(actions.copy())))
+    assert held[1][0].observation["kept"].any()
+    for ours, theirs in held:
+        assert_identical(ours, theirs)
+    del there, group
+    assert len(os.listdir("/proc/self/fd")) == len(files), "the memory goes with its last array"
 
 
 PARENT = """
