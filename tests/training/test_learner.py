@@ -71,6 +71,11 @@ def test_updates_in_blocks_are_those_due_at_every_multiple(num_envs, utd):
         assert blocks.updates_due(after) == one_by_one.updates_due(last_block)
         if after != last_block:
             assert blocks.work(after - num_envs, after).num_updates == 0
+    count = 480 // num_envs
+    works = [blocks.work(n * num_envs, (n + 1) * num_envs) for n in range(count)]
+    assert_identical(
+        Work(*map(np.stack, zip(*works, strict=True))), blocks.works(0, count, num_envs)
+    )
 
 
 @pytest.mark.parametrize("num_envs", [1, 4, 16])

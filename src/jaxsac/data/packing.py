@@ -5,8 +5,10 @@ A dtype is never changed (uint8 stays uint8).
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -52,7 +54,8 @@ def unpack(spec: Spec, rows: dict[str, Any], xp: Any = jnp) -> PyTree:
     return jax.tree.unflatten(spec.treedef, leaves)
 
 
-def _leaves_by_dtype(spec: Spec) -> dict[str, list[int]]:
+@functools.lru_cache(maxsize=64)  # the host packs each step
+def _leaves_by_dtype(spec: Spec) -> Mapping[str, Sequence[int]]:
     """Leaf numbers that share an array."""
     groups: dict[str, list[int]] = {}
     for i, leaf in enumerate(spec.leaves):

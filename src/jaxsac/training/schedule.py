@@ -39,8 +39,8 @@ class Schedule:
 
     def work(self, before: int, after: int) -> Work:
         """The work of the step in which the count of transitions goes from `before` to `after`."""
-        works = self.works(before, 1, after - before)
-        return Work(*(each[0] for each in works))
+        num_updates = self.updates_due(after) - self.updates_due(before)
+        return Work(np.int32(num_updates), np.bool_(self.explores and after < self.learning_starts))
 
     def works(self, before: int, count: int, num_envs: int) -> Work:
         """The work of `count` steps after `before` transitions, (T,)."""
