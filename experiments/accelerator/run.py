@@ -1,9 +1,9 @@
 """Measures jaxsac on an accelerator: `python3 run.py`, with what PYTHONPATH offers and no network.
 
 Sections have the card in the order of their worth, each in a process of its own and with its share
-of the time; they import and trace beside each other before that. What a section finds is written
-down at once, so that nothing is lost when the time is up. Standard library alone, so that the card
-is free for the sections.
+of the time. Before its turn each imports, traces and compiles, also while another one measures,
+which the first ones feel. What a section finds is written down at once, so that nothing is lost
+when the time is up. Standard library alone, so that the card is free for the sections.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Section(NamedTuple):
     module: str
     """File in `sections/`."""
     seconds: float
-    """Its share of the time, importing and compiling included."""
+    """Its share of the time, with what it has not compiled when its turn comes."""
     environment: Mapping[str, str] = {}
 
 

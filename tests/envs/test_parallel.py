@@ -1,12 +1,14 @@
 """Copies in worker processes: faults arrive with their names, and no process is left behind."""
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing import resource_tracker
 
 import gymnasium
 import numpy as np
@@ -16,11 +18,12 @@ import pytest
 import jaxsac
 import probe_environments
 from assertions import assert_identical
-from jaxsac.envs import host, parallel
+from jaxsac.envs import host, parallel, step_memory
 from jaxsac.envs.checked import is_fault
 from jaxsac.envs.group import Group
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup, WorkerError
+from jaxsac.envs.spaces import SpaceError
 from run_examples import make_envs, small_run
 
 EVENTFUL = "test_parallel:Eventful"
@@ -124,11 +127,12 @@ class Keeping(gymnasium.Wrapper):
         return observation, reward, terminated, truncated, info
 
 
-@pytest.mark.parametrize("is_named", [False, True], ids=["memfd", "file"])
-def test_steps_in_shared_memory_are_those_of_copies_here(is_named, monkeypatch):
+@pytest.mark.parametrize("in_file", [False, True], ids=["memfd", "file"])
+def test_steps_in_shared_memory_are_those_of_copies_here(in_file, monkeypatch):
     """Neither an environment that keeps its action nor who keeps a result sees the next step."""
-    if is_named:
+    if in_file:
         monkeypatch.delattr(os, "memfd_create")
+    resource_tracker.ensure_running()  # which has a file of its own
     files = os.listdir("/proc/self/fd")
     there = ParallelGroup("test_parallel:Keeping", list("abcde"), 2)
     here = Group([Keeping() for _ in range(5)])
@@ -144,6 +148,31 @@ def test_steps_in_shared_memory_are_those_of_copies_here(is_named, monkeypatch):
         assert_identical(ours, theirs)
     del there, group
     assert len(os.listdir("/proc/self/fd")) == len(files), "the memory goes with its last array"
+
+
+def test_memory_that_cannot_be_handed_over_leaves_no_process(monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(step_memory, "send", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        ParallelGroup("probe_environments:Drift", ["seed 0", "seed 1"], 2)
+    assert not multiprocessing.active_children()
+
+
+class Choosing(probe_environments.Drift):
+    def __init__(self):
+        super().__init__()
+        self.action_space = gymnasium.spaces.Tuple([gymnasium.spaces.Discrete(2)])
+
+
+def test_actions_that_cannot_be_learned_are_refused_as_they_are_here():
+    with pytest.raises(SpaceError) as there:
+        ParallelGroup("test_parallel:Choosing", ["seed 0"], 1)
+    with pytest.raises(SpaceError) as here:
+        host.HostEnvs([Choosing()], 1)
+    assert str(there.value) == str(here.value)
+    assert not multiprocessing.active_children()
 
 
 PARENT = """

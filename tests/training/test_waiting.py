@@ -6,7 +6,7 @@ import pytest
 from jax.sharding import Mesh
 
 from assertions import assert_identical
-from jaxsac.training import seed_axis
+from jaxsac.training import seed_axis, waiting
 from jaxsac.training.host_driver import HostDriver
 from run_examples import small_run
 
@@ -47,11 +47,23 @@ def test_acting_beside_an_accelerator_changes_nothing(monkeypatch):
     settings = {"seeds": seeds, "update_every": 16, **EVERYTHING}
     here = driver_of(**settings)
     monkeypatch.setattr(seed_axis.SeedAxis, "on_host", lambda self: beside)
+    monkeypatch.setattr(waiting, "MOST", 5)
     there = driver_of(**settings)
     assert there._axis.num_rows > seeds, "places of learning are not those of acting"
-    for _ in range(75):
+    act, acted = there._waiting._act_step, []
+    counted = lambda *args: acted.append(there.step) or act(*args)  # noqa: E731
+    monkeypatch.setattr(there._waiting, "_act_step", counted)
+    schedule = there._population.schedule
+    rests = []
+    for number in range(75):
+        if schedule.work(there.step, there.step + 2).num_updates == 0:
+            rests.append(there.step + 2)
         for driver in (here, there):
             driver.advance(10**9)
+        if number % 7 == 0:
+            assert there.learning.key.shape
+    # Neither room for fewer steps nor who looks at the learners decides where it acts.
+    assert acted == rests
     acting = there._waiting._acting
     assert acting.action.sharding.device_set == set(beside.mesh.devices.flat)
     members = [driver._axis.take(jax.device_get(driver.learning)) for driver in (here, there)]
@@ -70,8 +82,8 @@ def test_steps_wait_until_the_update_that_draws_from_them():
     for _ in range(40):
         driver.advance(10**9)
         held.append(int(np.max(jax.device_get(driver._learning.buffer.size))))
-    # Room for 9 steps: the tenth is inserted with them, an update due or not.
-    assert held == [10 * ((step + 1) // 10) for step in range(40)]
+    # Room for 9 steps: the tenth takes their place where no update is due, as after 30 steps.
+    assert held == [*(9 * (step // 9) for step in range(29)), *[30] * 10, 40]
     assert int(driver.learning.buffer.size[0]) == 40
 
 

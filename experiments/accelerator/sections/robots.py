@@ -32,7 +32,7 @@ def main() -> None:
     }
     drivers = {i: driver for i, driver in made.items() if driver is not None}
     if ROBOTS == "warp" and drivers:
-        attempt("Warp's kernels", compile_kernels, drivers[0]._env)
+        attempt("Warp's kernels", compile_kernels, next(iter(drivers.values()))._env)
     programs = compile_all(
         {i: functools.partial(lowered_chunk, driver) for i, driver in drivers.items()}
     )

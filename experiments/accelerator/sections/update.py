@@ -21,7 +21,7 @@ SCANNED = 3 if REHEARSE else 100
 PRECISIONS = {"default": None, "float32": "highest"}
 PRECISION = os.environ.get("ACCELERATOR_PRECISION", "default")
 COUNTS = counts((1, 4, 16, 64, 256, 1024))
-PROFILED = COUNTS[::2] if REHEARSE else (1, 64, 256)
+PROFILED = tuple(n for n in COUNTS if n in (1, 64, 256))
 CASES = [(n, "scan") for n in COUNTS] + [(n, "dispatch") for n in PROFILED]
 if PRECISION == "float32":  # whose products take the compiler ten seconds for each shape
     COUNTS = PROFILED = COUNTS[::4]

@@ -84,14 +84,21 @@ def implementation(impl: str, name: str) -> str:
     """
     single = jax.dtypes.canonicalize_dtype(np.float64) == np.float32
     if impl == "auto":
-        on_one_card = jax.default_backend() == "gpu" and jax.local_device_count() == 1
-        there = on_one_card and single and importlib.util.find_spec("warp") is not None
+        there = _is_one_card_of_nvidia() and importlib.util.find_spec("warp") is not None and single
         return "warp" if there and name != "Ant-v4" else "jax"
     if impl not in ("jax", "warp"):
         raise ValueError(f"impl must be 'auto', 'jax' or 'warp', got {impl!r}.")
     if impl == "warp" and not single:
         raise ValueError("impl 'warp' computes in single precision: leave jax_enable_x64 off.")
     return impl
+
+
+def _is_one_card_of_nvidia() -> bool:
+    """Whether JAX computes on one; on several Warp was not tried."""
+    try:
+        return jax.default_backend() == "gpu" and len(jax.local_devices(backend="cuda")) == 1
+    except RuntimeError:  # another maker's
+        return False
 
 
 def _simulator(impl: str, model: Any, num_steps: int) -> Callable[[Motion, jax.Array], Motion]:

@@ -33,7 +33,7 @@ def simulator(model: Any, num_steps: int) -> Callable[[Motion, jax.Array], Motio
     contacts, constraints = int(room.ncon), int(room.nefc)
 
     @functools.cache
-    def rest(count: int) -> mjx.Data:
+    def data_of(count: int) -> mjx.Data:
         # Contacts of all robots share one array, so it has to be known how many they are.
         data = mjx.make_data(model, impl="warp", naconmax=count * contacts, njmax=constraints)
         return jax.device_get(data)
@@ -42,7 +42,7 @@ def simulator(model: Any, num_steps: int) -> Callable[[Motion, jax.Array], Motio
     def simulate(motion: Motion, control: jax.Array) -> Motion:
         """Of many robots, (N, ...)."""
         with jax.ensure_compile_time_eval():
-            data = rest(len(control))
+            data = data_of(len(control))
 
         def simulate_one(motion: Motion, control: jax.Array) -> Motion:
             own = data.replace(ctrl=control)

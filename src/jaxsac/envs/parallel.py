@@ -187,11 +187,11 @@ class _Worker:
     def share(self, layout: Layout, part: slice, file: int) -> None:
         """Hands it memory for steps, of which the rows `part` are its copies'."""
         self.ask("share", layout, part, calls=0)
-        with contextlib.suppress(OSError):  # as in `_send`
+        with contextlib.suppress(ConnectionError):  # as in `_send`
             step_memory.send(self._connection, self._process.pid, file)
 
     def ask(self, method: str, *arguments: Any, calls: int) -> None:
-        """Asks for a method of `worker.Worker`; `calls` of resets and steps come of it."""
+        """Asks for a method of `worker.Served`; `calls` of resets and steps come of it."""
         limit = calls * self._timeout + 2 * GRACE if self._timeout and calls else None
         self._send((method, arguments), limit)
 

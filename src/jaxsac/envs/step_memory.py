@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium import Space
 
 from jaxsac.envs.group import Stepped
-from jaxsac.envs.spaces import observation_example
+from jaxsac.envs.spaces import action_map, observation_example
 
 ALIGNMENT = 64
 """Bytes of a cache line: arrays begin where one does."""
@@ -45,13 +45,19 @@ class Layout(NamedTuple):
     """N."""
 
     def structs(self) -> StepMemory:
-        """Structs of all arrays."""
+        """Structs of all arrays.
+
+        Raises:
+          SpaceError: spaces that cannot be learned on.
+        """
         number, flag = _struct((), np.float32), _struct((), bool)
-        action = _struct(self.action_space.shape or (), self.action_space.dtype)
+        action = action_map(self.action_space)
         observation = observation_example(self.observation_space)
         return jax.tree.map(
             lambda one: jax.ShapeDtypeStruct((self.copies, *one.shape), one.dtype),
-            StepMemory(action, Stepped(observation, number, flag, flag)),
+            StepMemory(
+                _struct(action.shape, action.dtype), Stepped(observation, number, flag, flag)
+            ),
         )
 
     def allocate(self) -> int:
@@ -65,7 +71,15 @@ class Layout(NamedTuple):
         else:  # macOS
             with tempfile.TemporaryFile() as unnamed:
                 file = os.dup(unnamed.fileno())
-        os.ftruncate(file, self._offsets()[-1])
+        size = self._offsets()[-1]
+        try:
+            if hasattr(os, "posix_fallocate"):  # all of it now: none that is missing in a step
+                os.posix_fallocate(file, 0, size)
+            else:
+                os.ftruncate(file, size)
+        except BaseException:
+            os.close(file)
+            raise
         return file
 
     def attach(self, file: int) -> StepMemory:

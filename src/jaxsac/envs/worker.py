@@ -55,7 +55,7 @@ def serve(connection: Connection, x64: bool) -> None:
     """Makes copies and does what is asked of them, until the connection closes.
 
     The first message says which, and is answered with their spaces. The others are the name of a
-    method of `Worker` and its arguments.
+    method of `Served` and its arguments.
 
     Args:
       connection: to the process that asks.
@@ -71,16 +71,16 @@ def serve(connection: Connection, x64: bool) -> None:
         if made.fault is not None:
             connection.send(made)
             return
-        worker = Worker(made.value, connection)
-        closing.callback(worker.close)
-        connection.send(Answer((worker.group.observation_space, worker.group.action_space)))
+        served = Served(made.value, connection)
+        closing.callback(served.close)
+        connection.send(Answer((served.group.observation_space, served.group.action_space)))
         while True:
             method, arguments = connection.recv()
-            connection.send(_answer(getattr(worker, method), *arguments))
+            connection.send(_answer(getattr(served, method), *arguments))
 
 
-class Worker:
-    """What can be asked of a process: the methods of `Group`, in a form that others can send."""
+class Served:
+    """What is done for the process that asks: the methods of `Group`, as they can be sent."""
 
     def __init__(self, group: Group, connection: Connection) -> None:
         self.group, self._connection = group, connection

@@ -131,8 +131,8 @@ class HostDriver:
         before, self.step = self.step, self.step + self._population.num_envs
         work = self._population.schedule.work(before, self.step)
         results = packing.pack(self._results, result, np)
-        if work.num_updates == 0 and self._waiting.has_room:
-            self._waiting.act(self._learning, action, results, work.uniform)
+        if work.num_updates == 0 and self._waiting.pays:
+            self._learning = self._waiting.act(self._learning, action, results, work.uniform)
         else:
             self._learning = self._learn_step(
                 self.learning, self._axis.pad(results), self._on_devices(work), self.prior

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from jaxsac.data import packing
+from jaxsac.sac.encoders import is_image
 from jaxsac.training import learner
 from jaxsac.training.schedule import Schedule
 from jaxsac.training.seed_axis import SeedAxis
@@ -37,7 +38,9 @@ class Waiting:
         transitions = max(schedule.update_every, 1 / schedule.utd)
         between = int(transitions / num_envs) - 1
         self._room = min(between, MOST) if between >= FEWEST else 0
-        self._axis, self._host = axis, axis.on_host()
+        # What images take is what an accelerator is for.
+        sees_images = any(map(is_image, results.leaves))
+        self._axis, self._host = axis, axis if sees_images else axis.on_host()
         self._act_step = self._host.program(_unpack_and_act, num_shared=1, results_spec=results)
         self._insert_all = axis.program(
             _unpack_and_insert, num_shared=1, donate=(0,), results_spec=results
@@ -48,9 +51,9 @@ class Waiting:
         self._acting: Any = None
 
     @property
-    def has_room(self) -> bool:
-        """Whether another step can wait."""
-        return len(self._steps) < self._room
+    def pays(self) -> bool:
+        """Whether steps wait at all."""
+        return self._room > 0
 
     def action(self, learning: learner.Carry) -> np.ndarray:
         """The latest action, (S, E, A)."""
@@ -60,15 +63,23 @@ class Waiting:
 
     def act(
         self, learning: learner.Carry, action: np.ndarray, results: dict[str, Any], uniform: Any
-    ) -> None:
+    ) -> learner.Carry:
         """Chooses the next action; the step waits.
+
+        When it acts is the schedule's matter alone: who looks at the learners meanwhile, and how
+        many steps can wait, changes nothing.
 
         Args:
           learning: the learners as they are since the latest update.
           action: that was taken, (S, E, A).
           results: what the environments returned to it, packed.
           uniform: bool, as in `Work`.
+
+        Returns:
+          The learners; with all steps before this one, if no more could wait.
         """
+        if len(self._steps) == self._room:
+            learning = self.insert(learning)
         if not self._steps:
             before = learning.agent.acting, learning.acting
             self._agent, self._acting = self._axis.move(before, self._host)
@@ -76,6 +87,7 @@ class Waiting:
             self._agent, self._acting, self._host.pad(results), self._uniform[bool(uniform)]
         )
         self._steps.append((action, results))
+        return learning
 
     def insert(self, learning: learner.Carry) -> learner.Carry:
         """The learners with all steps in replay, in their order; none waits any longer."""
@@ -84,9 +96,10 @@ class Waiting:
         count = len(self._steps)
         repeated = self._steps + self._steps[-1:] * (self._room - count)  # one shape, one program
         stacked = jax.tree.map(lambda *rows: np.stack(rows, axis=1), *repeated)
+        acting = self._host.move(self._acting, self._axis)
         inserted = self._insert_all(learning, self._axis.pad(stacked), np.int32(count))
         self._steps = []
-        return inserted.with_acting(self._host.move(self._acting, self._axis))
+        return inserted.with_acting(acting)
 
 
 def _unpack_and_act(
