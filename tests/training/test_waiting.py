@@ -44,7 +44,8 @@ def test_acting_beside_an_accelerator_changes_nothing(monkeypatch):
     """As another processor stands for the host, both compute in the same way."""
     seeds = len(jax.devices()) + 1
     beside = seed_axis.SeedAxis(seeds, Mesh(np.array(jax.devices()[-1:]), ("seeds",)), "vmap")
-    settings = {"seeds": seeds, "update_every": 16, **EVERYTHING}
+    settings = {"seeds": seeds, "update_every": 16, "num_envs": 2, "noise_hold": 4}
+    settings["normalize_observations"] = True
     here = driver_of(**settings)
     monkeypatch.setattr(seed_axis.SeedAxis, "on_host", lambda self: beside)
     monkeypatch.setattr(waiting, "MOST", 5)
