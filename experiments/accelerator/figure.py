@@ -14,8 +14,8 @@ from matplotlib.ticker import EngFormatter
 
 RESULTS = Path(__file__).parent / "results"
 CURVES = {
-    "flashsac-default": ("FlashSAC in blocks of 50, TF32", "C2"),
-    "fast-default": ("fast, a step at a time, TF32", "C3"),
+    "flashsac-default": ("FlashSAC, TF32", "C2"),
+    "fast-default": ("fast, TF32", "C3"),
     "learning-default": ("plain SAC in blocks of 50, TF32", "C0"),
     "learning-float32": ("the same in float32", "C1"),
 }

@@ -1,13 +1,20 @@
 """Steps between updates, which only act: nothing of a run shows that what they saw came later."""
 
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
 from jax.sharding import Mesh
 
 from assertions import assert_identical
+from jaxsac.envs.host import result_structs
 from jaxsac.training import seed_axis, waiting
 from jaxsac.training.host_driver import HostDriver
+from jaxsac.training.schedule import Schedule
+from jaxsac.types import Spec
 from run_examples import small_run
 
 EVERYTHING = {
@@ -75,6 +82,30 @@ def test_a_processor_acts_beside_an_accelerator_and_for_itself():
     axis = seed_axis.axis(3)
     assert axis.on_host() is axis
     assert axis.move(tree := {"x": np.ones(3)}, axis) is tree
+
+
+def test_images_are_acted_on_where_they_are_learned_from(monkeypatch):
+    monkeypatch.setattr(seed_axis.SeedAxis, "on_host", lambda self: beside)
+    axis = seed_axis.axis(1)
+    beside = seed_axis.SeedAxis(1, Mesh(np.array(jax.devices()[-1:]), ("seeds",)), "vmap")
+    schedule = Schedule(10, Fraction(1), update_every=10)
+    for observation, where in (((32, 32, 3), np.uint8), axis), (((3,), np.float32), beside):
+        results = Spec.of(result_structs(jax.ShapeDtypeStruct(*observation)))
+        assert waiting.Waiting(axis, results, schedule, 1)._host is where
+
+
+def test_an_accelerator_has_a_processor_beside_it_where_jax_has_one(monkeypatch):
+    card: Any = SimpleNamespace(devices=np.array([SimpleNamespace(platform="gpu")]))
+    axis = seed_axis.SeedAxis(3, card, "vmap")
+    (processor,) = axis.on_host().mesh.devices.flat
+    assert processor.platform == "cpu"
+    assert axis.on_host().num_members == 3
+
+    def none(backend):
+        raise RuntimeError(f"Unknown backend {backend}")
+
+    monkeypatch.setattr(jax, "local_devices", none)
+    assert axis.on_host() is axis
 
 
 def test_steps_wait_until_the_update_that_draws_from_them():
