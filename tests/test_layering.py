@@ -15,12 +15,13 @@ NUMERICS = {"jax", "flax", "numpy", "chex"}
 # Parts of jaxsac that each part may import, itself aside.
 BELOW = {
     "types": set(),
-    "sac": {"types"},
+    "draws": set(),
+    "sac": {"types", "draws"},
     "data": {"types", "packages"},
-    "envs": {"types", "named"},
+    "envs": {"types", "draws", "named"},
     "packages": set(),
     "named": set(),
-    "training": {"types", "sac", "data", "envs"},
+    "training": {"types", "draws", "sac", "data", "envs"},
     "runs": {"types", "packages", "named", "sac", "data", "envs", "training"},
     "sweeps": {"types", "packages", "sac", "data", "envs", "training", "runs"},
     "reports": {"packages", "runs"},
@@ -45,6 +46,7 @@ BELOW_FOR_TYPES = {"__init__": {"runs", "reports", "inspection"}}
 # Outside packages that a part may import. Where none are listed, any but those refused.
 ALLOWED = {
     "types": NUMERICS,
+    "draws": NUMERICS,
     "sac": NUMERICS | {"optax"},
     "data": NUMERICS,
     "__init__": NUMERICS,

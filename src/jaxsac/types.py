@@ -172,6 +172,22 @@ def is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
+def check_key(key: Any) -> None:
+    """Refuses what is not one random key.
+
+    Raises:
+      TypeError: names what it is.
+    """
+    dtype, shape = getattr(key, "dtype", None), jnp.shape(key)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
+    if not typed and (dtype != jnp.uint32 or len(shape) != 1):
+        what = type(key).__name__ if dtype is None else f"{dtype}{list(shape)}"
+        raise TypeError(
+            f"key must be one random key of JAX, such as jax.random.key(0), got {what}: numbers "
+            "are no keys, and jax.random.split makes several of one."
+        )
+
+
 def same_bits(a: PyTree, b: PyTree) -> bool:
     """Whether two pytrees of arrays, random keys aside, are equal, NaN to NaN included."""
     leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)

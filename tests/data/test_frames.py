@@ -182,8 +182,19 @@ def test_a_stack_of_ones_own_holds_the_latest_observations():
     stack.step([3.0, 4.0])
     np.testing.assert_array_equal(stack.step([5.0, 6.0]), [1, 2, 3, 4, 5, 6])
     np.testing.assert_array_equal(stack.reset([7.0, 8.0]), [7, 8, 7, 8, 7, 8])
+    with pytest.raises(ValueError, match=r"shape \(3,\), expected \(2,\)"):
+        stack.step([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="single number"):
+        stack.reset(3.0)
     with pytest.raises(ValueError, match="at least 1"):
         frame_stack.FrameStack(0)
+
+
+def test_a_stack_of_many_begins_anew_where_it_is_told_to():
+    stack = frame_stack.FrameStack(2)
+    stack.reset([[1.0], [10.0]])
+    now = stack.step([[2.0], [-1.0]], first=[False, True])
+    np.testing.assert_array_equal(now, [[1, 2], [-1, -1]])
 
 
 def test_a_single_number_cannot_be_stacked():

@@ -107,3 +107,14 @@ def test_moments_of_data_are_those_of_its_rows_one_after_the_other():
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(counted), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+@pytest.mark.parametrize("huge", [1e20, -1e20, 3e38])
+def test_a_number_whose_square_is_not_finite_is_not_counted(huge):
+    rows = jnp.array([[1.0, 2.0], [huge, 5.0], [3.0, 4.0]])
+    counted = jnp.ones(3, bool)
+    found = normalize.update(normalize.init(rows[0]), rows, counted)
+    expected = normalize.update(normalize.init(rows[0]), rows, counted.at[1].set(False))
+    assert_identical(found, expected)
+    (scale,) = normalize.update(found, rows[1:2], counted[:1])
+    assert np.isfinite(scale.squares).all()

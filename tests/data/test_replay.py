@@ -214,20 +214,28 @@ def test_rings_with_a_leading_seed_axis_are_independent():
         assert found <= set(numbers[k][mask[k]].tolist())
 
 
-@pytest.mark.parametrize("capacity", [0, -3, 1e3])
+@pytest.mark.parametrize("capacity", [0, -3, 1e3, "100"])
 def test_a_capacity_below_one_or_in_floats_is_refused(capacity):
     for function in (replay.init, replay.plan):
         with pytest.raises(
-            ValueError, match=f"capacity must be at least 1, a whole number, got {capacity}"
+            ValueError, match=f"capacity must be at least 1, a whole number, got {capacity!r}"
         ):
             function(capacity, EXAMPLE)
 
 
-@pytest.mark.parametrize("batch_size", [0, 3])
+@pytest.mark.parametrize("batch_size", [0, 3, 2.0])
 def test_a_batch_size_that_replay_does_not_hold_is_refused(batch_size):
     buffer = add(replay.init(4, EXAMPLE), transitions([1, 2]))
     with pytest.raises(ValueError, match=rf"batch_size .* between 1 and the 2 .*got {batch_size}"):
         replay.sample(buffer, jax.random.key(0), batch_size)
+
+
+def test_what_is_no_key_and_a_ring_of_nothing_are_refused():
+    buffer = add(replay.init(4, EXAMPLE), transitions([1, 2]))
+    with pytest.raises(TypeError, match="key must be one random key"):
+        replay.sample(buffer, 0, 1)
+    with pytest.raises(ValueError, match="no array"):
+        replay.init(4, {})
 
 
 def test_a_batch_size_over_the_capacity_is_refused_while_tracing():
@@ -328,7 +336,8 @@ def test_leaves_of_one_dtype_share_one_array():
 def steps(count):
     """Transitions as a process has them: the third terminates, the fourth meets a time limit."""
     made = transitions(range(count))
-    return made._replace(discount=(np.arange(count) != 2).astype(np.float32))
+    discount = (np.arange(count) != 2).astype(np.float32)
+    return made._replace(action=made.action / 20, discount=discount)
 
 
 @pytest.mark.parametrize(("count", "capacity"), [(7, None), (7, 10), (7, 7), (7, 3), (12, 5)])
@@ -363,6 +372,8 @@ def test_a_ring_from_arrays_takes_any_pytree_and_doubles_as_floats():
         ({"discount": np.ones(7, bool)}, r"discount is bool.*1 - terminated"),
         ({"discount": np.full(7, -1.0)}, r"discount has values from -1.0 to -1.0, expected"),
         ({"action": np.zeros((7, 2), np.int32)}, r"action is int32\[7, 2\]"),
+        ({"action": np.full((7, 2), 3.0)}, r"action is outside \[-1, 1\] in 7 of 7 rows: map"),
+        ({"reward": np.full(7, np.nan)}, "reward is not finite in 7 rows"),
         ({"next_observation": np.zeros((7, 3))}, "next_observation has shapes and dtypes"),
     ],
 )

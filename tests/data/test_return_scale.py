@@ -100,3 +100,12 @@ def test_a_scale_after_data_is_the_one_after_its_rewards_one_by_one(name):
     )
     assert found.moments.count == len(reward)
     assert (found.sums == 0).all(), "the run begins an episode of its own"
+
+
+@pytest.mark.parametrize("name", ["return_std", "return_bound"])
+def test_a_sum_whose_square_is_not_finite_is_not_counted(name):
+    scale = scale_after(name)
+    ends, valid = np.ones(ENVS, bool), np.ones(ENVS, bool)
+    after = update(scale, np.array([1e25, 1.0, 2.0]), valid, ends, GAMMA)
+    expected = update(scale, np.array([0.0, 1.0, 2.0]), valid & [False, True, True], ends, GAMMA)
+    assert return_scale.divisor(after) == return_scale.divisor(expected)

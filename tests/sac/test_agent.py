@@ -321,12 +321,16 @@ def test_q_values_refuses_actions_for_other_observations(agent):
         ({"activation": "sigmoid"}, "activation"),
         ({"actor_gradient": "mean"}, "actor_gradient must be one of"),
         ({"actor_samples": 0}, "actor_samples must be at least 1"),
+        ({"num_critics": 2.0}, "num_critics must be at least 1, a whole number, got 2.0"),
+        ({"num_critics": "2"}, "num_critics must be at least 1, a whole number, got '2'"),
+        ({"value_bound": "5"}, "value_bound must be a number, got '5'"),
+        ({"log_std_min": -math.inf}, "log_std_min must be a number, got -inf"),
         ({"log_std_min": 2.0}, "log_std_min"),
         ({"log_std_map": "exp"}, "log_std_map must be one of"),
         ({"alpha_loss": "log"}, "alpha_loss must be one of"),
         ({"initializer": "glorot"}, "initializer must be one of"),
         ({"log_prob_epsilon": -1e-6}, "log_prob_epsilon must be in"),
-        ({"log_prob_epsilon": float("nan")}, "log_prob_epsilon must be in"),
+        ({"log_prob_epsilon": float("nan")}, "log_prob_epsilon must be a number"),
         ({"target_entropy_scale": float("inf")}, "target_entropy_scale must be a number"),
     ],
 )
@@ -470,6 +474,9 @@ class Shaped(nn.Module):
 WRONG_NETWORKS = {
     "transposed critic": ("critic", Shaped(lambda q: q.T, 3), r"critic returns \(1, 3\) for 1 obs"),
     "transposed critic of one": ("critic", Shaped(lambda q: q.T, 1), r"critic returns \(2, 1\)"),
+    "critics in a tuple": (
+        "critic", Shaped(tuple, 2), r"critic returns \[\(1,\), \(1,\)\].*expected one array"
+    ),
     "critic without its ensemble": ("critic", Shaped(lambda q: q[0], 2), r"critic returns \(1,\)"),
     "actor of another action": (
         "actor", Shaped(lambda out: (out[0][:, :1], out[1][:, :1])), r"\[\(1, 1\), \(1, 1\)\] for 1"
@@ -486,6 +493,28 @@ def test_a_custom_network_that_returns_something_else_is_refused(name):
     role, network, message = WRONG_NETWORKS[name]
     with pytest.raises(ValueError, match=message):
         make_agent(config=jaxsac.Config(**{role: network}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"actor": LinearActor}, r"actor must be a Linen module.*got the class LinearActor"),
+        ({"critic": (1, 2)}, r"critic must be a Linen module.*got \(1, 2\)"),
+        ({"critic": Shaped(np.sort, [2])}, "critic has a field that cannot be hashed"),
+    ],
+)
+def test_what_is_no_network_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        jaxsac.Config(**fields)
+
+
+def test_a_random_subset_is_of_the_critics_that_there_are():
+    choice = {"target_pessimism": "random_subset", "subset_size": 3}
+    make_agent(config=jaxsac.Config(critic=LinearCritic(3), **choice))
+    with pytest.raises(ValueError, match="at most the 2 critics of your own"):
+        make_agent(config=jaxsac.Config(critic=LinearCritic(2), **choice))
+    with pytest.raises(ValueError, match="at most num_critics 2"):
+        jaxsac.Config(**choice)
 
 
 NUMPY_ACTIVATIONS = {

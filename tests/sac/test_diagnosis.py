@@ -1,5 +1,7 @@
 """A failed update is explained: the cause before its effects."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +33,16 @@ def test_a_nan_in_the_batch_is_found_there_and_the_first_term_it_spoils_named(le
     assert findings[1] == "the first term that is not finite: target_mean = nan"
     assert "critic_loss" in findings[2]
     assert "q_mean" not in findings[2]
+
+
+def test_an_actor_that_rests_is_no_cause(learner):
+    state, batch = learner
+    config = dataclasses.replace(state.config, actor_every=2, order="actor_first")
+    state = state.replace(config=config, step=state.step + 1)
+    assert explain(state, batch, jax.random.key(1)) == []
+    reward = np.full_like(batch.reward, np.nan)
+    findings = explain(state, batch._replace(reward=reward), jax.random.key(1))
+    assert findings[1] == "the first term that is not finite: target_mean = nan"
 
 
 def test_a_broken_network_is_named_by_its_leaf(learner):

@@ -104,13 +104,14 @@ def test_the_mode_is_deterministic_and_samples_are_not():
     policy = Group([0, 1]).carry.policy
     policies = evaluate.Policies(seed_axis.axis(1))
     observation = np.ones((2, 3, 2), np.float32)
-    mode, sampled = policies.mode(policy), policies.sampled(policy, [0, 1])
+    mode, sampled = policies.mode(policy), policies.sampled(policy, [0, 1], 10)
     np.testing.assert_array_equal(mode(observation), mode(observation))
     first, second = sampled(observation), sampled(observation)
     assert (first != second).all()
     assert len(np.unique(first)) == first.size
-    # The same keys again, from the members' numbers.
-    np.testing.assert_array_equal(policies.sampled(policy, [0, 1])(observation), first)
+    # The same keys again, from the members' numbers and the step; at another step others.
+    np.testing.assert_array_equal(policies.sampled(policy, [0, 1], 10)(observation), first)
+    assert (policies.sampled(policy, [0, 1], 20)(observation) != first).all()
     np.testing.assert_allclose(mode(observation)[0, 0], mode(observation)[0, 1])
 
 

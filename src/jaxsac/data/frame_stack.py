@@ -22,6 +22,9 @@ class FrameStack:
       stack = jaxsac.FrameStack(policy.frame_stack)
       action = policy(stack.reset(observation))   # the first of an episode
       action = policy(stack.step(observation))    # each that follows
+
+    Of many environments side by side, `step(observation, first)` begins anew those whose
+    observation is the first of an episode.
     """
 
     def __init__(self, size: int) -> None:
@@ -38,20 +41,37 @@ class FrameStack:
 
         Returns:
           NumPy arrays, whose last axes are K times as long.
+
+        Raises:
+          ValueError: a part of it is a single number and has no axis to be stacked along.
         """
-        self._stack = begin(_arrays(observation), self._size, np)
+        first = _arrays(observation)
+        structs(jax.eval_shape(lambda: first), self._size)
+        self._stack = begin(first, self._size, np)
         return self._stack
 
-    def step(self, observation: PyTree) -> PyTree:
+    def step(self, observation: PyTree, first: Any = False) -> PyTree:
         """The stack after a step.
+
+        Args:
+          observation: where the next action is to be taken, (..., *event).
+          first: bool (...): whether it is the first of an episode; one bool for all.
 
         Raises:
           RuntimeError: no episode has begun.
+          ValueError: an observation of another shape than that of `reset`.
         """
         if self._stack is None:
             raise RuntimeError("a stack begins with `reset(observation)` of an episode's first.")
-        self._stack = push(self._stack, _arrays(observation), np)
+        now = _arrays(observation)
+        jax.tree.map(self._check, self._stack, now)
+        self._stack = follow(self._stack, now, np.asarray(first), np)
         return self._stack
+
+    def _check(self, stack: np.ndarray, now: np.ndarray) -> None:
+        expected = (*stack.shape[:-1], stack.shape[-1] // self._size)
+        if now.shape != expected:
+            raise ValueError(f"an observation has shape {now.shape}, expected {expected}.")
 
 
 def _arrays(observation: PyTree) -> PyTree:

@@ -14,6 +14,8 @@ EPSILON = 1e-8
 """Added to a variance; a feature that never changes has none."""
 LIMIT = 10.0
 """Normalized features lie within ± this many deviations."""
+LARGEST = 1e15
+"""Rows with a larger number are not counted: sums of its square would not stay finite."""
 
 
 class Moments(struct.PyTreeNode):
@@ -51,7 +53,8 @@ def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Nor
     Args:
       normalizer: so far.
       observations: with one leading axis (N, ...).
-      mask: bool (N,); the others are not counted, whatever is in them.
+      mask: bool (N,); the others are not counted, whatever is in them, and neither are rows in
+        which a number is not below 1e15.
 
     Returns:
       The moments of all that have been counted.
@@ -85,6 +88,7 @@ def of_data(observations: PyTree) -> Normalizer:
 
 def merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
     """The moments of all that was counted in `old`, and of the rows of x (N, ...) in the mask."""
+    mask &= jnp.all(jnp.abs(x) < LARGEST, axis=tuple(range(1, x.ndim)))
     counted = mask.reshape(-1, *[1] * (x.ndim - 1))
     # Small floats cannot count the observations; a NaN times zero would stay a NaN.
     x = jnp.where(counted, x, 0).astype(old.mean.dtype)

@@ -18,7 +18,14 @@ import numpy as np
 from flax import struct
 
 from jaxsac.data import packing
-from jaxsac.types import PyTree, Spec, Transition, describe_disagreement, is_traced
+from jaxsac.types import (
+    PyTree,
+    Spec,
+    Transition,
+    check_key,
+    describe_disagreement,
+    is_traced,
+)
 
 
 class Buffer(struct.PyTreeNode):
@@ -57,12 +64,12 @@ def plan(capacity: int, transition: PyTree) -> Plan:
     Raises:
       ValueError: a capacity below 1.
     """
-    if isinstance(capacity, float) or capacity < 1:
+    if not isinstance(capacity, int | np.integer) or capacity < 1:
         raise ValueError(f"replay capacity must be at least 1, a whole number, got {capacity!r}.")
-    row = sum(
-        width * jnp.dtype(dtype).itemsize
-        for dtype, width in packing.widths(Spec.of(transition)).items()
-    )
+    spec = Spec.of(transition)
+    if not spec.leaves:
+        raise ValueError(f"the transition {transition!r} has no array: there is nothing to hold.")
+    row = sum(width * jnp.dtype(dtype).itemsize for dtype, width in packing.widths(spec).items())
     return Plan(capacity, row, capacity * row)
 
 
@@ -102,7 +109,8 @@ def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:
     Raises:
       ValueError: no transitions, leading axes that disagree, or a capacity below 1; and, in a
         `Transition`, an action, reward or discount of another shape or dtype than a step has, a
-        discount outside [0, 1], or a `next_observation` unlike its `observation`.
+        `next_observation` unlike its `observation`, floats that are not finite, an action outside
+        [-1, 1] or a discount outside [0, 1].
     """
     leading = {
         f"transitions{jax.tree_util.keystr(path)}": np.shape(leaf)[:1]
@@ -155,6 +163,16 @@ def _check_steps(steps: Transition) -> None:
                 f"{name} is {array.dtype}{list(array.shape)}, expected floats {shape}."
                 + " It is 1 - terminated.astype(float)." * (name == "discount")
             )
+    for path, leaf in jax.tree.leaves_with_path(steps):
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and not np.isfinite(leaf).all():
+            rows = int((~np.isfinite(leaf)).reshape(len(leaf), -1).any(axis=1).sum())
+            raise ValueError(f"{jax.tree_util.keystr(path)[1:]} is not finite in {rows} rows.")
+    outside = int((np.abs(np.asarray(steps.action)) > 1).any(axis=1).sum())
+    if outside:
+        raise ValueError(
+            f"action is outside [-1, 1] in {outside} of {len(steps.action)} rows: map those of the "
+            "environment from its bounds to [-1, 1]."
+        )
     discount = np.asarray(steps.discount)
     if not ((discount >= 0) & (discount <= 1)).all():
         raise ValueError(
@@ -182,7 +200,7 @@ def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> B
     if len(batch_shape) != 1:
         raise ValueError(f"transitions need exactly one leading axis, got {batch_shape}.")
     capacity, (count,) = buffer.capacity, batch_shape
-    mask = jnp.ones(count, bool) if mask is None else mask
+    mask = jnp.ones(count, bool) if mask is None else jnp.asarray(mask)
     chex.assert_shape(mask, (count,))
     chex.assert_type(mask, bool)
     order = jnp.cumsum(mask) - 1
@@ -224,13 +242,15 @@ def sample(
       and integers the lowest number of their dtype (the highest if it has no sign).
 
     Raises:
+      TypeError: a key that is none.
       ValueError: more rows than the ring holds; under `jax.jit`, than its capacity.
     """
     held = buffer.capacity if is_traced(buffer.size) else int(np.asarray(buffer.size).min())
-    if not 1 <= batch_size <= held:
+    check_key(key)
+    if not isinstance(batch_size, int | np.integer) or not 1 <= batch_size <= held:
         raise ValueError(
-            f"batch_size must be between 1 and the {held} transitions that replay holds, "
-            f"got {batch_size}."
+            f"batch_size must be a whole number between 1 and the {held} transitions that replay "
+            f"holds, got {batch_size!r}."
         )
     count = buffer.size if latest is None else latest
     index = jax.random.randint(key, (batch_size,), 0, jnp.maximum(count, 1))

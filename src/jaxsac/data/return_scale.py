@@ -64,10 +64,11 @@ def update(
     if not scale:
         return scale
     sums = jnp.where(valid, gamma * (1 - over) * scale.sums + reward, 0)
+    countable = valid & (jnp.abs(sums) < normalize.LARGEST)
     return scale.replace(
         sums=sums,
-        moments=normalize.merge(scale.moments, sums, valid),
-        largest=jnp.maximum(scale.largest, jnp.max(jnp.abs(sums))),
+        moments=normalize.merge(scale.moments, sums, countable),
+        largest=jnp.maximum(scale.largest, jnp.max(jnp.where(countable, jnp.abs(sums), 0))),
     )
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsac import draws
 from jaxsac.envs import device
 from jaxsac.envs.check import check_reward_scale, check_speed
 from jaxsac.envs.device import Environment
@@ -98,7 +99,7 @@ def _walk(env: Environment, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.A
 
     def one_step(envs: device.Envs, key: jax.Array) -> Any:
         shape = (COPIES, *env.action.shape)
-        action = jax.random.uniform(key, shape, env.action.dtype, -1, 1)
+        action = draws.uniform(key, shape, env.action.dtype, -1, 1)
         envs, result, end = device.step(env, envs, action)
         return envs, (result.reward, result.valid, end.mask)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.metrics import RUN_COLUMNS
+from jaxsac.sac.policy import METRICS as OF_ACTOR
 from jaxsac.sac.state import Metrics
 from jaxsac.training.interval import Interval
 from jaxsac.training.returns import Evaluation, Totals
@@ -69,7 +70,9 @@ def rows(
         if updates:
             row["utd"] = updates / (step - config.learning_starts)
         if learned.updates[index]:
-            row |= {n: float(values[index]) for n, values in measured.items() if n in known}
+            acted = learned.actor_updates[index] > 0
+            told = {n for n in known if acted or n not in OF_ACTOR}
+            row |= {n: float(values[index]) for n, values in measured.items() if n in told}
         row["skipped"] = int(learned.mean["skipped"][index])
         row["discarded"] = int(totals.discarded[index])
         return row

@@ -59,9 +59,10 @@ ADDED: dict[str, float] = {
     "hyperparameters/max_gradient_norm": 1.0,
     "hyperparameters/final_lr_scale": 0.0,
     "hyperparameters/schedule_updates": 1_000_000.0,
+    "metrics/actor_updates": 0,
 }
-"""Tensors of an agent that a bundle may lack, with what they would have held: it was written before
-there were any. Released and unreleased versions share a format, so this goes by name alone."""
+"""Tensors that a bundle may lack, with what they would have held: it was written before there were
+any. Released and unreleased versions share a format, so this goes by name alone."""
 NOT_RESUMED = frozenset({2})
 """Formats whose runs this version does not resume. Their policies, reports and evaluations work."""
 

@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxsac.sac import critics, distributions, policy, randomness, value_network
+from jaxsac import draws
+from jaxsac.sac import apply, critics, distributions, policy, randomness, value_network
 from jaxsac.sac.checks import (
-    check_batch,
+    check_batch_shapes,
     check_examples,
     check_hyperparameters,
     check_images,
-    check_key,
     check_networks,
     check_settings,
     check_state,
@@ -27,7 +27,7 @@ from jaxsac.sac.networks import make_networks
 from jaxsac.sac.optimize import make_optimizer
 from jaxsac.sac.randomness import Randomness
 from jaxsac.sac.state import Metrics, State
-from jaxsac.types import PyTree, Spec, Transition, flatten_batch
+from jaxsac.types import PyTree, Spec, Transition, check_key, flatten_batch
 
 
 def init(
@@ -84,10 +84,10 @@ def _init(
     networks = make_networks(config, action_spec)
     observation, action = observation_spec.zeros(1), action_spec.zeros(1)
     actor = make_optimizer("actor", config, hyperparameters).start(
-        networks.actor.init(actor_key, observation)
+        apply.init(networks.actor, actor_key, observation)
     )
     critic = make_optimizer("critic", config, hyperparameters).start(
-        networks.critic.init(critic_key, observation, action)
+        apply.init(networks.critic, critic_key, observation, action)
     )
     temperature = make_optimizer("alpha", config, hyperparameters).start(
         {"params": jnp.log(hyperparameters.initial_alpha)}
@@ -131,7 +131,7 @@ def sample(state: State, observation: PyTree, key: jax.Array) -> tuple[jax.Array
     check_key(key)
     batch_shape = state.observation_spec.batch_shape("observation", observation)
     distribution = _policy(state, observation, batch_shape)
-    noise = jax.random.normal(key, distribution.mean.shape, distribution.mean.dtype)
+    noise = draws.normal(key, distribution.mean.shape, distribution.mean.dtype)
     action, log_prob = distributions.sample_and_log_prob(noise, distribution)
     return jnp.reshape(action, (*batch_shape, action.shape[-1])), jnp.reshape(log_prob, batch_shape)
 
@@ -161,9 +161,10 @@ def update(
     """One gradient step on the critics, which moves their targets, then on actor and temperature.
 
     The actor is trained against the critics just updated, with the temperature from before the
-    update (as in the authors' second paper, arXiv:1812.05905, algorithm 1). With
-    `Config(value_network=True)` the step is that of their first paper, in `sac.value_network`. When
-    a loss or a gradient is not finite, the state comes back as it was, with `skipped` one higher.
+    update (as in the authors' second paper, arXiv:1812.05905, algorithm 1); with the order
+    "actor_first" it comes before them. With `Config(value_network=True)` the step is that of their
+    first paper, in `sac.value_network`. When a loss, a gradient or batch statistics are not finite,
+    the state comes back as it was, with `skipped` one higher.
 
     Args:
       state: the agent; not donated.
@@ -173,7 +174,8 @@ def update(
         prioritized replay; 1 by default.
       actor_due: whether actor and temperature take their step, bool (); by default in every
         `actor_every`-th update of the state. Under `vmap` that default is another bool for each
-        agent, and both cases are computed for all of them; one bool for all is not.
+        agent, and both cases are computed for all of them; one bool for all is not. The metrics of
+        a step that is not due are NaN.
 
     Returns:
       The next state, and the metrics of this update.
@@ -181,12 +183,13 @@ def update(
     Raises:
       ValueError: a batch of another structure, shape, rank or dtype; raised while tracing.
     """
-    batch_size = check_batch(state, batch, weight)
+    batch_size = check_batch_shapes(state, batch, weight)
     check_key(key)
     networks = make_networks(state.config, state.action_spec)
     random = _randomness(state, batch_size, key)
     batch = _shifted(batch, key, state.config.random_shift)
-    steps = (_critics(state.config).learn, functools.partial(policy.learn, due=actor_due))
+    due = policy.is_due(state) if actor_due is None else actor_due
+    steps = (_critics(state.config).learn, functools.partial(policy.learn, due=due))
     if state.config.order == "actor_first":
         steps = steps[::-1]
 
@@ -195,9 +198,12 @@ def update(
         new_state, info = learn(new_state, networks, batch, random, weight)
         metrics = Metrics(metrics, **info)
     finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
+    for learned in jax.tree.leaves(new_state.collections):
+        finite &= jnp.all(jnp.isfinite(learned))
     new_state = new_state.replace(step=state.step + 1)
     new_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new_state, state)
     new_state = new_state.replace(skipped=state.skipped + ~finite)
+    metrics = policy.without_rest(metrics, due)
     return new_state, Metrics(metrics, skipped=new_state.skipped)
 
 
@@ -207,8 +213,9 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
 
     ∇J = α ∇_φ log π_φ(a|s)|_a + (α ∇_a log π_φ(a|s) - ∇_a Q(s, a)) ∇_φ f_φ(ε; s)
 
-    The noise is the one that `update` draws from the same key. `update` differentiates through
-    the critics it has just trained, this function through those in `state`.
+    The noise, and the shift of images, are those that `update` draws from the same key. This
+    function differentiates through the critics in `state`, as `update` does where the actor comes
+    first; otherwise `update` goes through those that it has just trained.
 
     Args:
       state: the agent.
@@ -222,9 +229,10 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
     Raises:
       ValueError: as `update`.
     """
-    batch_size = check_batch(state, batch)
+    batch_size = check_batch_shapes(state, batch)
     check_key(key)
     random = _randomness(state, batch_size, key)
+    batch = _shifted(batch, key, state.config.random_shift)
     return actor_gradient_terms(
         state.actor,
         make_networks(state.config, state.action_spec),

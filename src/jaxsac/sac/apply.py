@@ -17,6 +17,11 @@ from jaxsac.types import PyTree
 Variables = Mapping[str, Any]
 
 
+def init(module: Any, key: jax.Array, *inputs: PyTree) -> Variables:
+    """The variables of a network before its first step; the arguments are those of `apply`."""
+    return module.init(key, *inputs, **_train(module, False))
+
+
 def apply(module: Any, variables: Variables, *inputs: PyTree, key: jax.Array | None = None) -> Any:
     """The output of a network, by its collections as they are.
 

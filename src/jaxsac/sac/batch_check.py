@@ -32,7 +32,7 @@ def check_batch(state: State, batch: Transition) -> None:
     Warns:
       UserWarning: no discount is 1, as where `terminated` itself or γ has been given.
     """
-    checks.check_batch(state, batch)
+    checks.check_batch_shapes(state, batch)
     batch = jax.device_get(batch)
     found = []
     for path, leaf in jax.tree.flatten_with_path(batch)[0]:

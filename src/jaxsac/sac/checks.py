@@ -13,6 +13,7 @@ from jaxsac.sac.apply import apply
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
 from jaxsac.sac.encoders import is_image
 from jaxsac.sac.networks import Networks
+from jaxsac.sac.pessimism import random_subset
 from jaxsac.sac.state import State, Trained
 from jaxsac.types import Spec, Transition, is_traced, transition_of
 
@@ -50,22 +51,6 @@ def check_settings(config: Config, hyperparameters: Hyperparameters) -> None:
             )
 
 
-def check_key(key: Any) -> None:
-    """Refuses what is not one random key.
-
-    Raises:
-      TypeError: names what it is.
-    """
-    dtype, shape = getattr(key, "dtype", None), jnp.shape(key)
-    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
-    if not typed and (dtype != jnp.uint32 or len(shape) != 1):
-        what = type(key).__name__ if dtype is None else f"{dtype}{list(shape)}"
-        raise TypeError(
-            f"key must be one random key of JAX, such as jax.random.key(0), got {what}: numbers "
-            "are no keys, and jax.random.split makes several of one."
-        )
-
-
 def check_images(config: Config, observation_spec: Spec) -> None:
     """Refuses settings for images that do nothing, or that nothing could train.
 
@@ -85,7 +70,7 @@ def check_images(config: Config, observation_spec: Spec) -> None:
         )
 
 
-def check_batch(state: State, batch: Transition, weight: Any = None) -> int:
+def check_batch_shapes(state: State, batch: Transition, weight: Any = None) -> int:
     """Refuses a batch that does not fit the examples given to `init`.
 
     Args:
@@ -140,6 +125,12 @@ def check_examples(observation_spec: Spec, action_spec: Spec) -> None:
         raise ValueError(
             f"the action example must be floating, got {action.dtype}: jaxsac is for continuous "
             "actions."
+        )
+    if jnp.finfo(action.dtype).bits < 32:
+        raise ValueError(
+            f"the action example is {action.dtype}, and an agent's numbers have its dtype: they "
+            "need 32 bits, or small steps are lost in rounding (τ, learning rates, γ near 1). Give "
+            "float32; networks of your own may compute in fewer bits (dtype= of Linen's layers)."
         )
 
 
@@ -218,15 +209,26 @@ def check_networks(
                 f"the actor returns the shapes {shapes} for {count} observation(s): expected a "
                 f"tuple of mean and log_std, each (batch, action size), {(count, size)}."
             )
-        shape = jax.eval_shape(
+        output = jax.eval_shape(
             lambda *inputs: apply(networks.critic, critic.variables, *inputs), observation, action
-        ).shape
+        )
+        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(output)]
         expected = (count, *networks.head.shape)
-        if len(shape) != 1 + len(expected) or shape[1:] != expected:
+        (shape, *others) = shapes or [()]
+        one = not others and hasattr(output, "shape")
+        if not one or len(shape) != 1 + len(expected) or shape[1:] != expected:
             raise ValueError(
-                f"the critic returns {shape} for {count} observation(s) and action(s): expected "
+                f"the critic returns {shape if one else shapes} for {count} observation(s) and "
+                "action(s): expected one array "
                 f"(ensemble, batch{', outputs' * len(networks.head.shape)}), (..., "
-                f"{', '.join(map(str, expected))})."
+                f"{', '.join(map(str, expected))}), as jnp.stack makes of several."
+            )
+        if networks.pessimism_settings.subset_size > shape[0] and random_subset in (
+            networks.target_pessimism, networks.actor_pessimism,
+        ):  # fmt: skip
+            raise ValueError(
+                f"subset_size {networks.pessimism_settings.subset_size} must be at most the "
+                f"{shape[0]} critics of your own."
             )
 
 

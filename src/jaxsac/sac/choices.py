@@ -6,6 +6,7 @@ import math
 from typing import Any, Literal, get_args
 
 import numpy as np
+from flax import linen as nn
 
 from jaxsac.sac.forward import ActorForwardName, ForwardName
 from jaxsac.sac.heads import HeadName
@@ -71,12 +72,13 @@ RANGES = {
     "value_bound": (1e-6, math.inf),
 }
 """Where other numbers in a `Config` lie."""
+NUMBER = (int, float, np.integer, np.floating)
 OWN = ("actor_body", "actor_norm", "critic_body", "critic_norm")
 """Beginnings of the names that may be None, for that of both networks."""
 
 
 def check(config: Any) -> None:
-    """Refuses a `Config` that cannot be, or in which a choice would have no effect.
+    """Refuses a `Config` that cannot be.
 
     Raises:
       ValueError: names the setting, its value, and what it may be.
@@ -86,15 +88,20 @@ def check(config: Any) -> None:
         if sizes is None and name != "hidden_sizes":
             continue
         found = sizes if isinstance(sizes, tuple) else ()
-        if not found or not all(isinstance(n, int | np.integer) and n > 0 for n in found):
+        if not found or not all(is_whole(n) and n > 0 for n in found):
             raise ValueError(f"{name} must be positive integers, as (256, 256), got {sizes!r}.")
     for name, kind in CHOICES.items():
         value, names = getattr(config, name), get_args(kind)
         if value not in names and not (value is None and name.startswith(OWN)):
             raise ValueError(f"{name} must be one of {names}, got {value!r}.")
     for name, least in AT_LEAST.items():
-        if getattr(config, name) < least:
-            raise ValueError(f"{name} must be at least {least}, got {getattr(config, name)}.")
+        value = getattr(config, name)
+        if not is_whole(value) or value < least:
+            raise ValueError(f"{name} must be at least {least}, a whole number, got {value!r}.")
+    for name in (*RANGES, "log_std_min", "log_std_max", "target_entropy_scale"):
+        value = getattr(config, name)
+        if not isinstance(value, NUMBER) or not math.isfinite(value):
+            raise ValueError(f"{name} must be a number, got {value!r}.")
     for name, (low, high) in RANGES.items():
         if not low <= getattr(config, name) < high:
             raise ValueError(f"{name} must be in [{low}, {high}), got {getattr(config, name)}.")
@@ -102,12 +109,32 @@ def check(config: Any) -> None:
         raise ValueError(
             f"log_std_min {config.log_std_min} is not below log_std_max {config.log_std_max}."
         )
-    if not math.isfinite(config.target_entropy_scale):
-        raise ValueError(
-            f"target_entropy_scale must be a number, got {config.target_entropy_scale}."
-        )
+    for name in ("actor", "critic"):
+        _check_module(name, getattr(config, name))
     _check_networks(config)
     _check_heads(config)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, of Python or of NumPy; a bool is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _check_module(name: str, network: Any) -> None:
+    if network is None:
+        return
+    if not isinstance(network, nn.Module):
+        what = f"the class {network.__name__}" if isinstance(network, type) else repr(network)
+        raise ValueError(
+            f"{name} must be a Linen module, made with its fields, as {name}=MyNetwork(), got "
+            f"{what}."
+        )
+    try:
+        hash(network)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} has a field that cannot be hashed ({error}): give a tuple in place of a list."
+        ) from None
 
 
 def _check_networks(config: Any) -> None:
@@ -145,7 +172,8 @@ def _check_heads(config: Any) -> None:
             f"dropped_quantiles {config.dropped_quantiles} must be below num_quantiles "
             f"{config.num_quantiles}."
         )
-    if "random_subset" in pessimisms and config.subset_size > config.num_critics:
+    own = config.critic is not None  # of as many as it says
+    if "random_subset" in pessimisms and config.subset_size > config.num_critics and not own:
         raise ValueError(
             f"subset_size {config.subset_size} must be at most num_critics {config.num_critics}."
         )

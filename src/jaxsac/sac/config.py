@@ -74,7 +74,7 @@ class Config:
     normalize_inputs: bool = False
     """Normalize what goes into each network too."""
     batch_norm_momentum: float = 0.99
-    """Share of the running averages that a batch leaves."""
+    """Decay of the running averages of batch normalization, per batch."""
     batch_norm_epsilon: float = 1e-5
     """ε under the root of batch normalization."""
     renorm_warmup: int = 100_000
@@ -119,8 +119,8 @@ class Config:
     actor_every: int = 1
     """Updates for one step of actor and temperature."""
     projection: ProjectionName = "none"
-    """Where actor and critics are brought at the start and after each step: nowhere; to weights of
-    norm 1 for each unit (unit_norm); or with scale and shift of each normalization at √units too
+    """Projection of actor and critics at the start and after each step: none; weights of norm 1
+    for each unit (unit_norm); or with scale and shift of each normalization at √units too
     (unit_norm_affine)."""
     optimizer: OptimizerName = "adam"
     """Of actor and critics: Adam with its usual constants, or AdamW with adam_b1, adam_b2, adam_eps
@@ -229,13 +229,13 @@ class Hyperparameters(struct.PyTreeNode):
     initial_alpha: Scalar = 1.0
     """Temperature at the start."""
     adam_b1: Scalar = 0.9
-    """Share of the mean gradient that a step of AdamW leaves."""
+    """β₁ of AdamW: decay of the mean gradient, per step."""
     adam_b2: Scalar = 0.999
-    """Share of the mean squared gradient that a step of AdamW leaves."""
+    """β₂ of AdamW: decay of the mean squared gradient, per step."""
     adam_eps: Scalar = 1e-8
-    """What AdamW adds to the root of the latter."""
+    """ε of AdamW, added to the root of the mean squared gradient."""
     weight_decay: Scalar = 0.0
-    """Part of each parameter that a step of AdamW takes off, in learning rates."""
+    """Weight decay of AdamW: a step takes learning rate × weight_decay of each parameter off."""
     max_gradient_norm: Scalar = 1.0
     """Norm that gradients are cut to with clip_gradients."""
     final_lr_scale: Scalar = 0.0

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxsac.sac.agent import update
+from jaxsac.sac.policy import METRICS, is_due
 from jaxsac.sac.state import State
 from jaxsac.types import PyTree, Transition
 
@@ -25,14 +26,20 @@ def explain(state: State, batch: Transition, key: jax.Array) -> list[str]:
       numbers in the batch; the first term of the update that is not finite; the terms after it.
       Nothing if the update is finite.
     """
-    _, metrics = update(state, batch, key)
-    # Metrics come in the order in which one follows from the other.
-    terms = [name for name, value in metrics.items() if not np.isfinite(value)]
-    if not terms:
+    after, metrics = update(state, batch, key)
+    if after.skipped == state.skipped:
         return []
+    due = is_due(state)
+    rested = METRICS if due is not None and not due else ()  # NaN because nothing was computed
+    # Metrics come in the order in which one follows from the other.
+    terms = [
+        name for name, value in metrics.items() if not np.isfinite(value) and name not in rested
+    ]
     found = [*_not_finite("batch", batch), *_not_finite("agent", state)]
     if not found:
         found = list(_largest("batch", batch))
+    if not terms:
+        return [*found, "all terms are finite, but batch statistics would not be"]
     found.append(f"the first term that is not finite: {terms[0]} = {metrics[terms[0]]}")
     if terms[1:]:
         found.append(f"and after it: {', '.join(terms[1:])}")

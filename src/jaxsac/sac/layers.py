@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxsac import draws
 from jaxsac.sac.normalization import (
     BatchNorm,
     BatchNormSettings,
@@ -51,7 +52,7 @@ def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax
     Matrix products alone, because jaxlib's QR on the CPU can deadlock: batched, as over seeds or
     an ensemble, it waits inside a worker of the thread pool that it needs.
     """
-    gaussian = jax.random.normal(key, shape, jnp.promote_types(dtype, jnp.float32))
+    gaussian = draws.normal(key, shape, jnp.promote_types(dtype, jnp.float32))
     # A Gaussian matrix has no singular value much above √m + √n; the iteration needs them below √3
     # and multiplies small ones by 1.5 a step.
     x = gaussian / (1.1 * (math.sqrt(shape[0]) + math.sqrt(shape[1])))
@@ -69,7 +70,7 @@ def initializers(name: InitializerName, fan_in: int) -> dict[str, Any]:
         bound = 1 / math.sqrt(fan_in)
 
         def uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-            return jax.random.uniform(key, shape, dtype, -bound, bound)
+            return draws.uniform(key, shape, dtype, -bound, bound)
 
         return {"kernel_init": uniform, "bias_init": uniform}
     kernels = {

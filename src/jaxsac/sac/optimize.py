@@ -112,14 +112,5 @@ def minimize(
     return trained, _named(name, info, value, optax.tree.norm(gradient))
 
 
-def assess(
-    name: str, loss: Callable[..., Result], optimizer: Optimizer, trained: Any, *args: Any
-) -> tuple[Any, Metrics]:
-    """What `minimize` returns in an update that leaves `trained` as it is."""
-    del optimizer
-    value, (info, _) = loss(trained.params, *args)
-    return trained, _named(name, info, value, jnp.zeros_like(value))
-
-
 def _named(name: str, info: Metrics, loss: jax.Array, gradient_norm: jax.Array) -> Metrics:
     return Metrics(info, **{f"{name}_loss": loss, f"{name}_gradient_norm": gradient_norm})

@@ -24,7 +24,9 @@ def unit_norm(params: Params) -> Params:
     rate as it grows (Lee et al. 2025, arXiv:2502.15280; Palenicek et al. 2025, arXiv:2509.25174).
 
     Args:
-      params: a pytree in which dense layers have a "kernel" (..., inputs, units); all else stays.
+      params: a pytree in which dense layers have a "kernel" (..., inputs, units), and
+        convolutions one (..., height, width, inputs, units); all else stays, and so does a unit
+        whose weights are all zero.
     """
     return _with_layers(params, _unit_norm_layer)
 
@@ -52,7 +54,9 @@ def _unit_norm_layer(layer: Layer) -> Layer:
     if "kernel" not in layer:
         return layer
     kernel = layer["kernel"]
-    return {**layer, "kernel": kernel / jnp.linalg.norm(kernel, axis=-2, keepdims=True)}
+    of_unit = -2 if kernel.ndim < 4 else (-4, -3, -2)  # an ensemble of dense layers has three axes
+    norm = jnp.sqrt(jnp.sum(kernel**2, axis=of_unit, keepdims=True))
+    return {**layer, "kernel": kernel / jnp.where(norm > 0, norm, 1)}
 
 
 def _affine_layer(layer: Layer) -> Layer:
@@ -60,7 +64,7 @@ def _affine_layer(layer: Layer) -> Layer:
         return _unit_norm_layer(layer)
     names = [name for name in ("scale", "bias") if name in layer]
     square = sum(jnp.sum(layer[name] ** 2, axis=-1, keepdims=True) for name in names)
-    factor = jnp.sqrt(layer["scale"].shape[-1] / square)
+    factor = jnp.sqrt(layer["scale"].shape[-1] / jnp.where(square > 0, square, 1))
     return {**layer, **{name: factor * layer[name] for name in names}}
 
 

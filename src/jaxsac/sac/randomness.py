@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 
+from jaxsac import draws
 from jaxsac.types import Spec
 
 
@@ -24,7 +25,7 @@ def draw(key: jax.Array, action_spec: Spec, batch_size: int, num_samples: int) -
     """What one update draws from its key; K is `num_samples`."""
     struct = action_spec.tree
     # One draw: on a CPU the generator costs more to start than to run.
-    noise = jax.random.normal(key, (1 + num_samples, batch_size, *struct.shape), struct.dtype)
+    noise = draws.normal(key, (1 + num_samples, batch_size, *struct.shape), struct.dtype)
     # Folded in, so that the noise is the same whether a network needs its key or not.
     critic_key, actor_key = (jax.random.fold_in(key, number) for number in range(2))
     return Randomness(noise[0], noise[1:], critic_key, actor_key)

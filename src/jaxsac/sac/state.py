@@ -51,6 +51,12 @@ class State(struct.PyTreeNode):
         return jnp.exp(self.temperature.params)
 
     @property
+    def collections(self) -> list[Variables]:
+        """What the networks carry besides their parameters."""
+        nodes = [self.actor, self.critic, getattr(self.critic, "value", self.actor)]
+        return [node.collections for node in nodes]
+
+    @property
     def acting(self) -> State:
         """What `act` reads, and None in place of all else."""
         nothing: Any = None
@@ -67,10 +73,11 @@ class Metrics(dict[str, jax.Array]):
     A dict whose values are attributes too: `metrics["entropy"]` is `metrics.entropy`. What there
     is follows from the configuration; with plain SAC
 
-    - alpha: temperature used in this update;
+    - alpha: temperature before this update;
     - target_mean, q_mean: means of the Bellman targets and of the predictions over the ensemble;
     - entropy: estimate of the policy's entropy from all actions drawn in the batch, nats;
-    - critic_loss, actor_loss, alpha_loss, and the *_gradient_norm of each;
+    - critic_loss, actor_loss, alpha_loss, and the *_gradient_norm of each; where the actor steps in
+      every `actor_every`-th update alone, its own and the temperature's are NaN in between;
     - skipped: updates left out so far because they were not finite.
     """
 

@@ -52,7 +52,7 @@ class Driver(Evaluator, Protocol):
     step: int
     """Transitions per seed so far."""
     learning: Any
-    """The learners, a `loop.Carry` with the rows of a `SeedAxis`."""
+    """The learners, a `learner.Carry` with the rows of a `SeedAxis`."""
     prior: Any
     """Transitions from before the run that all members draw from, a `Buffer` that
     `SeedAxis.share` has put onto the devices; () for none."""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxsac.data import frame_stack as stacking
 from jaxsac.envs import host, time_limit
 from jaxsac.training import learner
-from jaxsac.training.population import EVALUATION_STREAM, Population
+from jaxsac.training.population import EVALUATION_STREAM, Population, stream_key
 from jaxsac.training.returns import Evaluation
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
@@ -32,7 +32,7 @@ class HostEvaluator:
     ) -> Evaluation:
         """Runs episodes of each seed's policy, all seeds and copies as one batch."""
         policies, members = self._policies, self._members
-        act = policies.sampled(policy, members) if sampled else policies.mode(policy)
+        act = policies.sampled(policy, members, step) if sampled else policies.mode(policy)
         return evaluate(self._envs, act, members, step, episodes, self._frame_stack)
 
     def prepare(self, policy: learner.Policy) -> None:
@@ -116,6 +116,13 @@ def _evaluate_once(
 _act = jax.vmap(learner.act)
 
 
+@jax.jit
+def _evaluation_keys(members: jax.Array, step: int) -> jax.Array:
+    return jax.vmap(lambda member: jax.random.fold_in(stream_key(member, EVALUATION_STREAM), step))(
+        members
+    )
+
+
 class Policies:
     """The policies of a group of seeds, compiled once for any parameters."""
 
@@ -128,10 +135,12 @@ class Policies:
         pad, take = self._axis.pad, self._axis.take
         return lambda observation: take(np.asarray(self._act(policy, pad(observation))))
 
-    def sampled(self, policy: learner.Policy, members: list[int]) -> Callable[[PyTree], np.ndarray]:
-        """The stochastic policy of each seed, with keys of its own."""
+    def sampled(
+        self, policy: learner.Policy, members: list[int], step: int
+    ) -> Callable[[PyTree], np.ndarray]:
+        """The stochastic policy of each seed; its keys are those of its evaluation at a step."""
         pad, take = self._axis.pad, self._axis.take
-        keys = jax.vmap(jax.random.key)(pad(np.asarray(members)))
+        keys = _evaluation_keys(pad(np.asarray(members)), step)
 
         def act(observation: PyTree) -> np.ndarray:
             nonlocal keys

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsac.sac.policy import METRICS as OF_ACTOR
 from jaxsac.sac.state import Metrics
 from jaxsac.types import PyTree
 
@@ -18,6 +19,8 @@ class Interval(NamedTuple):
     """Of floats; of whole numbers, such as counters, the latest."""
     updates: jax.Array
     """Number of updates in the mean, int32; those that were not finite are not in it."""
+    actor_updates: jax.Array
+    """Those of them in which the actor took its step, int32: its metrics are means over these."""
 
 
 def init(metrics: PyTree) -> Interval:
@@ -27,7 +30,7 @@ def init(metrics: PyTree) -> Interval:
       metrics: structs of the metrics of one update.
     """
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-    return Interval(zeros, jnp.zeros((), jnp.int32))
+    return Interval(zeros, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 
 def add(interval: Interval, metrics: Metrics, finite: jax.Array) -> Interval:
@@ -38,14 +41,19 @@ def add(interval: Interval, metrics: Metrics, finite: jax.Array) -> Interval:
       metrics: of the update.
       finite: whether it counts, bool scalar.
     """
+    acted = finite & ~jnp.isnan(metrics["actor_loss"])  # NaN: the actor rested
     updates = interval.updates + finite.astype(jnp.int32)
+    actor_updates = interval.actor_updates + acted.astype(jnp.int32)
 
-    def mean(before: jax.Array, now: Any) -> jax.Array:
+    def mean(name: str, now: Any) -> jax.Array:
+        before = interval.mean[name]
         if not jnp.issubdtype(before.dtype, jnp.floating):
             return now
-        return jnp.where(finite, before + (now - before) / jnp.maximum(updates, 1), before)
+        counts, count = (acted, actor_updates) if name in OF_ACTOR else (finite, updates)
+        return jnp.where(counts, before + (now - before) / jnp.maximum(count, 1), before)
 
-    return Interval(jax.tree.map(mean, interval.mean, metrics), updates)
+    means = Metrics({name: mean(name, now) for name, now in metrics.items()})
+    return Interval(means, updates, actor_updates)
 
 
 def begin(interval: Interval) -> Interval:
@@ -56,4 +64,5 @@ def begin(interval: Interval) -> Interval:
             interval.mean,
         ),
         jnp.zeros_like(interval.updates),
+        jnp.zeros_like(interval.actor_updates),
     )

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxsac import draws
 from jaxsac.data import (
     frame_stack,
     frames,
@@ -271,7 +272,7 @@ def _next_action(agent: State, acting: Acting, uniform: Any) -> Acting:
     else:
         policy_action = jax.vmap(act)(policy, acting.observation, action_keys)
     uniform_action = jax.vmap(
-        lambda key: jax.random.uniform(key, policy_action.shape[1:], policy_action.dtype, -1, 1)
+        lambda key: draws.uniform(key, policy_action.shape[1:], policy_action.dtype, -1, 1)
     )(action_keys)
     action = jnp.where(uniform, uniform_action, policy_action)
     return acting._replace(noise=noise, key=key, action=action)

@@ -96,16 +96,12 @@ class PriorData:
         if learning.return_scale:
             gammas = axis.take(np.asarray(learning.agent.hyperparameters.gamma))
             none = axis.take(jax.device_get(learning.return_scale))
-            scales = [
-                return_scale.after_data(
-                    jax.tree.map(lambda x, k=k: x[k], none),
-                    self.steps.reward,
-                    self.over,
-                    float(gamma),
-                )
-                for k, gamma in enumerate(gammas)
-            ]
-            rows = jax.tree.map(lambda *x: jnp.stack(x), *scales)
+            alone = jax.tree.map(lambda x: x[0], none)
+            scales = {
+                gamma: return_scale.after_data(alone, self.steps.reward, self.over, gamma)
+                for gamma in set(gammas.tolist())
+            }
+            rows = jax.tree.map(lambda *x: jnp.stack(x), *(scales[g] for g in gammas.tolist()))
             learning = learning._replace(return_scale=axis.place(rows))
         return learning
 
