@@ -307,12 +307,13 @@ def test_a_directory_of_something_else_is_refused(tmp_path, capsys):
     ],
 )
 def test_a_failed_update_is_replayed_from_what_the_run_said(tmp_path, capsys, kind):
-    directory = tmp_path / "run"
+    directory = tmp_path / "a run"
     huge = ["--env", "probe_environments:Huge-v0", "--num-envs", "2", *kind]
     assert commands.run(["train", *SMALL, *huge, "--run-dir", str(directory)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     folder = next((directory / "failures").iterdir())
     assert "an update was not finite and has been left out" in said
+    assert "a run/failures/seed-0000' says why" in said.replace("` ", " ").replace("`", "")
     assert commands.run(["replay-failure", str(folder)]) == 0
     assert "first term that is not finite: critic_loss" in capsys.readouterr().out
     assert commands.run(["replay-failure", str(folder.with_name("seed-0099"))]) == 1
@@ -329,6 +330,28 @@ def test_policies_that_there_are_not_are_refused_with_those_that_there_are(comma
 def test_eval_of_what_is_no_run_is_refused(tmp_path, capsys):
     assert commands.run(["eval", "--run-dir", str(tmp_path)]) == 1
     assert "is not a run directory" in capsys.readouterr().err
+
+
+def test_a_directory_is_named_in_its_place_or_by_the_option_of_the_other_commands():
+    for given in (["X"], ["--run-dir", "X"], ["--run-dir=X"]):
+        command = commands.parse(["eval", *given, "--episodes", "2"])
+        assert (command.run_dir, command.episodes) == (Path("X"), 2)
+
+
+def test_a_tilde_is_the_home_directory_where_no_shell_has_made_it_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for command in ("train", "sweep", "eval", "record"):
+        env = ["--env", "Pendulum-v1"] if command in ("train", "sweep") else []
+        assert commands.parse([command, *env, "--run-dir=~/run"]).run_dir == tmp_path / "run"
+    assert commands.parse(["report", "~/a", "~/b"]).runs == (tmp_path / "a", tmp_path / "b")
+    export = commands.parse(["export", "~/run", "--output=~/policy"])
+    assert (export.run_dir, export.output) == (tmp_path / "run", tmp_path / "policy")
+
+
+def test_a_data_set_is_named_so_that_it_can_be_pasted(finished, tmp_path, capsys):
+    file = tmp_path / "my data.npz"
+    assert commands.run(["record", str(finished), "--output", str(file)]) == 0
+    assert capsys.readouterr().out.endswith(f"--prior-data '{file}'\n")
 
 
 def test_an_error_in_a_users_environment_keeps_its_traceback(tmp_path):
@@ -445,6 +468,18 @@ def test_what_is_ended_at_once_says_so_and_what_resumes_it(tmp_path, monkeypatch
     error = capsys.readouterr().err
     assert error.startswith("jaxsac: ended at once; nothing more was saved.\nto resume:\n")
     assert shlex.split(error.split(":\n")[-1].replace("\\\n", ""))[-len(command) :] == command
+
+
+def test_what_an_environment_ends_by_a_keyboard_interrupt_is_said_to_be_saved(monkeypatch, capsys):
+    def end(*arguments):
+        error = KeyboardInterrupt("window closed")
+        error.add_note("All is saved.")
+        raise error
+
+    monkeypatch.setattr(training, "train_group", end)
+    with pytest.raises(KeyboardInterrupt):
+        commands.run(["train", *SMALL])
+    assert capsys.readouterr().err.startswith("jaxsac: ended at once. All is saved.\nto resume:")
 
 
 def test_ctrl_c_is_heard_while_a_program_is_compiled_and_it_is_kept_for_the_next_run(tmp_path):

@@ -86,6 +86,22 @@ def test_an_observation_that_fits_passes(space, observation):
     assert_identical(checked(space=space, observation=observation).step(np.zeros(1))[0], expected)
 
 
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (np.zeros(2), "one ndarray"),
+        ({"a": 0, "b": 1}, "one dict"),
+        ((0, 1, {}), "3 values"),
+        (None, "one NoneType"),
+    ],
+)
+def test_a_reset_that_returns_no_pair_is_refused(returned, said):
+    env = CheckedEnv(Odd(), "Odd, seed 3")
+    env.unwrapped.reset = lambda **_: returned
+    with pytest.raises(ValueError, match=f"reset returns {said}, expected observation, info"):
+        env.reset()
+
+
 def test_a_mapping_of_any_kind_can_be_saved_and_brought_back():
     class Ordered(Odd):
         def reset(self, *, seed=None, options=None):
@@ -226,6 +242,13 @@ def test_a_deadline_that_is_kept_leaves_no_trace():
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     time.sleep(0.1)  # an alarm that was still set would end the tests
+
+
+def test_an_alarm_of_native_code_is_left_alone(monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("cannot be put back"))
+    with deadline(60):
+        pass
 
 
 STUCK = """

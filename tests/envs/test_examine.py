@@ -1,5 +1,6 @@
 """What a run is told of its environment before it begins."""
 
+import functools
 import random
 import re
 import shlex
@@ -70,13 +71,13 @@ def test_a_first_reset_that_ends_the_program_or_never_returns_is_a_fault(begin, 
         ("PythonsGenerator", "cannot be resumed exactly: it draws from Python's `random`"),
         ("NumpysGenerator", "cannot be resumed exactly: it draws from NumPy's `np.random`"),
         ("Curriculum", "cannot be resumed exactly: it keeps state through a reset"),
-        ("LateCurriculum", "cannot be resumed exactly: its LateCurriculum counts in 'episodes'"),
         ("Centered", "cannot be resumed exactly: its wrapper Centered keeps state through"),
         ("OnlyByClock", "cannot be resumed exactly: a second reset with the same seed"),
         ("Dated", r"observation\['t'\] is about 1700000000 and changes by 1\.\d .*rounds away"),
         ("Today", r"observation\['t'\] lies between .* 675 numbers"),
         ("FarReward", r"the reward is about 99999\d+\.\d+ and changes by .* rounds away"),
         ("HugeReward", r"the reward is as large as 1e\+40"),
+        ("Wide", r"dimension 0 of an action lies between -3e\+38 and 3e\+38, hardly the range"),
         ("NoEnd", "no time limit, and no episode ended in 10,000 random steps: there may be no"),
         ("NoInfo", "the info of step is None"),
     ],
@@ -85,6 +86,56 @@ def test_what_a_run_can_do_without_is_said(name, said):
     (sentence,) = look(name)
     assert re.search(said, sentence)
     assert sentence.startswith(f"broken_environments:{name}-v0")
+
+
+def test_a_count_that_matters_later_is_found_by_counting_on_a_little():
+    counts = []
+
+    class Later(broken_environments.Tally):
+        def draw(self):
+            counts.append(self.episodes)
+            return (10 if self.episodes > 40 else 1) * super().draw()
+
+    def one():
+        limit = functools.partial(gymnasium.wrappers.TimeLimit, max_episode_steps=20)
+        return make("Later", 1, options=EnvOptions(wrappers=(limit,), function=Later))[0]
+
+    (said,) = examine.examine("Later", one(), one, False).remarks
+    assert "cannot be resumed exactly: its Later counts in 'episodes'" in said
+    assert max(counts) < 100, "an environment may do something as often as it counts"
+
+
+def test_slow_simulators_have_no_counts_looked_into(monkeypatch):
+    led, lead = [], determinism.lead
+
+    def slow(*arguments):
+        led.append(arguments)
+        if len(led) == 2:
+            monkeypatch.setattr(time, "monotonic", lambda: np.inf)
+        return lead(*arguments)
+
+    monkeypatch.setattr(determinism, "lead", slow)
+    copies = make("broken_environments:Tally-v0", 2)
+    assert determinism.state_elsewhere(copies)[0] is None
+    assert len(led) == 2
+
+
+def test_where_there_is_to_be_no_other_copy_none_is_made_and_the_first_takes_no_step(monkeypatch):
+    steps = []
+    monkeypatch.setattr(broken_environments.Sound, "step", steps.append)
+    (env,) = make("broken_environments:Sound-v0", 1)
+    assert examine.examine("Sound", env, None, evaluates=True) == ([], None)
+    assert steps == []
+
+
+def test_a_copy_that_waits_for_the_first_to_go_is_done_without():
+    def another():
+        time.sleep(60)
+
+    (env,) = make("broken_environments:Sound-v0", 1, timeout=0.2)
+    start = time.monotonic()
+    assert examine.examine("Sound", env, another, evaluates=True).remarks == []
+    assert time.monotonic() - start < 10
 
 
 def test_every_departure_that_is_taken_is_said():
@@ -213,6 +264,15 @@ def test_what_is_advised_makes_spaces_usable(name, monkeypatch):
     size = {"Unbounded": 2}.get(name, 1)
     assert result.next_observation.shape == (1, 1, size)
     assert np.abs(result.next_observation).max() < 10
+
+
+@pytest.mark.parametrize("name", ["Dated", "Today"])
+def test_what_is_advised_of_a_part_of_an_observation_makes_it_usable(name):
+    (sentence,) = look(name)
+    (code,) = code_in(sentence)
+    code = code.replace("KEY", "'t'").replace("OFFSET", "1.7e9").replace("SCALE", "10")
+    advised = eval(f"lambda env: {code}", {"gymnasium": gymnasium, "numpy": numpy})
+    assert look(name, wrappers=(advised,)) == []
 
 
 def test_what_is_advised_against_rounding_keeps_the_digits():

@@ -279,6 +279,22 @@ def test_faults_are_told_of_all_the_environments_of_a_seed():
     assert discarded.tolist() == [[6, 0], [3, 6]]
 
 
+def test_copies_that_differ_are_closed():
+    closed = []
+
+    class Closing(probe_environments.Faulty):
+        def __init__(self, number):
+            super().__init__("nowhere")
+            self.number, self.action_space = number, gymnasium.spaces.Box(-1 - number, 1, (1,))
+
+        def close(self):
+            closed.append(self.number)
+
+    with pytest.raises(ValueError, match="copies must be alike"):
+        host.HostEnvs([Closing(n) for n in range(2)], 1)
+    assert closed == [0, 1]
+
+
 def test_closing_closes_every_copy_once_also_after_one_that_raises():
     closed = []
 

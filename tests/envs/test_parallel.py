@@ -238,3 +238,12 @@ def test_a_parent_that_is_killed_leaves_no_worker_idle_or_busy(tmp_path):
     for each in alive:
         each.kill()
     assert not alive
+
+
+def never_made():
+    time.sleep(60)
+
+
+def test_making_a_copy_in_a_worker_has_a_limit_where_one_is_given():
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.2 seconds"):
+        ParallelGroup("test_parallel:never_made", ["seed 3"], 1, patience=0.2)

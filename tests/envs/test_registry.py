@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+import time
 
 import gymnasium
 import numpy as np
@@ -97,6 +98,48 @@ def test_an_environment_that_lacks_an_argument_is_told_of_env_kwargs(monkeypatch
             make("Sized-v0", 1)
     monkeypatch.setitem(gymnasium.registry, "Sized-v0", EnvSpec("Sized-v0", sized))
     assert len(make("Sized-v0", 1, options=EnvOptions({"size": 3}))) == 1
+
+
+def test_a_mistake_within_what_takes_its_arguments_is_not_blamed_on_them():
+    def helper():
+        pass
+
+    def sized(size):
+        helper(size)  # pyright: ignore[reportCallIssue]
+
+    with pytest.raises(TypeError, match="takes 0 positional arguments but 1 was given"):
+        make("sized", 1, options=EnvOptions({"size": 3}, function=sized))
+    for function in (sized, lambda **options: sized(**options)):
+        with pytest.raises(ValueError, match=r"sized does not take the env_kwargs \{'seize': 3\}"):
+            make("sized", 1, options=EnvOptions({"seize": 3}, function=function))
+
+
+@pytest.mark.parametrize(
+    ("space", "wrappers", "said"),
+    [
+        (gymnasium.spaces.Text(5), (), "is not a Box"),
+        (gymnasium.spaces.Box(-1, 1), (lambda env: None,), "expected an environment"),
+        (gymnasium.spaces.Box(-1, 1), (lambda env: 1 / 0,), "division"),
+    ],
+)
+def test_what_is_refused_once_it_is_made_is_closed_again(space, wrappers, said):
+    closed = []
+
+    class Closing(gymnasium.Env):
+        observation_space, action_space = space, gymnasium.spaces.Box(-1, 1)
+
+        def close(self):
+            closed.append(self)
+            sys.exit("the first reason counts")
+
+    with pytest.raises((ValueError, ZeroDivisionError), match=said):
+        make("Closing", 1, options=EnvOptions(wrappers=wrappers, function=Closing))
+    assert len(closed) == 1
+
+
+def test_making_a_copy_has_a_limit_where_one_is_given():
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.2 seconds"):
+        make("slow", 1, options=EnvOptions(function=lambda: time.sleep(60)), patience=0.2)
 
 
 def test_an_environment_that_ends_the_program_when_it_is_made_is_a_fault(monkeypatch):

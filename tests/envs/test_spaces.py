@@ -18,6 +18,10 @@ REFUSED_ACTIONS = {
     "tuple": (spaces.Tuple([spaces.Box(-1, 1, (2,))]), "not a Box"),
     "integer": (spaces.Box(0, 9, (2,), np.int32), "dtype int32"),
     "unbounded": (spaces.Box(-np.inf, np.inf, (2,)), r"dimension\(s\) \[0, 1\]"),
+    "bounded by nothing": (
+        spaces.Box(np.float32([-1, np.finfo(np.float32).min]), np.float32([1, 1])),
+        r"unbounded in dimension\(s\) \[1\]",
+    ),
     "half-bounded": (
         spaces.Box(np.float32([-1, -1]), np.float32([1, np.inf])),
         r"unbounded in dimension\(s\) \[1\]",
@@ -160,3 +164,12 @@ def test_actions_in_units_of_the_environment_map_back(low, high):
     np.testing.assert_array_equal(to_env.inverse(exact(unit)).astype(np.float32), unit)
     np.testing.assert_allclose(to_env.inverse(to_env(unit)), unit, atol=1e-6)
     assert np.abs(to_env.inverse(np.stack([space.low, space.high]))).min() == 1
+
+
+@pytest.mark.parametrize("kind", [spaces.Dict, spaces.Tuple])
+def test_advice_on_a_part_of_an_observation_is_not_the_one_on_an_array(kind):
+    far = spaces.Box(0, 2**40, (1,), np.int64)
+    space = spaces.Dict({"t": far}) if kind is spaces.Dict else spaces.Tuple([far])
+    with pytest.raises(ValueError, match="rescale that part") as refusal:
+        observation_example(space)
+    assert "lambda observation: (observation" not in str(refusal.value)

@@ -198,6 +198,16 @@ def test_without_its_environment_all_else_is_shown(run, tmp_path, monkeypatch, b
     assert all(section.numbers for name, section in member.sections.items() if name != "values")
 
 
+@pytest.mark.usefixtures("unwritten")
+def test_an_inspection_stays_in_one_place_whoever_changes_the_working_folder(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(run.parent))
+    monkeypatch.chdir(tmp_path)
+    found = jaxsac.inspect("~/run", 0, output="out", episodes=0)
+    assert (found.run, found.directory) == (run, tmp_path / "out")
+
+
 @pytest.mark.parametrize("name", ["value_network", "pendulum_jax"])
 def test_runs_of_older_versions_in_jax_and_with_value_networks(name, tmp_path):
     found = jaxsac.inspect(FIXTURES / name, seeds=0, output=tmp_path, episodes=1)

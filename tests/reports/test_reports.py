@@ -224,6 +224,13 @@ def test_from_python_runs_are_paths_or_what_train_returned(tmp_path):
     assert jaxsac.report(Run(path)).tasks[0].results[0].finals == {0: 1, 1: 2}
 
 
+@quickly
+def test_a_tilde_is_the_home_directory_from_python(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written(tmp_path / "a", [1, 2])
+    assert jaxsac.report("~/a", "~/out").directory == tmp_path / "out"
+
+
 def test_the_command_line_waits_with_what_only_a_report_needs():
     code = "import sys, jaxsac.cli.commands; assert 'jaxsac.reports' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

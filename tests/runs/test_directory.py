@@ -33,6 +33,13 @@ def test_a_tilde_is_the_home_directory_where_no_shell_has_made_it_so(tmp_path, m
     assert (tmp_path / "run" / "manifest.json").exists()
 
 
+def test_a_remedy_can_be_pasted_whatever_the_directory_is_called(tmp_path):
+    run = RunDirectory(tmp_path / "my runs")
+    run.create(small_run())
+    with pytest.raises(RunDirectoryError, match=f"--init-from '{tmp_path}/my runs'\\."):
+        run.create(small_run(seed=1))
+
+
 def test_an_empty_directory_can_be_used(tmp_path):
     RunDirectory(tmp_path).create(small_run())
     assert [f.name for f in tmp_path.iterdir()] == ["manifest.json"]

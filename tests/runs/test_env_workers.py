@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import probe_environments
+from jaxsac import named
 from jaxsac.envs.parallel import WorkerError
 from jaxsac.runs import env_workers, train
 from jaxsac.runs.directory import RunDirectory
@@ -94,6 +95,20 @@ def test_workers_are_chosen_by_the_time_of_a_step(
     (text,) = told
     assert text.startswith(f"--env-workers auto: {workers}, ")
     assert reason in text
+
+
+def test_what_no_worker_process_finds_takes_none(tmp_path, monkeypatch):
+    class Local(Slow):
+        pass
+
+    monkeypatch.setattr(env_workers, "num_cores", lambda: 4)
+    config = small_run(env=named.name_of(Local, "env"), env_workers="auto", objects={"env": Local})
+    told = []
+    assert env_workers.settled(config, RunDirectory(tmp_path / "run"), told.append).env_workers == 0
+    (text,) = told
+    assert text.startswith("--env-workers auto: 0, as a step of one copy takes ")
+    assert "Local is not found by its name, as a worker process has to: define it" in text
+    assert text.endswith(" (--env-workers 0).")
 
 
 def test_the_number_that_was_chosen_is_the_run_s_from_then_on(tmp_path):

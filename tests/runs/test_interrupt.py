@@ -67,6 +67,25 @@ def test_a_signal_that_nohup_ignores_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_signal_that_native_code_handles_is_left_to_it(usual_handlers, monkeypatch):
+    getsignal, taken = signal.getsignal, []
+
+    def of_native_code(number):
+        return None if number == signal.SIGUSR2 else getsignal(number)
+
+    def take(number, handler):
+        taken.append(number)
+        return set_handler(number, handler)
+
+    set_handler = signal.signal
+    monkeypatch.setattr(signal, "getsignal", of_native_code)
+    monkeypatch.setattr(signal, "signal", take)
+    with Interrupt():
+        pass
+    assert signal.SIGUSR1 in taken
+    assert signal.SIGUSR2 not in taken, "it could not be put back"
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

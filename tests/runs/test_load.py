@@ -325,3 +325,55 @@ def test_spaces_that_cannot_be_are_refused_by_name(saved, tmp_path, change):
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(RunDirectoryError, match=r"manifest\.json cannot be read"):
         RunDirectory(tmp_path).spaces()
+
+
+class Bytes(gymnasium.Env):
+    """Whole numbers for observations, and an action without dimensions."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (6,), np.uint8)
+    action_space = gymnasium.spaces.Box(-2, 5, (), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return self.np_random.integers(0, 255, 6, np.uint8), {}
+
+    def step(self, action):
+        self.steps += 1
+        seen = self.np_random.integers(0, 255, 6, np.uint8)
+        return seen, -(float(action) ** 2), False, self.steps == 5, {}
+
+
+def test_whole_numbers_are_not_scaled_and_an_action_may_have_no_dimension(tmp_path):
+    run = jaxsac.train(
+        Bytes, directory=tmp_path / "run", steps=40, learning_starts=20, batch_size=8,
+        hidden_sizes=(8,), normalize_observations=True, eval_every=20, eval_episodes=2,
+        replay_capacity=100, progress=False,
+    )  # fmt: skip
+    observation = np.arange(6, dtype=np.uint8)
+    for which in ("latest", "best"):
+        policy = run.policy(which=which)
+        alone, several = policy(observation), policy(observation[None])
+        assert (alone.shape, several.shape) == ((), (1,))
+        np.testing.assert_allclose(alone, several[0], rtol=1e-6)
+
+
+def test_critics_of_ones_own_are_not_asked_for(tmp_path, monkeypatch):
+    (tmp_path / "own_critics.py").write_text(
+        "import jax.numpy as jnp\n"
+        "from flax import linen as nn\n\n"
+        "class Linear(nn.Module):\n"
+        "    @nn.compact\n"
+        "    def __call__(self, observation, action):\n"
+        "        return nn.Dense(3)(jnp.concatenate([observation, action], -1)).T\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    choice = {"target_pessimism": "random_subset", "subset_size": 3}
+    config = small_run(
+        critic="own_critics:Linear", agent=jaxsac.Config((8,), num_critics=3, **choice)
+    )
+    assert train.train(config, tmp_path / "run", Listener())
+    expected = jaxsac.load_policy(tmp_path / "run")(np.ones(2))
+    monkeypatch.undo()
+    monkeypatch.delitem(sys.modules, "own_critics")
+    np.testing.assert_array_equal(jaxsac.load_policy(tmp_path / "run")(np.ones(2)), expected)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -90,6 +91,57 @@ def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path, monkeypatch):
         assert len(taken) == 2
         with pytest.raises(RunDirectoryError, match="this process trains in"):
             RunDirectory(tmp_path).locked().__enter__()
+
+
+FORKS = """
+import os, sys, time
+from pathlib import Path
+from jaxsac.runs import lock
+with lock.locked(Path(sys.argv[1])):
+    (Path(sys.argv[1]) / "manifest.json").touch()
+    if FORK == 0:  # what a simulator leaves running
+        os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+        time.sleep(60)
+        os._exit(0)
+    print(child, flush=True)
+    END
+"""
+
+
+@pytest.mark.parametrize(
+    ("fork", "end"),
+    [
+        ("(child := os.fork())", "os.kill(os.getpid(), 9)"),
+        # A fork that Python does not know of.
+        ("(child := __import__('ctypes').CDLL(None).fork())", "pass"),
+    ],
+    ids=["killed", "forked natively"],
+)
+def test_what_a_run_has_forked_does_not_hold_its_lock(tmp_path, fork, end):
+    program = FORKS.replace("FORK", fork).replace("END", end)
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True
+    )
+    child = int(ended.stdout)
+    try:
+        with lock.locked(tmp_path / "run"):
+            os.kill(child, 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_forked_process_leaves_the_lock_as_it_is(tmp_path):
+    held = lock.locked(tmp_path / "run")
+    held.__enter__()
+    if (child := os.fork()) == 0:
+        try:
+            held.__exit__(None, None, None)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (tmp_path / "run" / lock.NAME).read_text().startswith(f"{os.getpid()} on ")
+    held.__exit__(None, None, None)
 
 
 def test_a_run_looks_at_nothing_before_it_has_the_lock(tmp_path, monkeypatch):

@@ -1,9 +1,16 @@
 import csv
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from jaxsac.runs import files, metrics
+from jaxsac.runs import files, metric_rows, metrics
 from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
+from jaxsac.sac.policy import METRICS
+from jaxsac.sac.state import Metrics
+from jaxsac.training.interval import Interval
+from jaxsac.training.returns import Totals
+from run_examples import small_run
 
 NAMED = {
     "step", "updates", "utd", "wall_time", "train_return", "train_length", "train_episodes",
@@ -150,3 +157,13 @@ def test_a_file_that_was_cut_in_its_first_line_is_begun_again_and_that_is_said(t
         assert not writer.complete
         writer.write(0, {"step": 2})
     assert [row["step"] for row in metrics.read(file)] == [2]
+
+
+def test_a_row_has_nothing_of_an_actor_that_rested_all_along():
+    structs = Metrics({name: jnp.zeros(2) for name in ("q_mean", *METRICS)}, skipped=jnp.zeros(2))
+    counts = jnp.array([4, 4]), jnp.array([0, 1])
+    told = metric_rows.rows(
+        small_run(), 100, 1.0, Interval(structs, *counts), np.zeros(2), Totals.none(2), None
+    )
+    assert [set(METRICS) & set(row) for row in told] == [set(), set(METRICS)]
+    assert all("q_mean" in row for row in told)

@@ -128,13 +128,21 @@ def test_tensors_of_an_older_version_are_found_by_their_names_then(tmp_path):
 def test_hyperparameters_that_there_were_none_of_have_done_what_their_defaults_do(tmp_path):
     gamma, added = np.array([0.5, 0.6], np.float32), np.zeros(2, np.float32)
     bundle.write(tmp_path / "7", [("agent", {"hyperparameters": {"gamma": gamma}})], {})
-    names = [name.removeprefix("hyperparameters/") for name in upgrade.ADDED]
+    names = [name.partition("/")[2] for name in upgrade.ADDED if name.startswith("hyper")]
     wanted = {"hyperparameters": {"gamma": gamma, **dict.fromkeys(names, added)}}
     found = bundle.load(tmp_path / "7", "agent", structs(wanted))["hyperparameters"]
     np.testing.assert_array_equal(found["gamma"], gamma)
     for name in names:
         default = np.float32(getattr(jaxsac.Hyperparameters(), name))
         np.testing.assert_array_equal(found[name], [default, default])
+
+
+def test_a_checkpoint_from_before_actors_were_counted_goes_on_with_none_counted(tmp_path):
+    seen = {"updates": np.array([3, 3], np.int32)}
+    bundle.write(tmp_path / "7", [("learning", {"metrics": seen})], {})
+    wanted = {"metrics": {**seen, "actor_updates": seen["updates"]}}
+    found = bundle.load(tmp_path / "7", "learning", structs(wanted))["metrics"]
+    np.testing.assert_array_equal(found["actor_updates"], [0, 0])
 
 
 def test_of_todays_bundles_every_name_must_be_todays(tmp_path):

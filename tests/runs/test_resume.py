@@ -182,9 +182,11 @@ def test_metrics_outlast_the_checkpoints_of_their_run(config, straight, tmp_path
     file = metrics.path(directory / "metrics", "seed-0001")
     before = file.read_bytes()
     shutil.rmtree(directory / "checkpoints")
+    assert (directory / "best").is_dir()
     messages = train_in_parts(config, directory)
     assert any("metrics-before-1" in text for text in messages)
     assert (directory / "metrics-before-1" / file.name).read_bytes() == before
+    assert (directory / "best-before-1" / "seed-0001").is_dir(), "its policy is not of this run"
     assert result_of(directory) == straight
 
 

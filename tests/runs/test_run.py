@@ -17,10 +17,12 @@ import pytest
 
 import jaxsac
 from jaxsac import named
-from jaxsac.runs import metrics, train
+from jaxsac.runs import metrics, record, train
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectoryError
-from jaxsac.runs.settings import of_keywords
+from jaxsac.runs.export import export
+from jaxsac.runs.export.numpy_policy import Policy as NumpyPolicy
+from jaxsac.runs.settings import default_directory, of_keywords
 from probe_environments import Drift
 from run_examples import Listener
 
@@ -134,6 +136,7 @@ def test_the_policies_of_a_run(run):
     assert run.policy().step == 60
     with pytest.raises(ValueError, match="no seed 2: its seeds are 0 to 1"):
         run.policy(2)
+    assert "drift, seeds 0 to 1, 60 steps, complete" in repr(run)
 
 
 def test_the_table_as_a_data_frame(run, monkeypatch):
@@ -193,6 +196,75 @@ def test_a_run_is_stopped_by_what_on_row_returns_and_resumed_by_the_same_call(tm
 
     with pytest.raises(RunDirectoryError, match=r"env: 'test_run:drift' there, 'test_run:"):
         jaxsac.train(other, **call)
+
+
+def test_what_on_row_raises_leaves_each_row_once(tmp_path):
+    call = {"directory": tmp_path / "run", **SMALL}
+
+    def broken(row):
+        if row["step"] == 40:
+            raise RuntimeError("no such plot")
+
+    with pytest.raises(RuntimeError, match="no such plot"):
+        jaxsac.train(drift, on_row=broken, **call)
+    resumed = jaxsac.train(drift, **call)
+    assert resumed.metrics["step"].tolist() == [20, 30, 40, 60]
+    assert "drift, seed 0, 60 steps, complete" in repr(resumed)
+
+
+def test_functions_of_one_name_are_told_apart_by_their_place(tmp_path):
+    halved, moved = (
+        lambda env, k=k: gymnasium.wrappers.TransformReward(env, lambda r: float(r) * k[0] + k[1])
+        for k in ((0.5, 0), (1, 100))
+    )
+    options = {"wrapper": [halved, moved], **SMALL_SETTINGS}
+    made = of_keywords(lambda: drift(), **options).to_population().env_options
+    assert made.wrappers == (halved, moved)
+    assert made.function is not None
+    assert isinstance(made.function(), gymnasium.Env)
+
+
+def test_what_has_no_name_of_its_own_has_no_default_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for own in ({"env": lambda: drift()}, {"env": drift, "wrapper": lambda env: env}):
+        with pytest.raises(ValueError, match=r"lambda> is a name that another one may have too"):
+            jaxsac.train(**own, **SMALL)
+    assert list(tmp_path.iterdir()) == []
+    by_name = of_keywords(drift, wrapper=doubled, **SMALL_SETTINGS)
+    assert default_directory(by_name).name.startswith("test_run-drift-")
+
+
+def test_missing_packages_are_named_before_the_first_step(tmp_path, monkeypatch):
+    call = {"directory": tmp_path / "run", **SMALL}
+    for package in ("safetensors", "psutil"):
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, package, None)
+            with pytest.raises(ModuleNotFoundError, match=f"needs {package}: run `pip install"):
+                jaxsac.train(drift, **call)
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.warns(UserWarning, match="drawing the learning curve needs matplotlib: run"):
+        assert jaxsac.train(drift, **call).complete
+    assert not (tmp_path / "run" / "report").exists()
+
+
+def test_a_tilde_is_the_home_directory_of_all_that_is_made_of_a_run(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "run").symlink_to(run[0].directory)
+    assert export.export("~/run", "numpy", "~/policy").paths[0].parent == tmp_path
+    made = record.record("~/run", "~/data.npz")
+    assert (made.source, Path(made.source).exists()) == (str(tmp_path / "data.npz"), True)
+
+
+def test_an_exported_policy_has_actions_without_an_axis(tmp_path):
+    part = {"path": [], "shape": [2], "dtype": "float32", "divisor": 1, "scale": None}
+    facts = {"inputs": [part], "layers": [], "dtype": "float32", "shape": [], "precision": "f4"}
+    arrays = {"low": [-2.0], "high": [4.0], "kernel": np.zeros((2, 1))}
+    facts["layers"] = [["dense", "kernel"]]
+    np.savez(tmp_path / "policy.npz", metadata=json.dumps(facts), **arrays)
+    policy = NumpyPolicy(tmp_path / "policy.npz")
+    assert policy(np.zeros(2)).shape == ()
+    assert policy(np.zeros((3, 2))).tolist() == [1, 1, 1]
 
 
 def test_training_in_a_thread(tmp_path):

@@ -285,6 +285,7 @@ def test_after_another_signal_it_is_ctrl_c_that_does_not_wait(tmp_path, monkeypa
 
 def test_a_second_ctrl_c_saves_nothing_more(tmp_path, monkeypatch):
     def twice(self, *arguments, sampled):
+        signal.raise_signal(signal.SIGINT)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(host_driver.HostDriver, "evaluate", twice)
@@ -292,6 +293,21 @@ def test_a_second_ctrl_c_saves_nothing_more(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         train.train(config, tmp_path / "run", listener)
     assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [20]
+
+
+def test_a_keyboard_interrupt_of_the_environments_own_costs_nothing(tmp_path, monkeypatch):
+    advance = host_driver.HostDriver.advance
+
+    def close_the_window(self, until):
+        if self.step == 30:
+            raise KeyboardInterrupt("window closed")
+        return advance(self, until)
+
+    monkeypatch.setattr(host_driver.HostDriver, "advance", close_the_window)
+    with pytest.raises(KeyboardInterrupt) as ended:
+        train.train(small_run(seeds=1), tmp_path / "run", Listener())
+    assert "All until then, 30 transitions per seed, is saved" in ended.value.__notes__[0]
+    assert_stopped_at(tmp_path / "run", small_run(seeds=1), step=30)
 
 
 def test_the_policies_of_a_stopped_run_are_those_of_a_run_that_long(tmp_path):

@@ -1,7 +1,10 @@
 """A sweep trains every seed at every point, each as it would be trained alone."""
 
 import csv
+import os
+from pathlib import Path
 
+import gymnasium
 import jax
 import numpy as np
 import pytest
@@ -112,6 +115,26 @@ def test_the_command_leaves_a_tidy_table_and_a_plot_and_resumes(tmp_path, capsys
     capsys.readouterr()
     assert commands.run(command) == 0
     assert capsys.readouterr().out.count("complete: nothing to do") == 2
+
+
+def wandering():
+    Path("elsewhere").mkdir(exist_ok=True)
+    os.chdir("elsewhere")
+    return gymnasium.make("probe_environments:Drift-v0")
+
+
+def test_a_sweep_stays_in_one_place_whoever_changes_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = [
+        "sweep", "--env", "test_plan:wandering", "--seeds", "1", "--steps", "40",
+        "--learning-starts", "20", "--batch-size", "8", "--replay-capacity", "200",
+        "--eval-every", "0", "--log-every", "20", "--hidden-sizes", "8", "--run-dir", "sweep",
+        "--set", "batch_size=4,8",
+    ]  # fmt: skip
+    assert commands.run(command) == 0
+    assert Path.cwd() != tmp_path
+    there = {path.name for path in (tmp_path / "sweep").iterdir()}
+    assert there == {"batch_size=4", "batch_size=8", "sweep.csv", "sweep.png"}
 
 
 def test_a_sweep_without_any_return_says_so(tmp_path, capsys):

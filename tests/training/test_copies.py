@@ -1,12 +1,17 @@
 """Evaluation in fewer copies of an environment than it has episodes, and in none of its own."""
 
+import dataclasses
+import time
+
 import gymnasium
 import numpy as np
 import pytest
 
 import jaxsac
 from jaxsac.runs.evaluation import evaluate_run
+from jaxsac.training.copies import examine_first, make_envs, make_evaluation_envs
 from probe_environments import Drift
+from run_examples import small_run
 
 SMALL = {
     "steps": 60, "learning_starts": 20, "batch_size": 8, "replay_capacity": 200, "eval_every": 30,
@@ -65,6 +70,71 @@ def test_as_many_copies_as_are_asked_for_or_an_error(tmp_path):
     with pytest.raises(OSError, match="Address already in use"):
         trained(tmp_path / "run", 2, eval_envs=2)
     assert not (tmp_path / "run").exists()
+
+
+class OpenEnded(OneOnly):
+    def __init__(self):
+        super().__init__()
+        self.action_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,))
+
+
+def bounded(env):
+    return gymnasium.wrappers.TransformAction(
+        env, lambda action: action, gymnasium.spaces.Box(-1, 1, (2,))
+    )
+
+
+def test_what_is_refused_is_closed_so_that_the_remedy_can_be_followed(tmp_path):
+    OneOnly.most = 1
+    config = small_run(env="test_copies:OpenEnded", seeds=1)
+    with pytest.raises(ValueError, match="is unbounded"):
+        make_envs(config.to_population(), 1)
+    config = dataclasses.replace(config, wrapper=("test_copies:bounded",))
+    make_envs(config.to_population(), 1).close()
+
+
+class TakenOver(Drift):
+    """A simulator whose newest client is its only one."""
+
+    newest = None
+
+    def __init__(self):
+        super().__init__()
+        TakenOver.newest = self
+
+    def step(self, action):
+        if TakenOver.newest is not self:
+            raise ConnectionResetError("another client took the simulator over")
+        return super().step(action)
+
+
+def test_where_no_copy_is_to_be_made_beside_those_that_train_none_is():
+    population = small_run(env="test_copies:TakenOver", seeds=1, eval_envs=0).to_population()
+    envs = make_envs(population, 1)
+    assert examine_first(envs, population).alone is None
+    envs.reset([0])
+    envs.step(np.zeros((1, 1, 2), np.float32))
+
+
+class Waits(OneOnly):
+    """Is not made before there is room."""
+
+    def __init__(self):
+        if OneOnly.alive >= OneOnly.most:
+            time.sleep(60)
+        super().__init__()
+
+
+def test_copies_that_wait_for_the_first_to_go_are_done_without():
+    OneOnly.most, start = 1, time.monotonic()
+    population = small_run(env="test_copies:Waits", seeds=1, env_timeout=0.3).to_population()
+    envs = make_envs(population, 1)
+    copies, said = make_evaluation_envs(population, 3)
+    assert copies is None
+    assert "no answer within 0.3 seconds (--env-timeout)" in str(said)
+    assert examine_first(envs, population).alone is None
+    assert time.monotonic() - start < 10
+    envs.close()
 
 
 def test_a_run_is_evaluated_without_a_copy_to_train_in_and_in_other_environments(tmp_path):

@@ -60,8 +60,9 @@ def run(arguments: list[str]) -> int:
         if status == STOPPED:
             _say_what_resumes(command, arguments)
         return status
-    except KeyboardInterrupt:
-        print("jaxsac: ended at once; nothing more was saved.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        saved = "".join(f". {note}" for note in getattr(error, "__notes__", []))
+        print(f"jaxsac: ended at once{saved or '; nothing more was saved.'}", file=sys.stderr)
         _say_what_resumes(command, arguments)
         raise
     except REFUSALS as error:
@@ -117,9 +118,11 @@ def parse(arguments: list[str]) -> Any:
 
 def _with_positional(arguments: list[str]) -> list[str]:
     """With `--run-dir X`, as the other commands have it, for a directory in its place."""
-    if "--run-dir" in arguments[:-1]:
-        at = arguments.index("--run-dir")
-        return [arguments[at + 1], *arguments[:at], *arguments[at + 2 :]]
+    for at, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--run-dir" and (equals or arguments[at + 1 :]):
+            rest = at + 1 if equals else at + 2
+            return [value if equals else arguments[at + 1], *arguments[:at], *arguments[rest:]]
     return arguments
 
 

@@ -10,6 +10,7 @@ import json
 import re
 import textwrap
 import typing
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -136,7 +137,7 @@ def _settings() -> dict[str, tuple[Any, Any]]:
 
 
 def registry() -> tyro.constructors.ConstructorRegistry:
-    """How texts become values: 1e6 is a whole number, 256,256 sizes, and JSON a dict."""
+    """How texts become values: 1e6 is a whole number, 256,256 sizes, JSON a dict, ~ a folder."""
     found = tyro.constructors.ConstructorRegistry()
     found.primitive_rule(_primitive)
     return found
@@ -149,6 +150,7 @@ def _primitive(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
         Scalar: ("FLOAT", float),
         Scalar | None: ("FLOAT|None", _or_none(float)),
         dict[str, Any]: ("JSON", _json_object),
+        Path: ("PATH", lambda text: Path(text).expanduser()),  # no shell does it after --run-dir=
     }
     for kind, (metavar, read) in one.items():
         if info.type == kind:

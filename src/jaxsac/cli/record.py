@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -30,5 +31,5 @@ class Record:
         """Says what was written."""
         made = record.record(self.run_dir, self.output, self.seed, self.form)
         print(f"recorded: {made.rows:,} transitions in {made.episodes:,} episodes or parts of them")
-        print(f"to learn from them: --prior-data {made.source}")
+        print(f"to learn from them: --prior-data {shlex.quote(made.source)}")
         return 0

@@ -31,7 +31,8 @@ class Sweeping:
 
     def run(self) -> int:
         """Trains all members and leaves sweep.csv and sweep.png."""
-        config, directory = run_config(self), self.directory
+        # Absolute: an environment may change the working folder.
+        config, directory = run_config(self), self.directory.absolute()
         groups = plan.groups(config, self.set, self.samples)
         trained = self.placement.train(groups, directory, Console())
         if not trained.complete:

@@ -102,8 +102,9 @@ def check_actions(env: gymnasium.Env) -> Finding:
         return Finding(
             "action space",
             "bad",
-            f"dimension {first} lies between {low[first]:.3g} and {high[first]:.3g}, hardly the "
-            f"range of a controller, which is explored in full: give that, with {BOUNDED}, say.",
+            f"dimension {first} of an action lies between {low[first]:.3g} and {high[first]:.3g}, "
+            "hardly the range of a controller, which is explored in full: give that, with "
+            f"{BOUNDED}, say.",
         )
     return Finding("action space", "good", str(env.action_space))
 
@@ -169,7 +170,7 @@ def check_determinism(env: CheckedEnv, make: Callable[[], CheckedEnv]) -> Findin
     """Whether the environment is its seed and its actions."""
     problem = determinism.running_statistics(env)
     if problem is None:
-        copies = spare_copies(make)
+        copies = spare_copies(make, env.timeout)
         problem, _ = determinism.state_elsewhere(copies or [env])
         close_quietly(copies)
     good = "the same seed and actions lead to the same numbers, and to where a run was stopped"

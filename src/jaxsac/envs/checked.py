@@ -20,7 +20,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from jaxsac.envs.spaces import RESCALED, observation_example
+from jaxsac.envs.spaces import observation_example, rescaled
 from jaxsac.types import PyTree
 
 IN_ENVIRONMENT = "In the environment: "
@@ -77,11 +77,11 @@ class CheckedEnv(gymnasium.Wrapper):
 
         Raises:
           TimeoutError: it took too long.
-          MisfitError: an observation that does not fit the space.
+          MisfitError: no pair, or an observation that does not fit the space.
         """
         self._steps = 0
         with at(f"a reset of {self._name}", self.timeout):
-            observation, info = self.env.reset(seed=seed, options=options)
+            observation, info = begun_with(self.env.reset(seed=seed, options=options))
             return self._checked(observation), info
 
     def step(self, action: Any) -> Any:
@@ -124,8 +124,18 @@ class CheckedEnv(gymnasium.Wrapper):
                     f"observation_space says {expected.dtype}."
                 )
             if dtype.kind in "iu" and expected.dtype.kind in "iu" and dtype != expected.dtype:
-                _check_range(np.asarray(leaf), expected.dtype)
+                self._check_range(np.asarray(leaf), expected.dtype)
         return observation
+
+    def _check_range(self, leaf: np.ndarray, dtype: np.dtype) -> None:
+        """Refuses whole numbers that would become others."""
+        allowed = np.iinfo(dtype)
+        outside = leaf[(leaf < allowed.min) | (leaf > allowed.max)]
+        if outside.size:
+            raise MisfitError(
+                f"an observation has the number {outside.flat[0]}, which does not fit {dtype}, in "
+                f"which it is learned on: {rescaled(self.env.observation_space)}."
+            )
 
 
 @contextlib.contextmanager
@@ -179,15 +189,21 @@ def _plain(observation: PyTree, example: PyTree) -> PyTree:
     return tuple(itertools.starmap(_plain, zip(observation, parts, strict=True)))
 
 
-def _check_range(leaf: np.ndarray, dtype: np.dtype) -> None:
-    """Refuses whole numbers that would become others."""
-    allowed = np.iinfo(dtype)
-    outside = leaf[(leaf < allowed.min) | (leaf > allowed.max)]
-    if outside.size:
-        raise MisfitError(
-            f"an observation has the number {outside.flat[0]}, which does not fit {dtype}, in "
-            f"which it is learned on: {RESCALED}."
-        )
+def begun_with(result: Any) -> Any:
+    """What a reset returned, once it is a pair: an array or a dict of two would unpack as well.
+
+    Raises:
+      MisfitError: it is anything else, such as the observation alone.
+    """
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise MisfitError(f"reset returns {counted(result)}, expected observation, info.")
+    return result
+
+
+def counted(result: Any) -> str:
+    """How many values were returned, for a person."""
+    many = isinstance(result, tuple | list)
+    return f"{len(result)} values" if many else f"one {type(result).__name__}"
 
 
 def _shown(observation: PyTree) -> str:
@@ -267,7 +283,7 @@ def deadline(seconds: float, what: str = "an environment") -> Iterator[None]:
 
     It rests on SIGALRM, so it has no effect outside the main thread. Native code that does not
     return to Python for `GRACE` seconds more takes the whole process with it; so does all that
-    takes too long where there are no such signals, as on Windows.
+    takes too long where there are no such signals, as on Windows, or native code has taken them.
 
     Raises:
       TimeoutError: the time is over. 0 seconds are no limit.
@@ -276,7 +292,8 @@ def deadline(seconds: float, what: str = "an environment") -> Iterator[None]:
         yield
         return
 
-    if not hasattr(signal, "setitimer"):
+    # Python cannot put back a handler that is not its own.
+    if not hasattr(signal, "setitimer") or signal.getsignal(signal.SIGALRM) is None:
         _watchdog.expect(seconds, what)
         try:
             yield

@@ -23,8 +23,9 @@ STEPS, STARTS = 13, (5, 9)
 that was drawn before."""
 SECONDS = 4.0
 """After which no further step of a slow simulator is taken to find out."""
-MANY, FEW = 1_000_000, 8
-"""What a counter is set forward by to find out whether it matters, and the steps of that."""
+FORWARD, FEW = 50, 8
+"""What a counter is set forward by to find out whether it matters, and the steps of that. Not by
+more, as an environment may do something as often as it counts."""
 
 NORMALIZERS = {
     wrappers.NormalizeObservation: (
@@ -82,7 +83,7 @@ def state_elsewhere(envs: Sequence[gymnasium.Env], steps: int = STEPS) -> tuple[
             found = (
                 _of_resets(envs, walks[0], again)
                 or _of_starts(walks[0], envs[-1])
-                or _of_counters(walks[-1], actions[:FEW])
+                or _of_counters(walks[-1], actions[:FEW], end)
             )
         return found, walks[0]
 
@@ -137,11 +138,16 @@ def _of_starts(first: Walk, env: gymnasium.Env) -> str | None:
     )
 
 
-def _of_counters(walk: Walk, actions: np.ndarray) -> str | None:
+def _of_counters(walk: Walk, actions: np.ndarray, end: float) -> str | None:
     """Whether results depend on a number that a reset with a seed leaves as it has become.
 
     Such as a count of episodes by which a curriculum gets harder: a dozen steps show no difference,
-    and show one when the number is made large.
+    and show one when the number is made larger.
+
+    Args:
+      walk: that has been led.
+      actions: to take again.
+      end: time after which no further step is begun.
     """
     if not len(actions):
         return None
@@ -155,9 +161,12 @@ def _of_counters(walk: Walk, actions: np.ndarray) -> str | None:
         if before.get((number, name)) == value:
             continue
         layer = nested[number]
-        vars(layer)[name] = value + MANY
+        left = end - time.monotonic()
+        if left < 0:
+            break
+        vars(layer)[name] = value + FORWARD
         try:
-            differs = _departure(walk, lead([env], actions, STARTS)[0])
+            differs = _departure(walk, lead([env], actions, STARTS, left)[0])
         except Exception:  # it is more than a count, and what it counts is not there
             differs = None
         finally:

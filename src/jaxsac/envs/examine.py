@@ -9,6 +9,7 @@ from typing import NamedTuple
 import gymnasium
 
 from jaxsac.envs import determinism, precision, time_limit
+from jaxsac.envs.check import check_actions
 from jaxsac.envs.checked import CheckedEnv, MisfitError, deadline, is_fault
 from jaxsac.envs.interface import departures
 from jaxsac.envs.walk import (
@@ -31,7 +32,7 @@ class Examined(NamedTuple):
 
 
 def examine(
-    name: str, env: CheckedEnv, make: Callable[[], CheckedEnv], evaluates: bool
+    name: str, env: CheckedEnv, make: Callable[[], CheckedEnv] | None, evaluates: bool
 ) -> Examined:
     """Looks for what would spoil a run, in a second or less but for slow simulators.
 
@@ -42,7 +43,7 @@ def examine(
     Args:
       name: of the environment, for a person.
       env: a copy that is going to train, and has not been reset yet.
-      make: makes another one.
+      make: makes another one; None where there is to be no other.
       evaluates: whether the run evaluates its policies.
 
     Raises:
@@ -52,7 +53,7 @@ def examine(
     """
     if (problem := determinism.running_statistics(env)) is not None:
         raise ValueError(f"{name}: {problem}")
-    copies = spare_copies(make)
+    copies = spare_copies(make, env.timeout) if make is not None else []
     found, alone = [], None
     with global_generators():
         try:
@@ -93,6 +94,8 @@ def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[tuple[bool, str]]
 
 
 def _look(name: str, env: CheckedEnv, copies: list[CheckedEnv], evaluates: bool) -> Iterator[str]:
+    if (actions := check_actions(env)).verdict == "bad":
+        yield f"{name}: {actions.detail}"
     steps = determinism.STEPS if copies else 0
     elsewhere, walk = determinism.state_elsewhere(copies or [env], steps)
     observations = [arrival.observation for arrival in walk.arrivals]

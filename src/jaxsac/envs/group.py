@@ -13,6 +13,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from jaxsac.envs import spaces
 from jaxsac.envs.action_log import ActionLog, follow, generator_state
+from jaxsac.envs.walk import close_quietly
 from jaxsac.types import PyTree
 
 T = TypeVar("T")
@@ -62,14 +63,23 @@ class Group:
         self.envs = list(envs)
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
-        for env in self.envs:
-            same = env.observation_space == self.observation_space
-            if not (same and env.action_space == self.action_space):
-                raise ValueError(f"{env} has other spaces than {envs[0]}: copies must be alike.")
-        self._example = spaces.observation_example(self.observation_space)
+        try:
+            self._check_alike()
+            self._example = spaces.observation_example(self.observation_space)
+        except BaseException:
+            close_quietly(self.envs)
+            raise
         self._closing = contextlib.ExitStack()
         for env in reversed(self.envs):
             self._closing.callback(env.close)
+
+    def _check_alike(self) -> None:
+        for env in self.envs:
+            same = env.observation_space == self.observation_space
+            if not (same and env.action_space == self.action_space):
+                raise ValueError(
+                    f"{env} has other spaces than {self.envs[0]}: copies must be alike."
+                )
 
     def __len__(self) -> int:
         return len(self.envs)

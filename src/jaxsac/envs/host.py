@@ -50,12 +50,13 @@ class HostEnvs:
     """S seeds × E environments, stepped as one batch."""
 
     def __init__(
-        self, envs: Sequence[gymnasium.Env] | ParallelGroup | PoolGroup, num_seeds: int
+        self, envs: Sequence[gymnasium.Env] | Group | ParallelGroup | PoolGroup, num_seeds: int
     ) -> None:
         """Takes over S·E copies of an environment; copy s·E + e belongs to seed s.
 
         Args:
-          envs: the copies, which are stepped in turn; or those in other processes or a pool.
+          envs: the copies, which are stepped in turn; or a group of them, in other processes or
+            a pool, say.
           num_seeds: S.
 
         Raises:
@@ -64,7 +65,7 @@ class HostEnvs:
         """
         if num_seeds < 1 or len(envs) % num_seeds:
             raise ValueError(f"{len(envs)} environments do not divide over {num_seeds} seeds.")
-        self._group = envs if isinstance(envs, ParallelGroup | PoolGroup) else Group(envs)
+        self._group = envs if isinstance(envs, Group | ParallelGroup | PoolGroup) else Group(envs)
         self.action_map = spaces.action_map(self._group.action_space)
         self.observation_example = spaces.observation_example(self._group.observation_space)
         self.num_seeds, self.num_envs = num_seeds, len(envs) // num_seeds

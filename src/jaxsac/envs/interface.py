@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from jaxsac.envs.checked import MisfitError, flag
+from jaxsac.envs.checked import MisfitError, begun_with, counted, flag
 from jaxsac.envs.walk import SEED
 
 FLAGS = "observation, reward, terminated, truncated, info"
@@ -35,15 +35,17 @@ def departures(env: gymnasium.Env, action: np.ndarray) -> Iterator[tuple[bool, s
     if "options" not in parameters and not takes_any:
         yield True, "reset takes no options, which jaxsac does without."
     begun = env.reset(seed=SEED)
-    if not isinstance(begun, tuple | list) or len(begun) != 2:
-        yield False, f"reset returns {_count(begun)}, expected observation, info."
+    try:
+        observation, info = begun_with(begun)
+    except MisfitError as error:
+        yield False, str(error)
         return
-    if isinstance(env.observation_space, spaces.Box) and not hasattr(begun[0], "shape"):
-        yield True, f"an observation is a {type(begun[0]).__name__}, expected an array."
-    yield from _of_info("reset", begun[1])
+    if isinstance(env.observation_space, spaces.Box) and not hasattr(observation, "shape"):
+        yield True, f"an observation is a {type(observation).__name__}, expected an array."
+    yield from _of_info("reset", info)
     result: Any = env.step(action)
     if not isinstance(result, tuple | list) or len(result) != 5:
-        yield False, f"step returns {_count(result)}, expected {FLAGS}."
+        yield False, f"step returns {counted(result)}, expected {FLAGS}."
         return
     _, reward, terminated, truncated, info = result
     for name, value in (("terminated", terminated), ("truncated", truncated)):
@@ -65,9 +67,3 @@ def _is_taken(name: str, value: Any) -> bool:
 def _of_info(name: str, info: Any) -> Iterator[tuple[bool, str]]:
     if not isinstance(info, dict):
         yield True, f"the info of {name} is {info!r}, expected a dict; jaxsac does without."
-        return
-
-
-def _count(result: Any) -> str:
-    many = isinstance(result, tuple | list)
-    return f"{len(result)} values" if many else f"one {type(result).__name__}"

@@ -51,6 +51,7 @@ class ParallelGroup:
         workers: int,
         timeout: float = 0,
         options: EnvOptions | None = None,
+        patience: float = 0,
     ) -> None:
         """Starts the processes and makes the copies in them.
 
@@ -60,6 +61,7 @@ class ParallelGroup:
           workers: number of processes; no more than there are copies are started.
           timeout: seconds that a reset or a step of a copy may take; 0 for no limit.
           options: how they are made; by the id alone by default.
+          patience: seconds that making a copy may take; 0 for no limit.
 
         Raises:
           ValueError: options that are not found by their names, or copies that differ.
@@ -74,7 +76,7 @@ class ParallelGroup:
             for part in parts:
                 self._workers.append(_Worker(env_id, part, timeout))
             for worker, part in zip(self._workers, parts, strict=True):
-                worker.begin(Copies(env_id, tuple(part), timeout, found_there))
+                worker.begin(Copies(env_id, tuple(part), timeout, found_there, patience))
             spaces = self._answers(self._workers)
             if any(each != spaces[0] for each in spaces):
                 raise ValueError(f"copies must be alike, got the spaces {spaces}.")

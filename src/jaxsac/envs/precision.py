@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from jaxsac.envs.spaces import RESCALED
+from jaxsac.envs.spaces import rescaled
 from jaxsac.types import PyTree
 
 FEWEST_LEVELS = 4096
@@ -71,15 +71,17 @@ def lost(
       observations: of consecutive steps, one at least.
       rewards: of these steps.
     """
+    remedy = rescaled(space)
     found = [
-        _coarse(leaf) or _lost(leaf.name, np.stack([leaf.of(x) for x in observations]), RESCALED)
+        _coarse(leaf, remedy)
+        or _lost(leaf.name, np.stack([leaf.of(x) for x in observations]), remedy)
         for leaf in leaves(space)
     ]
     found.append(_lost("the reward", np.array(rewards, np.float64), RESCALED_REWARD))
     return [text for text in found if text is not None]
 
 
-def _coarse(leaf: Leaf) -> str | None:
+def _coarse(leaf: Leaf, remedy: str) -> str | None:
     """A sentence on the first feature whose bounds leave it few numbers of float32."""
     space = leaf.space
     if space.dtype != np.float64 or jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
@@ -97,7 +99,7 @@ def _coarse(leaf: Leaf) -> str | None:
     return (
         f"{element(leaf.name, space.shape, first)} lies between {low[first]:.10g} and "
         f"{high[first]:.10g}, where float32, in which it is learned on, has {int(levels[first]):,} "
-        f"numbers: {RESCALED}."
+        f"numbers: {remedy}."
     )
 
 

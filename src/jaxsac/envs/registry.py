@@ -22,6 +22,7 @@ from jaxsac.envs.checked import CheckedEnv, at
 from jaxsac.envs.device import Environment
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.pendulum import Pendulum
+from jaxsac.envs.walk import close_quietly
 
 
 def make(
@@ -30,6 +31,7 @@ def make(
     name: Callable[[int], str] = "copy {}".format,
     timeout: float = 0,
     options: EnvOptions | None = None,
+    patience: float = 0,
 ) -> list[CheckedEnv]:
     """Makes `num_envs` copies of an environment for the host.
 
@@ -40,6 +42,7 @@ def make(
       name: what to call a copy in an error, by its index.
       timeout: seconds that a reset or a step of a copy may take; 0 for no limit.
       options: how they are made; by the id alone by default.
+      patience: seconds that making a copy may take; 0 for no limit.
 
     Raises:
       ValueError: an id that is not registered, options that it does not take, or a space that
@@ -52,22 +55,28 @@ def make(
     try:
         # Each by itself: Gymnasium makes none from the spec of one that a function wraps.
         for index in range(num_envs):
-            envs.append(make_one(env_id, name(index), timeout, options))
+            envs.append(make_one(env_id, name(index), timeout, options, patience))
     except BaseException:
-        for env in envs:  # whoever asked for them does not get them
-            with contextlib.suppress(Exception):
-                env.close()
+        close_quietly(envs)  # whoever asked for them does not get them
         raise
     return envs
 
 
 def make_one(
-    env_id: str, name: str, timeout: float = 0, options: EnvOptions | None = None
+    env_id: str,
+    name: str,
+    timeout: float = 0,
+    options: EnvOptions | None = None,
+    patience: float = 0,
 ) -> CheckedEnv:
     """Makes one copy, called `name` in an error; all else as for `make`."""
     options = options or EnvOptions()
-    env = _made(env_id, options.function or _maker(env_id), options.kwargs)
-    return CheckedEnv(options.wrapped(env, gymnasium.Env), f"{env_id}, {name}", timeout)
+    env = _made(env_id, options.function or _maker(env_id), options.kwargs, patience)
+    try:
+        return CheckedEnv(options.wrapped(env, gymnasium.Env), f"{env_id}, {name}", timeout)
+    except BaseException:
+        close_quietly([env])  # it may be the only one that can be open
+        raise
 
 
 def _maker(env_id: str) -> Callable[..., Any]:
@@ -92,10 +101,12 @@ def _maker(env_id: str) -> Callable[..., Any]:
     return functools.partial(gymnasium.make, env_id, disable_env_checker=True)
 
 
-def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> gymnasium.Env:
+def _made(
+    env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any], patience: float
+) -> gymnasium.Env:
     """One environment; what goes wrong is said in words where there are better ones."""
     try:
-        with at(f"making {env_id}", 0):
+        with at(f"making {env_id}", patience):
             env = make(**kwargs)
     except gymnasium.error.DependencyNotInstalled as error:
         remedy = (
@@ -112,7 +123,7 @@ def _made(env_id: str, make: Callable[..., Any], kwargs: Mapping[str, Any]) -> g
             raise ValueError(
                 f"{env_id} is not made any more ({str(error).rstrip('.')}): use {newest}."
             ) from error
-        if isinstance(error, TypeError) and kwargs and "argument" in str(error):
+        if _are_not_taken(kwargs, error):
             raise ValueError(
                 f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error.__cause__ or error}."
             ) from error
@@ -160,7 +171,7 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
         extra = "warp" if error.name == "warp" else family
         raise _not_installed(env_id, error, f"run `pip install 'jaxsac[{extra}]'`") from error
     except TypeError as error:
-        if not options.kwargs or "argument" not in str(error):
+        if not _are_not_taken(options.kwargs, error):
             raise
         raise ValueError(
             f"{env_id} does not take the env_kwargs {dict(options.kwargs)}: {error}."
@@ -234,11 +245,22 @@ def _newest(env_id: str) -> str | None:
     return None if version is None or newest in (None, version) else versions[newest]
 
 
+def _are_not_taken(kwargs: Mapping[str, Any], error: Exception) -> bool:
+    """Whether arguments do not fit the call, or what it passes them on to by their names."""
+    if not (isinstance(error, TypeError) and kwargs and "argument" in str(error)):
+        return False
+    return _is_of_the_call(error) or any(f"argument '{name}'" in str(error) for name in kwargs)
+
+
 def _lacks_arguments(error: Exception) -> bool:
     """Whether the call of what makes an environment, and none within it, lacks arguments."""
+    return isinstance(error, TypeError) and "required" in str(error) and _is_of_the_call(error)
+
+
+def _is_of_the_call(error: Exception) -> bool:
+    """Whether an error comes from the call of what makes an environment, and not from within."""
     *_, (frame, _) = traceback.walk_tb((error.__cause__ or error).__traceback__)
-    by_us = frame.f_globals["__name__"] in (__name__, registration.__name__)
-    return isinstance(error, TypeError) and "required" in str(error) and by_us
+    return frame.f_globals["__name__"] in (__name__, registration.__name__)
 
 
 def _unknown(env_id: str, error: Exception) -> ValueError:

@@ -19,7 +19,15 @@ RESCALED = (
     "observation: (observation - OFFSET) / SCALE, gymnasium.spaces.Box(-numpy.inf, numpy.inf, "
     "env.observation_space.shape, numpy.float64))`"
 )
-"""What to do with numbers that do not survive the conversion to what is learned on."""
+RESCALED_PART = (
+    "subtract an offset and rescale that part, KEY: `gymnasium.wrappers.TransformObservation(env, "
+    "lambda observation: {**observation, KEY: (observation[KEY] - OFFSET) / SCALE}, "
+    "gymnasium.spaces.Dict({**env.observation_space.spaces, KEY: gymnasium.spaces.Box("
+    "-numpy.inf, numpy.inf, env.observation_space[KEY].shape, numpy.float64)}))`"
+)
+RESCALED_IN_WORDS = (
+    "subtract an offset and rescale that part, in the environment or a --wrapper module:function"
+)
 
 
 BOUNDED = (
@@ -27,6 +35,13 @@ BOUNDED = (
     "gymnasium.spaces.Box(-1, 1, env.action_space.shape))`"
 )
 """What to do with actions without bounds."""
+
+
+def rescaled(space: spaces.Space[Any]) -> str:
+    """What to do with observations that do not survive the conversion to what is learned on."""
+    if isinstance(space, spaces.Dict):
+        return RESCALED_PART
+    return RESCALED_IN_WORDS if isinstance(space, spaces.Tuple) else RESCALED
 
 
 class SpaceError(ValueError):
@@ -52,7 +67,9 @@ def action_map(space: spaces.Space[Any]) -> ActionMap:
     if space.low.size < 1:
         raise SpaceError(f"action space {space} has no dimension, so there is nothing to learn.")
     low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
-    unbounded = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
+    # The largest number of a dtype is meant as no bound either.
+    largest = float(np.finfo(space.dtype).max)
+    unbounded = np.flatnonzero(~((np.abs(low) < largest) & (np.abs(high) < largest)))
     if unbounded.size:
         raise SpaceError(
             f"action space {space} is unbounded in dimension(s) {unbounded.tolist()}: the policy "
@@ -78,7 +95,7 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
       SpaceError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, one without a single
         number, a dtype that JAX does not have, or bounds of integers beyond the one that it has.
     """
-    example = _example(space)
+    example = _example(space, rescaled(space))
     if not any(leaf.size for leaf in jax.tree.leaves(example)):
         raise SpaceError(
             f"observation space {space} is empty: there is nothing to observe. If one state is all "
@@ -89,11 +106,12 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
     return example
 
 
-def _example(space: spaces.Space[Any]) -> PyTree:
+def _example(space: spaces.Space[Any], remedy_of_range: str) -> PyTree:
     if isinstance(space, spaces.Dict):
-        return {name: _example(part) for name, part in space.spaces.items()}
+        parts = space.spaces.items()
+        return {name: _example(part, remedy_of_range) for name, part in parts}
     if isinstance(space, spaces.Tuple):
-        return tuple(_example(part) for part in space.spaces)
+        return tuple(_example(part, remedy_of_range) for part in space.spaces)
     if not isinstance(space, spaces.Box | spaces.MultiBinary):
         remedy = "--wrapper gymnasium.wrappers:FlattenObservation makes one Box of it"
         if not getattr(space, "is_np_flattenable", False):
@@ -106,16 +124,16 @@ def _example(space: spaces.Space[Any]) -> PyTree:
         raise SpaceError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
     learned_on = jax.dtypes.canonicalize_dtype(dtype)
     if isinstance(space, spaces.Box) and dtype.kind in "iu" and learned_on != dtype:
-        _check_range(space, learned_on)
+        _check_range(space, learned_on, remedy_of_range)
     return jax.ShapeDtypeStruct(space.shape, learned_on)
 
 
-def _check_range(space: Any, learned_on: Any) -> None:
+def _check_range(space: Any, learned_on: Any, remedy: str) -> None:
     """Refuses bounds beyond a narrower dtype; those of the space's own dtype bound nothing."""
     own, narrow = np.iinfo(space.dtype), np.iinfo(learned_on)
     low, high = int(space.low.min()), int(space.high.max())
     if own.min < low < narrow.min or narrow.max < high < own.max:
         raise SpaceError(
             f"observation space {space} has bounds beyond {learned_on}, in which it is learned on: "
-            f"{RESCALED}."
+            f"{remedy}."
         )

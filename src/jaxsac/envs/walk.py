@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from jaxsac.envs.action_log import ActionLog
+from jaxsac.envs.checked import deadline
 from jaxsac.envs.spaces import SpaceError, action_map
 from jaxsac.types import PyTree
 
@@ -122,10 +123,15 @@ def actions_of_layer(layer: gymnasium.Env, env: gymnasium.Env, count: int) -> np
         return random_actions(env, count)
 
 
-def spare_copies(make: Callable[[], T]) -> list[T]:
-    """Two; one where that takes its time already; none where only those that train can live."""
+def spare_copies(make: Callable[[], T], patience: float = 0) -> list[T]:
+    """Two; one where that takes its time already; none where only those that train can live.
+
+    Args:
+      make: makes one.
+      patience: seconds for both, as one may wait for those that train to go; 0 for no limit.
+    """
     copies, start = [], time.monotonic()
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception), deadline(patience, "making a copy to look at"):
         copies.append(make())
         if time.monotonic() - start < SLOW:
             copies.append(make())
@@ -135,7 +141,7 @@ def spare_copies(make: Callable[[], T]) -> list[T]:
 def close_quietly(envs: Sequence[gymnasium.Env]) -> None:
     """Closes copies that were looked at; one that raises does so in training too, and is named."""
     for env in envs:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             env.close()
 
 

@@ -43,11 +43,14 @@ class Copies(NamedTuple):
     """What each copy is called in an error."""
     timeout: float
     options: EnvOptions
+    patience: float
+    """Seconds that making one may take; 0 for no limit."""
 
     def make(self) -> Group:
         """Makes them."""
+        name = self.names.__getitem__
         return Group(
-            make(self.env_id, len(self.names), self.names.__getitem__, self.timeout, self.options)
+            make(self.env_id, len(self.names), name, self.timeout, self.options, self.patience)
         )
 
 

@@ -108,9 +108,10 @@ def inspect(
     from jaxsac.inspection.write import write
 
     path = Path(run) if isinstance(run, str | Path) else run.directory
+    path = path.expanduser().absolute()  # an environment may change the working folder
     if episodes < 0:
         raise ValueError(f"episodes must not be negative, got {episodes}.")
-    output = path / "inspect" if output is None else Path(output)
+    output = path / "inspect" if output is None else Path(output).expanduser().absolute()
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output} is a file: give a directory to write the inspection to.")
     directory = RunDirectory(path)

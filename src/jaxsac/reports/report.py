@@ -51,7 +51,7 @@ def report(
     from jaxsac.reports.write import write
 
     paths = _paths(runs)
-    output = default_output(paths) if output is None else Path(output)
+    output = default_output(paths) if output is None else Path(output).expanduser()
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output} is a file: give a directory to write the report to.")
     everyone = _labelled([each for path in paths for each in population.read(path)], paths)
@@ -72,7 +72,7 @@ def default_output(paths: Sequence[Path]) -> Path:
 def _paths(runs: Any) -> list[Path]:
     if isinstance(runs, str | Path) or hasattr(runs, "directory"):
         runs = [runs]
-    paths = [Path(getattr(run, "directory", run)) for run in runs]
+    paths = [Path(getattr(run, "directory", run)).expanduser() for run in runs]
     if not paths:
         raise ValueError("give a run directory, or several.")
     seen: dict[Path, Path] = {}

@@ -14,6 +14,7 @@ from jaxsac.reports.numbers import Improvement, Result, Task
 from jaxsac.reports.population import SIMULATORS, differing
 from jaxsac.reports.reference import Reference
 from jaxsac.reports.statistics import Estimate
+from jaxsac.runs.settings import file_name as file_name
 
 COLUMNS: tuple[str, ...] = (
     "env",
@@ -95,11 +96,6 @@ def to_csv(numbers: Numbers) -> str:
             writer.writerow(row | _cells(method.iqm))
         writer.writerows(_improvement_row(each) for each in numbers.across.improvements)
     return text.getvalue()
-
-
-def file_name(env: str) -> str:
-    """An environment's id as part of a file's name."""
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in env)
 
 
 def _rows(task: Task) -> Iterator[dict[str, Any]]:

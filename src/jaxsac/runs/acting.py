@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.spaces import Spaces
 from jaxsac.sac import agent as sac
+from jaxsac.sac.config import Config
 from jaxsac.sac.state import State
 from jaxsac.training import learner
 from jaxsac.types import PyTree
@@ -51,8 +53,8 @@ def _read_one(
         folder, row, rows = run.best / config.member_names[member], 0, 1
         if not folder.is_dir():
             raise BundleError(
-                f"{run.path} has kept no best policy of {config.member_labels[member]}: it has not "
-                'been evaluated, or by an older version of jaxsac. "latest" is there.'
+                f"{run.path} has kept no best policy of {config.member_names[member]}, which has "
+                'not been evaluated, or was by an older version of jaxsac. "latest" is there.'
             )
         step = int(bundle.verify(folder)["step"])
     else:
@@ -65,14 +67,26 @@ def _read_one(
 
     observation = frame_stack.structs(spaces.observation, config.frame_stack)
 
+    settings = _without_critics(config)
+
     def init(key: jax.Array) -> State:
-        return sac.init(key, observation, spaces.action, config.full_agent)
+        return sac.init(key, observation, spaces.action, settings)
 
     agent = jax.eval_shape(init, jax.random.key(0)).acting
     normalizer: Any = ()
     if config.normalize_observations:
-        normalizer = part("normalizer", jax.eval_shape(normalize.init, observation))
+        normalizer = jax.eval_shape(normalize.init, observation)
+    if normalizer:  # () of whole numbers, which are not scaled
+        normalizer = part("normalizer", normalizer)
     return step, learner.Policy(part("agent", agent), normalizer)
+
+
+def _without_critics(config: RunConfig) -> Config:
+    """The settings of what acts: critics of the user's own are not asked for."""
+    actor_alone = dataclasses.replace(config, critic=None, critic_kwargs={})
+    return dataclasses.replace(
+        actor_alone.full_agent, critic=None, target_pessimism="minimum", actor_pessimism="minimum"
+    )
 
 
 def _step(run: RunDirectory, which: int | str) -> int:

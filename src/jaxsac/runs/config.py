@@ -147,8 +147,9 @@ class RunConfig(Members):
     agent: Config = Config()
     hyperparameters: Hyperparameters = Hyperparameters()
     """Floats, or tuples of equal length: then the run is a sweep over as many points."""
-    objects: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
-    """By name: what `env` and `wrapper` name, where a call from Python has given it."""
+    objects: Mapping[str | int, Any] = dataclasses.field(default_factory=dict, compare=False)
+    """What `env` names, and by its number what each `wrapper` names, where a call from Python has
+    given it: names do not tell two lambdas apart."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -199,8 +200,8 @@ class RunConfig(Members):
             env=self.env,
             env_options=EnvOptions(
                 self.env_kwargs,
-                tuple(self.objects.get(name, name) for name in self.wrapper),
-                self.objects.get(self.env),
+                tuple(self.objects.get(n, name) for n, name in enumerate(self.wrapper)),
+                self.objects.get("env"),
             ),
             env_timeout=self.env_timeout,
             env_workers=0 if self.env_workers == "auto" else self.env_workers,

@@ -8,6 +8,7 @@ import functools
 import importlib.metadata
 import json
 import platform
+import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -161,7 +162,8 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
                 "Give another run directory, or move that one away. A new run that begins with the "
-                f"agent of that one, under these settings: --init-from {self.path}."
+                "agent of that one, under these settings: "
+                f"--init-from {shlex.quote(str(self.path))}."
             )
 
     def _check_prior(self, prior: dict[str, Any] | None) -> None:

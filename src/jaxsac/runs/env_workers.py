@@ -64,7 +64,13 @@ def _choose(config: RunConfig) -> tuple[int, str]:
         f"as a step of one copy takes {1000 * seconds:.2g} ms: workers pay from "
         f"{1000 * SLOW:g} ms on, at most one for each of {copies} copies and {cores} cores"
     )
-    return (workers, why) if workers > 1 else (0, why)
+    if workers < 2:
+        return 0, why
+    try:
+        options.by_name(config.env)
+    except ValueError as error:
+        return 0, f"{why}; but {str(error).removesuffix('.')}"
+    return workers, why
 
 
 def _seconds_of_a_step(env: gymnasium.Env) -> float:

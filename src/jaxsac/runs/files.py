@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def read_text(file: Path, longest: int) -> str:
     if len(data) > longest:
         raise ValueError(f"longer than {longest} bytes")
     return data.decode()
+
+
+def set_aside(folder: Path) -> Path:
+    """Renames a folder, so that nothing new is written over what it holds, and returns its name."""
+    names = (folder.with_name(f"{folder.name}-before-{n}") for n in itertools.count(1))
+    return folder.rename(next(name for name in names if not name.exists()))
 
 
 def refuse_link(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,6 +17,23 @@ from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
+
+
+class Group(NamedTuple):
+    """Some seeds of the source: those that it began with, or such as were added to it."""
+
+    run: RunDirectory
+    config: RunConfig
+    step: int
+    """Of its latest checkpoint."""
+    facts: dict[str, Any]
+    """Of that checkpoint."""
+
+    @classmethod
+    def of(cls, run: RunDirectory) -> Group:
+        """Reads it, but for its arrays."""
+        step = checkpoint.latest(run.checkpoints)
+        return cls(run, run.config(), step, checkpoint.verify(run.checkpoints, step))
 
 
 class Source:
@@ -41,37 +58,41 @@ class Source:
         """
         self._run = RunDirectory(Path(config.init_from or ""))
         self._structs, self._with_replay = structs, config.init_replay
-        source = self._run.config()
-        self.step = checkpoint.latest(self._run.checkpoints)
-        facts = checkpoint.verify(self._run.checkpoints, self.step)
-        seeds = source.member_seeds
-        self._from = [
-            seeds.index(seed) if seed in seeds else index % len(seeds)
+        self._groups = [Group.of(run) for run in self._run.groups()]
+        source, facts = self._groups[0].config, self._groups[0].facts
+        there = [
+            (group, index, seed)
+            for group in self._groups
+            for index, seed in enumerate(group.config.member_seeds)
+        ]
+        seeds = [seed for _, _, seed in there]
+        chosen = [
+            there[seeds.index(seed) if seed in seeds else index % len(seeds)]
             for index, seed in enumerate(config.member_seeds)
         ]
-        self._names = dict(
-            zip(config.member_names, (source.member_names[i] for i in self._from), strict=True)
-        )
-        if bool(structs.normalizer) != source.normalize_observations:
+        self._from = [(group, index) for group, index, _ in chosen]
+        self._names = config.member_names
+        scaled = "normalizer.safetensors" in facts["sha256"]
+        if bool(structs.normalizer) != scaled:
             raise BundleError(
-                f"{self._run.path} was trained with normalize_observations "
-                f"{source.normalize_observations}: its agents see no other scale."
+                f"{self._run.path} was trained with normalize_observations {scaled}: its agents "
+                "see no other scale."
             )
         if source.frame_stack != config.frame_stack:
             raise BundleError(
                 f"{self._run.path} was trained with frame_stack {source.frame_stack}: its agents "
                 "see stacks of no other size."
             )
-        self._replay = None
+        self._replays: list[SavedReplay] = []
         if self._with_replay:
-            self._replay = SavedReplay(
-                self._run.checkpoints, self.step, facts, source.replay_capacity
-            )
-        population = source.population
-        self._agent = self._take("agent", structs.agent, population)
+            self._replays = [
+                SavedReplay(group.run.checkpoints, group.step, group.facts, source.replay_capacity)
+                for group in self._groups
+            ]
+        self._agent = self._take("agent", structs.agent)
         self._normalizer: Any = ()
         if structs.normalizer:
-            self._normalizer = self._take("normalizer", structs.normalizer, population)
+            self._normalizer = self._take("normalizer", structs.normalizer)
 
     def give(self, driver: Driver, axis: SeedAxis) -> str:
         """Hands it over to learners that have just started.
@@ -86,38 +107,52 @@ class Source:
             if self._with_replay else learning.buffer,
         )  # fmt: skip
         held = np.asarray(driver.learning.buffer.size)
-        return f"begins with the agents of {self._run.path} at step {self.step:,}" + (
+        steps = " and ".join(f"{step:,}" for step in sorted({g.step for g, _ in self._from}))
+        return f"begins with the agents of {self._run.path} at step {steps}" + (
             f" and {held.min():,} transitions of replay." if self._with_replay else "."
         )
 
-    def _take(self, part: str, structs: PyTree, population: int) -> PyTree:
+    def _take(self, part: str, structs: PyTree) -> PyTree:
         """Rows of the source for the members here."""
+        rows = {group.run.path: self._rows_of(group, part, structs) for group in self._groups}
+        chosen = [
+            jax.tree.map(lambda x, index=index: x[index], rows[group.run.path])
+            for group, index in self._from
+        ]
+        return jax.tree.map(lambda *x: np.stack(x), *chosen)
+
+    def _rows_of(self, group: Group, part: str, structs: PyTree) -> PyTree:
         there = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct((population, *x.shape[1:]), x.dtype), structs
+            lambda x: jax.ShapeDtypeStruct((group.config.population, *x.shape[1:]), x.dtype),
+            structs,
         )
         try:
-            rows = checkpoint.load(self._run.checkpoints, self.step, part, there)
+            return checkpoint.load(group.run.checkpoints, group.step, part, there)
         except BundleError as error:
             raise BundleError(
-                f"the {part} of {self._run.path} does not fit this run, whose networks and spaces "
+                f"the {part} of {group.run.path} does not fit this run, whose networks and spaces "
                 f"must be alike: {error}"
             ) from error
-        return jax.tree.map(lambda x: x[np.array(self._from)], rows)
 
     def _buffer(self, axis: SeedAxis) -> Any:
         """The latest transitions of the source, as many as fit, the oldest first."""
         structs = self._structs.buffer
         capacity = next(iter(structs.rows.values())).shape[1]
         widths = {dtype: rows.shape[-1] for dtype, rows in structs.rows.items()}
-        saved, names = self._replay, self._names
-        assert saved is not None
+        saved = {
+            member: (self._replays[self._groups.index(group)], group.config.member_names[index])
+            for member, (group, index) in zip(self._names, self._from, strict=True)
+        }
 
         def replay_of(member: str) -> dict[str, np.ndarray]:
-            rows = saved.rows(names[member], widths)
+            replay, name = saved[member]
+            rows = replay.rows(name, widths)
             return {dtype: values[-capacity:] for dtype, values in rows.items()}
 
-        rows = rings.place(structs.rows, list(names), replay_of, axis)
-        held = np.array([min(saved.sizes[name], capacity) for name in names.values()], np.int32)
+        rows = rings.place(structs.rows, self._names, replay_of, axis)
+        held = np.array(
+            [min(replay.sizes[name], capacity) for replay, name in saved.values()], np.int32
+        )
         return structs.replace(
             rows=rows, size=axis.place(held), position=axis.place(held % np.int32(capacity))
         )

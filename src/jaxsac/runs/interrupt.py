@@ -59,12 +59,7 @@ class Interrupt:
             self._previous_fd = signal.set_wakeup_fd(self._wakeup.fileno())
             self._listener = threading.Thread(target=self._listen, args=[heard], daemon=True)
             self._listener.start()
-            # What `nohup` ignores stays ignored; a shell's background has Ctrl-C ignored too.
-            heeded = [
-                number
-                for number in SIGNALS
-                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
-            ]
+            heeded = filter(_is_heeded, SIGNALS)
             self._previous = {number: signal.signal(number, self._request) for number in heeded}
         return self
 
@@ -112,6 +107,16 @@ def insists(number: int, before: Sequence[int]) -> bool:
     often as it comes: from shell and terminal both, or from systemd after its SIGTERM.
     """
     return number != HANGUP and (number in before or (number == signal.SIGINT and bool(before)))
+
+
+def _is_heeded(number: int) -> bool:
+    """Whether a signal is ours to take.
+
+    What `nohup` ignores stays ignored; a shell's background has Ctrl-C ignored too. A handler that
+    native code installed stays, as Python cannot put it back.
+    """
+    handler = signal.getsignal(number)
+    return handler is not None and (number == signal.SIGINT or handler != signal.SIG_IGN)
 
 
 def _is_interactive() -> bool:

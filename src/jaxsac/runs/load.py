@@ -73,7 +73,7 @@ class Policy:
                 raise ValueError(f"key is {key}, expected a number of 64 bits.") from error
         action = np.asarray(_act(self.learned, observation, key))
         mapped = self.action_map(action.reshape(-1, self.action_map.size))
-        return mapped.reshape(*lead, *self.action_map.shape)
+        return mapped.reshape((*lead, *self.action_map.shape))
 
 
 # Without arrays, so that functions of an agent get as far as saying that this is none.

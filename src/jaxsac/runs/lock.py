@@ -26,8 +26,9 @@ class RunDirectoryError(Exception):
 def locked(directory: Path) -> Iterator[None]:
     """Makes a directory if need be, and keeps other processes out of it.
 
-    The system lifts the lock however this process ends. Where nothing has been written meanwhile
-    the lock's file goes again, and so do the directories that were made for it.
+    The system lifts the lock however this process ends, also where one that it has forked lives on.
+    Where nothing has been written meanwhile the lock's file goes again, and so do the directories
+    that were made for it.
 
     Raises:
       RunDirectoryError: a process holds it already, or the system or its file system has no locks.
@@ -42,12 +43,27 @@ def locked(directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Still held, so that nobody takes a lock that is about to go: see `_acquire`.
-        lock.truncate(0)
-        if _names(directory) == before | {NAME} and NAME not in before:
-            (directory / NAME).unlink()
-        _remove_empty(made)
+        if not lock.closed:  # as it is in what was forked meanwhile
+            # Still held, so that nobody takes a lock that is about to go: see `_acquire`.
+            lock.truncate(0)
+            if _names(directory) == before | {NAME} and NAME not in before:
+                (directory / NAME).unlink()
+            _remove_empty(made)
+            _release(lock)
+
+
+_held: set[IO[str]] = set()
+
+
+def _leave_to_parent() -> None:
+    """In a forked process, which would keep a lock for as long as it lives."""
+    for lock in _held:
         lock.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _acquire(directory: Path) -> IO[str]:
@@ -68,6 +84,7 @@ def _acquire(directory: Path) -> IO[str]:
                 lock.truncate(0)
                 lock.write(f"{_this_process()}\n")
                 lock.flush()
+                _held.add(lock)
                 return lock
         except BaseException:
             lock.close()
@@ -105,6 +122,14 @@ def _holder(lock: IO[str]) -> str:
             return text
         time.sleep(0.01)
     return "unknown"
+
+
+def _release(lock: IO[str]) -> None:
+    import fcntl
+
+    _held.discard(lock)
+    fcntl.flock(lock, fcntl.LOCK_UN)  # or native code that has forked would hold it on
+    lock.close()
 
 
 def _is_in_place(directory: Path, lock: IO[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -98,8 +99,8 @@ def record_failures(
     """Keeps each seed's first update that was not finite, before anything else is saved."""
     for folder in failures.record(run.failures, config.member_names, driver.step, driver.learning):
         observer.message(
-            f"an update was not finite and has been left out: `jaxsac replay-failure {folder}` "
-            "says why."
+            "an update was not finite and has been left out: "
+            f"`jaxsac replay-failure {shlex.quote(str(folder))}` says why."
         )
 
 

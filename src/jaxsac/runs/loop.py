@@ -117,11 +117,10 @@ class Loop:
                         break
                     self._advance()
                     self._show()
-            except KeyboardInterrupt:  # a second Ctrl-C: nothing more is saved
-                raise
-            except BaseException:
+            except BaseException as error:
                 # An error from an environment finds everything whole: nothing is lost.
-                self._save_if_whole(writer)
+                if not self._ends_at_once(error):
+                    self._save_if_whole(writer)
                 raise
             else:
                 self._save_if_whole(writer)
@@ -192,6 +191,10 @@ class Loop:
             f"everything saved. {insisting}: ends at once, without saving."
         )
 
+    def _ends_at_once(self, error: BaseException) -> bool:
+        """Whether it is a second Ctrl-C; the first KeyboardInterrupt is an environment's own."""
+        return isinstance(error, KeyboardInterrupt) and self.stop.requested
+
     def _close(self) -> None:
         """Closes the environments; one that cannot be closed costs nothing that was learned."""
         try:
@@ -205,8 +208,8 @@ class Loop:
         due = due_after(step, self.config)
         try:
             totals = self.driver.advance(min(due))
-        except Exception as error:
-            if self.driver.whole:
+        except (Exception, KeyboardInterrupt) as error:
+            if self.driver.whole and not self._ends_at_once(error):
                 error.add_note(
                     f"All until then, {step:,} transitions per seed, is saved: fix the "
                     "environment, and the same command resumes there."
@@ -268,6 +271,8 @@ class Loop:
         self.state, progress = log.write_rows(
             self.config, self.driver, self.axis, self.state, self.seconds, evaluated, writer
         )
+        # Before others hear of the rows: whatever they raise, a run that goes on has these.
+        self.state = self.state._replace(logged=self.driver.step)
         self.sinks.write(progress.rows)
         if self.observer.progress(progress) is True:
             self.stop.requested = True

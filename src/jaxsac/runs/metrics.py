@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,9 +102,7 @@ def set_aside(directory: Path) -> Path | None:
     """
     if not any(file.read_bytes().count(b"\n") > 1 for file in directory.glob("*.csv")):
         return None
-    names = (directory.with_name(f"{directory.name}-before-{n}") for n in itertools.count(1))
-    kept = next(name for name in names if not name.exists())
-    return directory.rename(kept)
+    return files.set_aside(directory)
 
 
 def path(directory: Path, member: str) -> Path:

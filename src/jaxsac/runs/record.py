@@ -37,7 +37,7 @@ class Recorded(NamedTuple):
 
 
 def record(
-    directory: Path, output: str | None = None, seed: int | None = None, form: Format = "npz"
+    directory: Path | str, output: str | None = None, seed: int | None = None, form: Format = "npz"
 ) -> Recorded:
     """Writes the transitions of a run's latest checkpoint.
 
@@ -55,6 +55,7 @@ def record(
       ModuleNotFoundError: Minari is not installed.
       OSError: it cannot be written.
     """
+    directory = Path(directory).expanduser().absolute()
     run = RunDirectory(directory)
     config, spaces = run.config(), spaces_of(run)
     found = [
@@ -65,7 +66,7 @@ def record(
     if not found:
         raise RunDirectoryError(f"the replay of {directory} is empty: there is nothing to record.")
     if form == "npz":
-        source = output or str(directory / "replay.npz")
+        source = str(Path(output or directory / "replay.npz").expanduser())
         data_files.write_npz(Path(source), found, spaces)
     else:
         name = output or data_files.minari_id("jaxsac", config.env, directory.resolve().name)

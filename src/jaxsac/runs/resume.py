@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsac.runs import checkpoint, metrics, snapshot
+from jaxsac.runs import checkpoint, files, metrics, snapshot
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, versions
@@ -41,11 +41,12 @@ def resume(
     """
     saved = checkpoint.steps(run.checkpoints)
     if not saved:
-        kept = metrics.set_aside(run.metrics)
-        observer.message(
-            f"{run.path} has no checkpoint: starting again."
-            + (f" The metrics that it had are in {kept}." if kept else "")
-        )
+        # A policy or a failure that was kept is of the learners that are given up.
+        kept = [files.set_aside(folder) for folder in (run.best, run.failures) if folder.is_dir()]
+        if rows := metrics.set_aside(run.metrics):
+            kept.append(rows)
+        had = f" What it had is in {', '.join(map(str, kept))}." if kept else ""
+        observer.message(f"{run.path} has no checkpoint: starting again.{had}")
     for step in reversed(saved):
         try:
             found, restarted, written_under = snapshot.load(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from jaxsac import packages
 from jaxsac.runs import metrics, report
 from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
@@ -167,12 +169,13 @@ class Run:
     def __repr__(self) -> str:
         config = self.config
         state = "complete" if self.complete else "not complete"
-        what = f"{config.env}, seeds {self._seeds()}, {config.steps:,} steps, {state}"
+        what = f"{config.env}, {self._seeds()}, {config.steps:,} steps, {state}"
         return f"<{what}: {self.directory}>"
 
     def _seeds(self) -> str:
         config = self._run.groups()[-1].config()
-        return f"{self.config.seed} to {config.seed + config.seeds - 1}"
+        first, last = self.config.seed, config.seed + config.seeds - 1
+        return f"seed {first}" if first == last else f"seeds {first} to {last}"
 
     def _members(self) -> Iterator[tuple[str, list[Row]]]:
         for run in self._run.groups():
@@ -206,7 +209,8 @@ def train(
       env: id of an environment; or a function or class that makes one, whose module and name are
         written down: a run is resumed with the same.
       directory: run directory; runs/<env>-<hash of the settings> by default, so that the same call
-        resumes and another setting is another run.
+        resumes and another setting is another run. To be given with lambdas and what functions
+        define, whose names do not tell them apart.
       preset: settings of another library or paper, which those given here override.
       env_kwargs: arguments of the environment's constructor; what JSON can hold.
       wrapper: function or class that is called with an environment and returns one; or
@@ -225,7 +229,9 @@ def train(
       TypeError: a setting that there is not.
       ValueError: a value that cannot be trained with, or an environment that cannot.
       RunDirectoryError: the directory belongs to another run, or another process trains there.
+      ModuleNotFoundError: a package is not installed; names the command that installs it.
     """
+    packages.check("training", "cli", "psutil", "safetensors")
     config = of_keywords(
         env, preset=preset, env_kwargs=env_kwargs or {}, wrapper=wrapper, actor=actor,
         critic=critic, **settings,
@@ -239,8 +245,17 @@ def train(
             yield _Caller(display, on_row)
 
     train_group(config, run.path, observe)
-    report.learning_curve(run)
+    _draw(run)
     return Run(run.path)
+
+
+def _draw(run: RunDirectory) -> None:
+    try:
+        packages.check("drawing the learning curve", "report", "matplotlib")
+    except ModuleNotFoundError as error:
+        warnings.warn(str(error), stacklevel=3)
+    else:
+        report.learning_curve(run)
 
 
 class _Caller:

@@ -52,18 +52,19 @@ def of_keywords(
     values = {} if preset is None else of_preset(preset)
     values |= {name: _plain(value) for name, value in settings.items()}
     _check_kinds(values)
-    objects: dict[str, Any] = {}
+    objects: dict[str | int, Any] = {}
 
-    def name_of(function: Any, what: str) -> str:
+    def name_of(function: Any, what: str, place: str | int) -> str:
         if isinstance(function, str):
             return function
-        name = named.name_of(function, what)
-        objects[name] = function
-        return name
+        objects[place] = function
+        return named.name_of(function, what)
 
     wrappers = values.get("wrapper", ())
     wrappers = wrappers if isinstance(wrappers, tuple) else (wrappers,)
-    values["wrapper"] = tuple(name_of(wrapper, "wrapper") for wrapper in wrappers)
+    values["wrapper"] = tuple(
+        name_of(wrapper, "wrapper", number) for number, wrapper in enumerate(wrappers)
+    )
     modules = {}
     for what in ("actor", "critic"):
         network = values.get(what)
@@ -71,7 +72,7 @@ def of_keywords(
             values[what], kwargs, modules[what] = own_networks.describe(network, what)
             values[f"{what}_kwargs"] = kwargs
     return RunConfig(
-        name_of(env, "env"),
+        name_of(env, "env", "env"),
         agent=Config(**{**_of(Config, values), **modules}),
         hyperparameters=Hyperparameters(**_of(Hyperparameters, values)),
         objects=objects,
@@ -103,7 +104,16 @@ def default_directory(config: RunConfig) -> Path:
     """runs/<env>-<hash>, where the hash is of all that changes what a seed learns.
 
     The same settings find their run again, also with more seeds or steps; others are another run.
+
+    Raises:
+      ValueError: a lambda, or what a function has defined: another one may have the same name.
     """
+    names = (config.env, *config.wrapper, config.actor, config.critic)
+    if shared := [name for name in names if name and _may_be_shared(name)]:
+        raise ValueError(
+            f"{shared[0]} is a name that another one may have too, whose run would be found by it: "
+            "give a directory for each, or define them at the top level of a module."
+        )
     settings, default = config.to_json(), RunConfig(config.env).to_json()
     # Only what differs from the defaults, so that a new option leaves the names as they are.
     changed = {
@@ -113,6 +123,11 @@ def default_directory(config: RunConfig) -> Path:
     }
     digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
     return Path("runs") / f"{file_name(config.env)}-{digest[:6]}"
+
+
+def _may_be_shared(name: str) -> bool:
+    """Whether different objects have this name: lambdas, and what a function or `exec` makes."""
+    return "<" in name or name.startswith("None:")
 
 
 def file_name(env: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -141,7 +142,7 @@ def load(
             raise BundleError(
                 f"{checkpoint.folder(directory, step)} is of a run that was finished without its "
                 "replay (--no-keep-replay): it cannot go on. A new run can begin with its agents: "
-                f"--init-from {directory.parent}."
+                f"--init-from {shlex.quote(str(directory.parent))}."
             )
         if manifest["members"] != members:
             raise ValueError(f"it is of the members {manifest['members']}")

@@ -8,14 +8,23 @@ from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.envpool import FAMILY, PoolGroup
 from jaxsac.envs.examine import Examined, examine
+from jaxsac.envs.group import Group
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.registry import make, make_one
 from jaxsac.training.population import Population
 
 
-def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.HostEnvs:
+def make_envs(
+    population: Population, per_seed: int, purpose: str = "", patience: float = 0
+) -> host.HostEnvs:
     """Copies of the population's environment, `per_seed` of them for each seed.
+
+    Args:
+      population: the members.
+      per_seed: how many.
+      purpose: begins the name of a copy in an error.
+      patience: seconds that making a copy may take; 0 for no limit.
 
     Raises:
       ValueError, ModuleNotFoundError: it cannot be made or learned on.
@@ -31,26 +40,31 @@ def make_envs(population: Population, per_seed: int, purpose: str = "") -> host.
             env, names, population.env_workers, timeout, options,
             lambda: make_one(env, f"a copy beside {names[0]}", timeout, options),
         )  # fmt: skip
-        return host.HostEnvs(group, population.size)
-    if not population.env_workers:
-        copies = make(env, len(names), names.__getitem__, timeout, options)
-        return host.HostEnvs(copies, population.size)
-    group = ParallelGroup(env, names, population.env_workers, timeout, options)
+    elif population.env_workers:
+        group = ParallelGroup(env, names, population.env_workers, timeout, options, patience)
+    else:
+        group = Group(make(env, len(names), names.__getitem__, timeout, options, patience))
     try:
         return host.HostEnvs(group, population.size)
     except BaseException:
-        group.close()
+        with contextlib.suppress(Exception):  # of copies that nobody gets
+            group.close()
         raise
 
 
 def examine_first(envs: host.HostEnvs, population: Population) -> Examined:
-    """What `envs.examine` finds, in copies beside the first and in its process."""
+    """What `envs.examine` finds, in copies beside the first and in its process.
+
+    In none where `Population.eval_envs` is 0: a simulator may fail for the copies it has as soon as
+    there is another.
+    """
     env, options = population.env, population.env_options
     if population.env_workers:
         options = options.by_name(env)
     name = f"a first look at seed {population.labels[0]}"
     evaluates = population.eval_episodes > 0
-    return envs.ask_first(_examine, env, name, population.env_timeout, options, evaluates)
+    beside = population.eval_envs != 0
+    return envs.ask_first(_examine, env, name, population.env_timeout, options, evaluates, beside)
 
 
 def _examine(
@@ -60,8 +74,12 @@ def _examine(
     timeout: float,
     options: EnvOptions,
     evaluates: bool,
+    beside: bool,
 ) -> Examined:
-    return examine(env, first, lambda: make_one(env, name, timeout, options), evaluates)
+    def make_another() -> CheckedEnv:
+        return make_one(env, name, timeout, options)
+
+    return examine(env, first, make_another if beside else None, evaluates)
 
 
 def make_evaluation_envs(
@@ -84,13 +102,16 @@ def make_evaluation_envs(
     Raises:
       ValueError, ModuleNotFoundError, Exception: as many as were asked for cannot be made.
     """
+    patience = population.env_timeout  # one may wait for those that train to go
     if population.eval_envs is not None:
         wanted = min(population.eval_envs, episodes)
-        return (make_envs(population, wanted, PURPOSE) if wanted else None), None
+        return (make_envs(population, wanted, PURPOSE, patience) if wanted else None), None
     reason = None
     for wanted in dict.fromkeys((episodes, 1)):
         try:
-            envs = make_envs(population, wanted, PURPOSE)
+            envs = make_envs(population, wanted, PURPOSE, patience)
+        except TimeoutError as error:  # not to be waited for twice
+            return None, in_turn(population, TRAINING, str(error).removesuffix("."))
         except Exception as error:
             reason = error
             continue

@@ -1,6 +1,7 @@
 """Every row of a run is in each of its sinks once, whatever becomes of the run or of the sink."""
 
 import re
+import signal
 import sys
 import types
 
@@ -60,6 +61,7 @@ class Killed(Listener):
 
     def progress(self, progress):
         if progress.step == self.step:
+            signal.raise_signal(signal.SIGINT)
             raise KeyboardInterrupt
 
 

@@ -67,12 +67,13 @@ def export(
     if format not in get_args(FormatName):
         raise ValueError(f"format must be one of {get_args(FormatName)}, got {format!r}.")
     kind = importlib.import_module(f"jaxsac.runs.export.{format}_format")
-    config = RunDirectory(Path(directory)).config()
+    directory = Path(directory).expanduser().absolute()
+    config = RunDirectory(directory).config()
     seed = config.seed if seed is None else seed
     policy = load_policy(directory, seed, which, point)
     member = f"seed-{seed:04d}" if point is None else f"point-{point:03d}-seed-{seed:04d}"
-    default = Path(directory) / "export" / member / "policy"
-    paths = _paths(Path(output) if output is not None else default, kind.ENDINGS)
+    default = directory / "export" / member / "policy"
+    paths = _paths(default if output is None else Path(output).expanduser(), kind.ENDINGS)
     facts: dict[str, Any] = {
         "env": config.env, "seed": seed, "step": policy.step, "jaxsac": jaxsac.__version__,
         "parity": None,

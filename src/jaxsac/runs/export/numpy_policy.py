@@ -33,9 +33,9 @@ class Policy:
         with np.errstate(over="ignore"):
             x = np.tanh(self._run(self.metadata["layers"], x))
         low, high = self.arrays["low"], self.arrays["high"]
-        action = np.clip((low + high) / 2 + (high - low) / 2 * x, low, high)
-        action = np.where(x >= 1, high, np.where(x <= -1, low, action))
-        return action.astype(self.metadata["dtype"]).reshape(*x.shape[:-1], *self.metadata["shape"])
+        mode = np.clip((low + high) / 2 + (high - low) / 2 * x, low, high)
+        mode = np.where(x >= 1, high, np.where(x <= -1, low, mode))
+        return mode.astype(self.metadata["dtype"]).reshape((*x.shape[:-1], *self.metadata["shape"]))
 
     def _features(self, x, path, shape, dtype, divisor, scale):
         for key in path:

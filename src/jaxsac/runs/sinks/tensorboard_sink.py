@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from jaxsac import packages
@@ -25,7 +26,7 @@ class Streams:
         """Opens them; what was written beyond their places is not shown any more."""
         make = _package().SummaryWriter
         folder = target.directory / "tensorboard"
-        self.where = f"tensorboard --logdir {folder} shows the run."
+        self.where = f"tensorboard --logdir {shlex.quote(str(folder))} shows the run."
         self._writers = [
             make(str(folder / member), purge_step=place + 1, flush_secs=FLUSH)
             for member, place in zip(target.members, target.places, strict=True)
