@@ -44,6 +44,7 @@ def findings_of(name):
         ("Dated", "precision", "bad", "rounds away"),
         ("Clock", "determinism", "bad", "two copies"),
         ("PythonsGenerator", "determinism", "bad", "`random`"),
+        ("LateCurriculum", "determinism", "bad", "its LateCurriculum counts in 'episodes'"),
         ("Centered", "determinism", "bad", "wrapper Centered"),
         ("Normalized", "determinism", "bad", "NormalizeObservation"),
         ("NoEnd", "episodes", "bad", "would not end"),

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 import jaxsac
 from jaxsac.inspection import saturation
@@ -159,7 +160,7 @@ def test_inputs_that_the_networks_scale_one_by_one_need_no_other_scale():
         ({"normalization": "batch", "normalize_inputs": False}, False),
         ({"normalization": "layer"}, False),
         ({"normalization": "batch", "actor_normalization": "none"}, False),
-        ({"normalization": "batch", "critic": NET}, False),  # a network of one's own
+        ({"normalization": "batch", "critic": nn.Dense(1)}, False),  # a network of one's own
     ):
         config = dataclasses.replace(NET, **{"normalize_inputs": True, **changes})
         assert scaled_by(False, config) == ("normalize_inputs does so" if scales else "")

@@ -126,14 +126,13 @@ class Waits(OneOnly):
 
 
 def test_copies_that_wait_for_the_first_to_go_are_done_without():
-    OneOnly.most, start = 1, time.monotonic()
+    OneOnly.most = 1
     population = small_run(env="test_copies:Waits", seeds=1, env_timeout=0.3).to_population()
     envs = make_envs(population, 1)
     copies, said = make_evaluation_envs(population, 3)
     assert copies is None
     assert "no answer within 0.3 seconds (--env-timeout)" in str(said)
     assert examine_first(envs, population).alone is None
-    assert time.monotonic() - start < 10
     envs.close()
 
 

@@ -23,7 +23,7 @@ STEPS, STARTS = 13, (5, 9)
 that was drawn before."""
 SECONDS = 4.0
 """After which no further step of a slow simulator is taken to find out."""
-FORWARD, FEW = 50, 8
+FORWARD, FEW = 2_000, 8
 """What a counter is set forward by to find out whether it matters, and the steps of that. Not by
 more, as an environment may do something as often as it counts."""
 
