@@ -109,7 +109,7 @@ def train(study: Study, name: Name) -> None:
 
 def draw(env: str) -> None:
     """Mean returns with their range over seeds, and a table of them."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.subplots()
     heads = ["row", "× products", "seeds", *(f"{step // 1000}k" for step in IN_TABLE)]
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
@@ -143,7 +143,7 @@ def draw(env: str) -> None:
     )  # fmt: skip
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside right center")  # beside the curves, which are many
     figure.savefig(RESULTS / env / "returns.png", dpi=120)
     if len(ends) > 1:
         draw_knee(env, ends)
