@@ -140,6 +140,11 @@ def test_an_update_with_a_random_shift_sees_the_images_elsewhere():
     assert_close(found.critic.params, expected.critic.params, 1e-4, 1e-5)
     plain, _ = jaxsac.update(state, batch, key)
     assert not np.array_equal(*(jax.tree.leaves(s.critic.params)[0] for s in (plain, found)))
+    terms, by_hand_terms = (
+        jaxsac.gradient_terms(agent, seen, key)
+        for agent, seen in ((shifted, batch), (state, by_hand))
+    )
+    assert_close(terms.total, by_hand_terms.total, 1e-4, 1e-6)
 
 
 def test_settings_for_images_without_use_are_refused():
