@@ -116,5 +116,12 @@ def test_a_number_whose_square_is_not_finite_is_not_counted(huge):
     found = normalize.update(normalize.init(rows[0]), rows, counted)
     expected = normalize.update(normalize.init(rows[0]), rows, counted.at[1].set(False))
     assert_identical(found, expected)
+    mask = np.ones(3, bool)
+    normalize.update(found, rows, mask)
+    assert mask.all(), "the caller's own is left alone"
+    (of_data,), (kept,) = normalize.of_data(np.asarray(rows)), expected
+    assert of_data.count == kept.count
+    np.testing.assert_allclose(of_data.squares, kept.squares, rtol=1e-6)
+    assert normalize.of_data(np.asarray(rows[1:2]))[0].count == 0
     (scale,) = normalize.update(found, rows[1:2], counted[:1])
     assert np.isfinite(scale.squares).all()

@@ -109,3 +109,8 @@ def test_a_sum_whose_square_is_not_finite_is_not_counted(name):
     after = update(scale, np.array([1e25, 1.0, 2.0]), valid, ends, GAMMA)
     expected = update(scale, np.array([0.0, 1.0, 2.0]), valid & [False, True, True], ends, GAMMA)
     assert return_scale.divisor(after) == return_scale.divisor(expected)
+    rewards, over = np.array([1e25, 1.0, 2.0]), np.ones(3, bool)
+    fresh = return_scale.init(name, 5.0, 1, np.float64)
+    of_data = return_scale.after_data(fresh, rewards, over, GAMMA)
+    expected = return_scale.after_data(fresh, rewards[1:], over[1:], GAMMA)
+    assert return_scale.divisor(of_data) == return_scale.divisor(expected)

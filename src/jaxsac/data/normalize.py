@@ -72,9 +72,16 @@ def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Nor
 
 
 def of_data(observations: PyTree) -> Normalizer:
-    """The moments of observations that are all there already, NumPy arrays (N, ...)."""
+    """The moments of observations that are all there already, NumPy arrays (N, ...).
+
+    Rows that `update` would not count are not counted.
+    """
 
     def moments(x: np.ndarray) -> Moments:
+        x = x[(np.abs(x) < LARGEST).reshape(len(x), -1).all(axis=1)]
+        if not len(x):
+            (nothing,) = init(jax.ShapeDtypeStruct(x.shape[1:], x.dtype))
+            return nothing
         # In double precision: a float32 loses digits in a sum of millions.
         dtype = jnp.promote_types(x.dtype, jnp.float32)
         mean = x.mean(axis=0, dtype=np.float64)
@@ -88,7 +95,7 @@ def of_data(observations: PyTree) -> Normalizer:
 
 def merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
     """The moments of all that was counted in `old`, and of the rows of x (N, ...) in the mask."""
-    mask &= jnp.all(jnp.abs(x) < LARGEST, axis=tuple(range(1, x.ndim)))
+    mask = mask & jnp.all(jnp.abs(x) < LARGEST, axis=tuple(range(1, x.ndim)))
     counted = mask.reshape(-1, *[1] * (x.ndim - 1))
     # Small floats cannot count the observations; a NaN times zero would stay a NaN.
     x = jnp.where(counted, x, 0).astype(old.mean.dtype)

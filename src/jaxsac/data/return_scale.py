@@ -88,9 +88,9 @@ def after_data(
     for row, (r, d) in enumerate(zip(reward.tolist(), discounts.tolist(), strict=True)):
         sums[row] = so_far = d * so_far + r
     (moments,) = normalize.of_data(sums.astype(scale.largest.dtype))
-    return scale.replace(
-        moments=moments, largest=jnp.asarray(np.abs(sums).max(), scale.largest.dtype)
-    )
+    sizes = np.abs(sums)
+    largest = sizes.max(initial=0, where=sizes < normalize.LARGEST)
+    return scale.replace(moments=moments, largest=jnp.asarray(largest, scale.largest.dtype))
 
 
 def restart(scale: ReturnScale | tuple[()], over: jax.Array) -> ReturnScale | tuple[()]:

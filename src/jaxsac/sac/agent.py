@@ -198,7 +198,7 @@ def update(
         new_state, info = learn(new_state, networks, batch, random, weight)
         metrics = Metrics(metrics, **info)
     finite = jnp.all(jnp.isfinite(jnp.stack(list(metrics.values()))))
-    for learned in jax.tree.leaves(new_state.collections):
+    for learned in jax.tree.leaves((new_state.actor.carried, new_state.critic.carried)):
         finite &= jnp.all(jnp.isfinite(learned))
     new_state = new_state.replace(step=state.step + 1)
     new_state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new_state, state)

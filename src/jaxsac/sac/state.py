@@ -27,6 +27,11 @@ class Trained(struct.PyTreeNode):
         """Parameters and collections, as `Module.apply` takes them."""
         return {"params": self.params, **self.collections}
 
+    @property
+    def carried(self) -> tuple[Variables, ...]:
+        """The collections of all networks of this node."""
+        return (self.collections,)
+
 
 class State(struct.PyTreeNode):
     """Everything that `update` reads and returns; a fixed point in structure, shapes and dtypes."""
@@ -49,12 +54,6 @@ class State(struct.PyTreeNode):
     def alpha(self) -> jax.Array:
         """The temperature α."""
         return jnp.exp(self.temperature.params)
-
-    @property
-    def collections(self) -> list[Variables]:
-        """What the networks carry besides their parameters."""
-        nodes = [self.actor, self.critic, getattr(self.critic, "value", self.actor)]
-        return [node.collections for node in nodes]
 
     @property
     def acting(self) -> State:

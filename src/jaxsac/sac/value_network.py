@@ -18,7 +18,7 @@ import optax
 from flax import linen as nn
 
 from jaxsac.sac import distributions
-from jaxsac.sac.apply import apply, apply_in_training
+from jaxsac.sac.apply import Variables, apply, apply_in_training
 from jaxsac.sac.bodies import BODIES
 from jaxsac.sac.encoders import encoded, lend
 from jaxsac.sac.layers import NetworkSettings
@@ -49,6 +49,11 @@ class CriticsWithValue(Trained):
 
     value: Trained
     target_value_params: Params
+
+    @property
+    def carried(self) -> tuple[Variables, ...]:
+        """The collections of the critics, and those of V."""
+        return (self.collections, self.value.collections)
 
 
 def value_loss(
