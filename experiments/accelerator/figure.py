@@ -15,6 +15,7 @@ from matplotlib.ticker import EngFormatter
 RESULTS = Path(__file__).parent / "results"
 CURVES = {
     "flashsac-default": ("FlashSAC, TF32", "C2"),
+    "xqc-default": ("XQC, TF32", "C4"),
     "fast-default": ("fast, TF32", "C3"),
     "learning-default": ("plain SAC in blocks of 50, TF32", "C0"),
     "learning-float32": ("the same in float32", "C1"),
@@ -33,7 +34,7 @@ def main(results: Path = RESULTS / "2026-11-26-h200") -> None:
     card = json.loads((results / "machine.json").read_text())["card"].partition(",")[0]
     if any(row["what"] == "Pendulum-v1" and row["seeds"] == "256" and row["value"] for row in rows):
         draw_rates(rows, card).savefig(results / "rates.png", dpi=130)
-    if (results / "learning-default.csv").exists():
+    if any((results / f"{name}.csv").exists() for name in CURVES):
         draw_curves(results, card).savefig(results / "curves.png", dpi=130)
 
 

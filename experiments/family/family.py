@@ -49,6 +49,8 @@ PUBLISHED = {
 """Label, operations over those of plain SAC, and return at `LONGEST` steps; see the README."""
 LONGEST = 100_000
 """Steps that are drawn."""
+COLORS = 10
+"""Of matplotlib; then they begin again."""
 IN_TABLE = (20_000, 30_000, 40_000, 50_000, 60_000, 80_000, LONGEST)
 FAST = {"actor_lr": 1e-3, "critic_lr": 1e-3, "alpha_lr": 1e-3}
 CROSSQ = {"preset": "crossq", "critic_hidden_sizes": (256, 256)}
@@ -70,13 +72,14 @@ ROWS: dict[str, dict[str, Any]] = {
         "preset": "flashsac", "critic_hidden_sizes": (128, 128), "actor_hidden_sizes": (64, 64),
         "batch_size": 256,
     },
-    "flashsac": {"preset": "flashsac"},
+    **{name: {"preset": name} for name in ("flashsac", "xqc", "tqc", "simba", "redq", "droq")},
 }  # fmt: skip
 """Settings in which a row differs from plain SAC, by its name."""
 Name = Literal[
     "plain", "plain_lr", "plain_starts", "plain_lr_starts", "plain_log_std", "observation_scale",
     "layer_norm", "n_step", "crossq_256", "crossq_512", "crossq_256_entropy",
-    "crossq_256_entropy_utd2", "fast", "flashsac_128", "flashsac",
+    "crossq_256_entropy_utd2", "fast", "flashsac_128", "flashsac", "xqc", "tqc", "simba", "redq",
+    "droq",
 ]  # fmt: skip
 
 
@@ -87,22 +90,32 @@ class Study:
     rows: tyro.conf.Positional[tuple[Name, ...]] = ()
     """What to train; resumes where it was stopped. None: draw."""
     env: str = "HalfCheetah-v4"
-    """Environment."""
+    """Environment; of EnvPool, as in envpool:HalfCheetah-v4, stored as Gymnasium's."""
     seeds: int = 3
     """Seeds of each row."""
     steps: int = 100_000
     """Transitions per seed."""
+    update_every: int = 1
+    """Steps between updates, of which there are as many all the same."""
+    eval_every: int = 5_000
+    """Steps between evaluations."""
     runs: Path = Path("runs/family")
     """Where the run directories lie."""
+
+    @property
+    def task(self) -> str:
+        """The environment, whoever simulates it."""
+        return self.env.removeprefix("envpool:")
 
 
 def train(study: Study, name: Name) -> None:
     """Trains a row and stores its evaluations; Ctrl-C ends the program."""
     run = jaxsac.train(
-        study.env, directory=study.runs / study.env / name, seeds=study.seeds, steps=study.steps,
-        replay_capacity=max(study.steps, 100_000), checkpoint_every=10_000, **ROWS[name],
+        study.env, directory=study.runs / study.task / name, seeds=study.seeds, steps=study.steps,
+        replay_capacity=max(study.steps, 100_000), checkpoint_every=10_000,
+        update_every=study.update_every, eval_every=study.eval_every, **ROWS[name],
     )  # fmt: skip
-    store(RunDirectory(run.directory), RESULTS / study.env / name)
+    store(RunDirectory(run.directory), RESULTS / study.task / name)
     if not run.complete:
         raise SystemExit(130)
 
@@ -120,7 +133,8 @@ def draw(env: str) -> None:
         shown = steps <= LONGEST
         steps, values = steps[shown], values[:, shown]
         label, mark = f"{name}, {len(values)} seeds", "o" if len(steps) == 1 else None
-        axes.plot(steps, values.mean(0), color=f"C{number}", label=label, marker=mark)
+        line = "--" if number >= COLORS else "-"
+        axes.plot(steps, values.mean(0), line, color=f"C{number}", label=label, marker=mark)
         axes.fill_between(
             steps, values.min(0), values.max(0), color=f"C{number}", alpha=0.15, linewidth=0
         )
@@ -171,7 +185,8 @@ def draw_knee(env: str, ends: dict[str, tuple[float, dict[int, np.ndarray]]]) ->
                 continue
             mean, low, high = at[step].mean(), at[step].min(), at[step].max()
             error = [[mean - low], [high - mean]]
-            axes.errorbar(times, mean, error, fmt="o", capsize=3, color=f"C{number}", label=name)
+            mark = "s" if number >= COLORS else "o"
+            axes.errorbar(times, mean, error, fmt=mark, capsize=3, color=f"C{number}", label=name)
         for label, times, mean in PUBLISHED.get(env, ()) if step == LONGEST else ():
             axes.plot(times, mean, "*", color="black", markersize=9)
             side = (
@@ -202,7 +217,7 @@ def main(study: Study) -> None:
     """Trains, stores and draws."""
     for name in study.rows:
         train(study, name)
-    draw(study.env)
+    draw(study.task)
 
 
 if __name__ == "__main__":

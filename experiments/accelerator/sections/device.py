@@ -31,11 +31,12 @@ def main() -> None:
 
 def measure(count: int, config, driver, program) -> None:
     """Memory and rate."""
-    before = memory("bytes_in_use")
+    before, arrays_before = memory("bytes_in_use"), arrays()
     driver.start()
     jax.block_until_ready(driver._carry)
     row("memory planned", planned_bytes(config, driver) / 1e6, "MB", count)
     row("memory taken", (memory("bytes_in_use") - before) / 1e6, "MB", count)
+    row("memory of the arrays", (arrays() - arrays_before) / 1e6, "MB", count)
     work = program.memory_analysis().temp_size_in_bytes
     row("memory of the program", work / 1e6, "MB", count)
     driver._learn_chunk = program
@@ -48,6 +49,11 @@ def measure(count: int, config, driver, program) -> None:
 def memory(what: str) -> int:
     """Bytes on the card."""
     return (jax.local_devices()[0].memory_stats() or {}).get(what, 0)
+
+
+def arrays() -> int:
+    """Bytes of all arrays, without what the allocator adds to them."""
+    return sum(x.nbytes for x in jax.live_arrays())
 
 
 def trace(count: int, driver) -> None:
