@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxsac.data import replay
 from jaxsac.data.frame_stack import FrameStack
-from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, update
+from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, td_errors, update
 from jaxsac.sac.batch_check import check_batch
 from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.gradients import GradientTerms
@@ -45,6 +45,7 @@ __all__ = [
     "replay",
     "report",
     "sample",
+    "td_errors",
     "train",
     "update",
 ]

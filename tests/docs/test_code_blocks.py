@@ -123,6 +123,8 @@ def test_own_loops(asked_for, run, monkeypatch, tmp_path):
     first, last = kept["mean reward, first and last 100 real steps:"]
     assert last > -0.2 > -0.5 > first
     assert (kept["mean reward of each, last 500 steps:"][0] > -0.25).all()
+    first, last = kept["mean reward, first and last 200 steps:"]
+    assert last > -0.3 > first
     assert kept["the far-sighted one at 2:"][0][0] < -0.8
     assert gymnasium.make("HalfCheetah-v4").observation_space.contains(page.observation)
     assert np.isfinite(page.reward)

@@ -254,7 +254,7 @@ BAD_BATCHES = {
 }
 
 
-@pytest.mark.parametrize("function", [jaxsac.update, jaxsac.gradient_terms])
+@pytest.mark.parametrize("function", [jaxsac.update, jaxsac.gradient_terms, jaxsac.td_errors])
 @pytest.mark.parametrize("name", BAD_BATCHES)
 def test_a_malformed_batch_is_refused(name, function, agent, batch):
     spoil, message = BAD_BATCHES[name]

@@ -245,8 +245,40 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
     )
 
 
+@jax.jit
+def td_errors(state: State, batch: Transition, key: jax.Array) -> jax.Array:
+    """How far each critic is from its target, such as the priorities of a replay are made of.
+
+    δ_i = y - Q_θi(s, a), with the y of `update`'s critic loss: of a plain agent
+
+    y = r + γ d ( min_i Q_θ̄i(s', a') - α log π(a'|s') ), a' ~ π(·|s')
+
+    The noise, and the shift of images, are those that `update` draws from the same key. Where the
+    actor comes first `update` asks the actor that it has just trained, and this function the one
+    in `state`.
+
+    Args:
+      state: the agent.
+      batch: transitions (B, ...).
+      key: PRNG key.
+
+    Returns:
+      δ of each critic and transition, (E, B), in the units of the rewards; of heads that are
+      distributions the difference of the means.
+
+    Raises:
+      ValueError: as `update`.
+    """
+    batch_size = check_batch_shapes(state, batch)
+    check_key(key)
+    networks = make_networks(state.config, state.action_spec)
+    random = _randomness(state, batch_size, key)
+    batch = _shifted(batch, key, state.config.random_shift)
+    return _critics(state.config).td_errors(state, networks, batch, random)
+
+
 def _critics(config: Config) -> Any:
-    """The module whose `init` and `learn` are those of the critics and what they bootstrap from."""
+    """The module of the critics and what they bootstrap from: `init`, `learn`, `td_errors`."""
     return value_network if config.value_network else critics
 
 

@@ -1,6 +1,6 @@
 """The critics of SAC: an ensemble, and a slowly moving copy of it to bootstrap from.
 
-`sac.value_network` has the same two functions for SAC as first published.
+`sac.value_network` has the same three functions for SAC as first published.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsac.sac.encoders import lend
-from jaxsac.sac.losses import critic_loss
+from jaxsac.sac.losses import bellman, critic_loss
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.optimize import make_optimizer, minimize
 from jaxsac.sac.randomness import Randomness
@@ -51,3 +51,14 @@ def learn(
         target_params = optax.incremental_update(critic.params, critic.target_params, hyper.tau)
         critic = critic.replace(target_params=target_params)
     return state.replace(critic=critic, actor=lend(state.actor, critic.params)), info
+
+
+def td_errors(
+    state: State, networks: Networks, batch: Transition, randomness: Randomness
+) -> jax.Array:
+    """How far each critic is from its target, (E, B)."""
+    sides = bellman(
+        state.critic.params, networks, state.critic, state.actor, state.alpha,
+        state.hyperparameters.gamma, batch, randomness.next_action_noise, randomness.critic_key,
+    )  # fmt: skip
+    return sides.errors(networks.head)

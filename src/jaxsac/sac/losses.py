@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxsac.sac.apply import Variables, apply
+from jaxsac.sac.config import Scalar
 from jaxsac.sac.distributions import TanhNormal, sample_and_log_prob
 from jaxsac.sac.heads import Head
 from jaxsac.sac.networks import Networks
@@ -25,6 +27,21 @@ from jaxsac.sac.state import Metrics, Trained
 from jaxsac.types import Params, PyTree, Transition
 
 Result = tuple[jax.Array, tuple[Metrics, Variables]]
+
+
+class Sides(NamedTuple):
+    """Of the soft Bellman equation, for a batch."""
+
+    prediction: jax.Array
+    """Of the critics in training at (s, a): (E, B, *head.shape)."""
+    target: jax.Array
+    """What they are to be: (B, *head.shape)."""
+    collections: Variables
+    """Of the critics, after this batch."""
+
+    def errors(self, head: Head) -> jax.Array:
+        """δ = y - Q(s, a) of each critic, in values: (E, B)."""
+        return head.target_value(self.target) - head.value(self.prediction)
 
 
 def critic_loss(
@@ -59,6 +76,25 @@ def critic_loss(
       key: for networks that draw random numbers, and a pessimism that draws critics.
       weight: of each transition's distance, (B,); 1 by default.
     """
+    prediction, target, collections = bellman(
+        params, networks, critic, actor, alpha, gamma, batch, noise, key
+    )
+    loss, info = distance_to_target(networks.head, prediction, target, weight)
+    return loss, (info, collections)
+
+
+def bellman(
+    params: Params,
+    networks: Networks,
+    critic: Trained,
+    actor: Trained,
+    alpha: jax.Array,
+    gamma: Scalar,
+    batch: Transition,
+    noise: jax.Array,
+    key: jax.Array,
+) -> Sides:
+    """Both sides of the soft Bellman equation, of which `critic_loss` is the distance."""
     head = networks.head
     next_policy = networks.policy(actor.variables, batch.next_observation)
     next_action, next_log_prob = sample_and_log_prob(noise, next_policy)
@@ -70,8 +106,7 @@ def critic_loss(
         head, next_outputs, subset_key, networks.pessimism_settings
     )
     target = head.backup(batch.reward, gamma * batch.discount, next_output, alpha * next_log_prob)
-    loss, info = distance_to_target(head, prediction, target, weight)
-    return loss, (info, collections)
+    return Sides(prediction, target, collections)
 
 
 def distance_to_target(

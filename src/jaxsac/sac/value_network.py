@@ -20,9 +20,10 @@ from flax import linen as nn
 from jaxsac.sac import distributions
 from jaxsac.sac.apply import Variables, apply, apply_in_training
 from jaxsac.sac.bodies import BODIES
+from jaxsac.sac.config import Scalar
 from jaxsac.sac.encoders import encoded, lend
 from jaxsac.sac.layers import NetworkSettings
-from jaxsac.sac.losses import Result, distance_to_target
+from jaxsac.sac.losses import Result, Sides, distance_to_target
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.optimize import make_optimizer, minimize
 from jaxsac.sac.randomness import Randomness
@@ -118,6 +119,21 @@ def value_critic_loss(
       key: for networks that draw random numbers.
       weight: of each transition's distance, (B,); 1 by default.
     """
+    prediction, target, collections = bellman(params, module, networks, critic, gamma, batch, key)
+    loss, info = distance_to_target(networks.head, prediction, target, weight)
+    return loss, (info, collections)
+
+
+def bellman(
+    params: Params,
+    module: nn.Module,
+    networks: Networks,
+    critic: CriticsWithValue,
+    gamma: Scalar,
+    batch: Transition,
+    key: jax.Array,
+) -> Sides:
+    """Both sides of the soft Bellman equation, of which `value_critic_loss` is the distance."""
     target_variables = {"params": critic.target_value_params, **critic.value.collections}
     next_value = apply(module, target_variables, batch.next_observation, key=key)
     target = batch.reward + gamma * batch.discount * next_value
@@ -125,8 +141,7 @@ def value_critic_loss(
     prediction, collections = apply_in_training(
         networks.critic, variables, key, batch.observation, batch.action
     )
-    loss, info = distance_to_target(networks.head, prediction, target, weight)
-    return loss, (info, collections)
+    return Sides(prediction, target, collections)
 
 
 def init(state: State, key: jax.Array) -> CriticsWithValue:
@@ -153,7 +168,7 @@ def learn(
     """
     hyper, module = state.hyperparameters, _module(state)
     optimizer = make_optimizer("critic", state.config, hyper)
-    value_key, critic_key = jax.random.split(randomness.critic_key)
+    value_key, critic_key = _keys(randomness)
     critic: Any = state.critic
     value, value_info = minimize(
         "value", value_loss, optimizer, critic.value, module, networks, critic.value,
@@ -170,6 +185,23 @@ def learn(
     critic = critic.replace(value=value, target_value_params=target_value_params)
     state = state.replace(critic=critic, actor=lend(state.actor, critic.params))
     return state, Metrics(value_info, **info)
+
+
+def td_errors(
+    state: State, networks: Networks, batch: Transition, randomness: Randomness
+) -> jax.Array:
+    """How far each critic is from its target, (E, B)."""
+    critic: Any = state.critic
+    _, key = _keys(randomness)
+    gamma = state.hyperparameters.gamma
+    sides = bellman(critic.params, _module(state), networks, critic, gamma, batch, key)
+    return sides.errors(networks.head)
+
+
+def _keys(randomness: Randomness) -> tuple[jax.Array, jax.Array]:
+    """Of V's step, and of the critics'."""
+    value_key, critic_key = jax.random.split(randomness.critic_key)
+    return value_key, critic_key
 
 
 def _module(state: State) -> Value:
