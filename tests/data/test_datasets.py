@@ -38,6 +38,13 @@ def written(tmp_path):
     return write
 
 
+def test_a_file_is_found_from_home(written, tmp_path, monkeypatch):
+    steps, _ = written()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    there, _ = datasets.read("~/data.npz", VECTOR)
+    np.testing.assert_array_equal(there.observation, steps.observation)
+
+
 def test_a_time_limit_is_no_termination_and_both_end_an_episode(written):
     steps, over = written()
     np.testing.assert_array_equal(steps.discount, [1, 1, 0, 1, 1, 1])

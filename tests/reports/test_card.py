@@ -104,6 +104,16 @@ def test_the_newest_video_of_the_seed_is_copied_unless_one_is_given(run, tmp_pat
     assert f"{tmp_path}/b/README.md, with {given}" in capsys.readouterr().out
 
 
+def test_paths_from_home(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(run.parent))
+    (run.parent / "mine.gif").write_bytes(b"mine")
+    written = export_with_card(
+        f"~/{run.name}", output="~/out/policy", which="best", video="~/mine.gif"
+    )
+    assert written.card == run.parent / "out" / "README.md"
+    assert (run.parent / "out" / "replay.gif").read_bytes() == b"mine"
+
+
 def test_a_run_without_returns_has_a_card_without_them(tmp_path):
     save(tmp_path / "run", [policy_of()], [5.0])
     made = export_with_card(tmp_path / "run", which="best")

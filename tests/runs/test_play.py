@@ -67,8 +67,10 @@ def test_best_median_and_worst_are_played_with_their_own_returns(run, tmp_path, 
         assert Image.open(file).info["duration"] == 50
 
 
-def test_one_seed_and_several_episodes_from_python(run, tmp_path):
-    played = Run(run).play(0, "best", output=tmp_path / "a.gif", episodes=2)
+def test_one_seed_and_several_episodes_from_python(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    played = Run(run).play(0, "best", output="~/a.gif", episodes=2)
+    assert {each.path.parent for each in played} == {tmp_path}
     assert [each.length for each in played] == [10, 10]
     first, second = (each.path.name for each in played)
     assert first.startswith("a-seed-0-episode-1-return-")

@@ -71,7 +71,11 @@ def read(source: str, observation: PyTree, dtype: np.dtype | type = np.float32) 
       ModuleNotFoundError: a data set of Minari, which is not installed.
     """
     is_minari = source.startswith(MINARI)
-    arrays = _read_minari(source.removeprefix(MINARI)) if is_minari else _read_npz(Path(source))
+    arrays = (
+        _read_minari(source.removeprefix(MINARI))
+        if is_minari
+        else _read_npz(Path(source).expanduser())
+    )
     try:
         return _assemble(arrays, observation, np.dtype(dtype))
     except ValueError as error:
@@ -102,7 +106,7 @@ def _read_npz(path: Path) -> Arrays:
 
 def _read_minari(name: str) -> Arrays:
     minari: Any = packages.load("a data set of Minari", "minari", "minari", "h5py")[0]
-    folder = Path(name)
+    folder = Path(name).expanduser()
     data = folder / "data" if (folder / "data").is_dir() else folder
     try:
         found = minari.MinariDataset(data) if data.is_dir() else minari.load_dataset(name)

@@ -62,10 +62,10 @@ def export_with_card(
       RunDirectoryError, BundleError, ModuleNotFoundError, OSError: as `export`.
     """
     packages.load("a model card", "report", "matplotlib", "scipy", "yaml")
-    directory = Path(directory)
+    directory = Path(directory).expanduser()
     seed = RunDirectory(directory).config().seed if seed is None else seed
     if output is not None:
-        _refuse_others(Path(output).parent / CARD)
+        _refuse_others(Path(output).expanduser().parent / CARD)
     found = _video(directory, Member(seed, point).name, video)
     exported = export(directory, format, output, seed, which, point)
     folder = exported.paths[0].parent
@@ -102,7 +102,7 @@ def _video(directory: Path, member: str, given: Path | str | None) -> Path | Non
             if file.suffix in ENDINGS and not file.name.startswith(".")
         ]
         return max(there, key=lambda file: file.stat().st_mtime, default=None)
-    video = Path(given)
+    video = Path(given).expanduser()
     if video.suffix not in ENDINGS:
         raise ValueError(f"video {video} must end in {' or '.join(ENDINGS)}.")
     if not video.is_file():

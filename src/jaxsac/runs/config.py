@@ -231,7 +231,8 @@ class RunConfig(Members):
         """
         last = self.seed + self.seeds - 1
         if not self.seed <= seed <= last:
-            raise ValueError(f"only_seed {seed} is not one of the group's, {self.seed} to {last}.")
+            seeds = f"{self.seed} to {last}" if self.seeds > 1 else f"{self.seed}"
+            raise ValueError(f"only_seed {seed} is not one of the group's, {seeds}.")
         return dataclasses.replace(self, seed=seed, seeds=1)
 
     def to_json(self) -> dict[str, Any]:

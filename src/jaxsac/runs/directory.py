@@ -68,7 +68,8 @@ class RunDirectory:
             config = run.config()
             if config.seed <= seed < config.seed + config.seeds:
                 return run
-            there.append(f"{config.seed} to {config.seed + config.seeds - 1}")
+            last = config.seed + config.seeds - 1
+            there.append(f"{config.seed} to {last}" if config.seeds > 1 else f"{config.seed}")
         raise ValueError(f"{self.path} has no seed {seed}: its seeds are {', '.join(there)}.")
 
     def parts(self, config: RunConfig) -> list[tuple[RunConfig, Path]]:

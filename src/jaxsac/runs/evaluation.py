@@ -141,7 +141,8 @@ def explain_failure(folder: Path) -> list[str]:
     Raises:
       RunDirectoryError, BundleError: there is no such run or failure, or it is damaged.
     """
-    run = RunDirectory(folder.absolute().parents[1])
+    folder = folder.expanduser().absolute()
+    run = RunDirectory(folder.parents[1])
     config, spaces = run.config(), spaces_of(run)
     structs = learning_structs(config.to_population(), spaces.observation, spaces.action)
     agent, batch, key = failures.load(folder, structs)

@@ -67,7 +67,7 @@ def play(
         changes = {"env_kwargs": {}, "wrapper": (), **changes}
     run = RunDirectory(Path(directory))
     config = dataclasses.replace(run.config(), **changes)
-    path = Path(output or run.path / "play" / f"{settings.file_name(config.env)}.mp4")
+    path = Path(output or run.path / "play" / f"{settings.file_name(config.env)}.mp4").expanduser()
     if not window:
         video.check_ending(path)
         video.draw_without_a_screen()
