@@ -1,12 +1,13 @@
 """FlashSAC's update is that of its authors.
 
-`tests/fixtures/flashsac_updates.npz` is of their code (github.com/Holiday-Robot/FlashSAC, 87edc90;
+`flashsac_updates.npz` is of their code (github.com/Holiday-Robot/FlashSAC, 87edc90;
 PyTorch, double precision): weights before and after three updates of a small agent, with the
 batches; their noise was that which `update` draws from the keys 100, 101 and 102. Adam's ε was half
 as large for their critics, whose loss is the mean of both: ours is their sum.
 """
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,8 @@ import numpy as np
 import pytest
 
 import jaxsac
-from documents import ROOT
 
-FILE = ROOT / "tests" / "fixtures" / "flashsac_updates.npz"
+FILE = Path(__file__).with_name("flashsac_updates.npz")
 
 
 @pytest.fixture(scope="module")
