@@ -71,11 +71,7 @@ def read(source: str, observation: PyTree, dtype: np.dtype | type = np.float32) 
       ModuleNotFoundError: a data set of Minari, which is not installed.
     """
     is_minari = source.startswith(MINARI)
-    arrays = (
-        _read_minari(source.removeprefix(MINARI))
-        if is_minari
-        else _read_npz(Path(source).expanduser())
-    )
+    arrays = _read_minari(source.removeprefix(MINARI)) if is_minari else _read_npz(Path(source))
     try:
         return _assemble(arrays, observation, np.dtype(dtype))
     except ValueError as error:
@@ -88,6 +84,7 @@ def names_of(name: str, tree: PyTree) -> list[str]:
 
 
 def _read_npz(path: Path) -> Arrays:
+    path = path.expanduser()
     if not path.is_file():
         raise ValueError(
             f"prior data {path}: there is no such file. Give a .npz, or minari:ID for a data set "
