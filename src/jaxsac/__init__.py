@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxsac.data import replay
+from jaxsac.data import normalize, replay, return_scale
 from jaxsac.data.frame_stack import FrameStack
+from jaxsac.sac import held_noise
 from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, td_errors, update
 from jaxsac.sac.batch_check import check_batch
 from jaxsac.sac.config import Config, Hyperparameters
@@ -37,13 +38,16 @@ __all__ = [
     "act",
     "check_batch",
     "gradient_terms",
+    "held_noise",
     "init",
     "inspect",
     "load_policy",
+    "normalize",
     "preset",
     "q_values",
     "replay",
     "report",
+    "return_scale",
     "sample",
     "td_errors",
     "train",

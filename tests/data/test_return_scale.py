@@ -21,7 +21,7 @@ update = jax.jit(return_scale.update)
 
 
 def scale_after(name, bound=5.0, steps=STEPS):
-    scale = return_scale.init(name, bound, ENVS, np.float64)
+    scale = return_scale.init(name, ENVS, bound, np.float64)
     for step in zip(REWARD[:steps], VALID, OVER, strict=False):
         scale = update(scale, *step, GAMMA)
     assert isinstance(scale, return_scale.ReturnScale)
@@ -67,14 +67,14 @@ def test_rewards_are_divided_as_the_papers_say(bound):
     [("return_std", 3.0, 1e-8), ("return_bound", 3.0, 3 / 5), ("return_bound", 0.0, 1e-4)],
 )
 def test_one_sum_alone_has_no_deviation(name, reward, divisor):
-    scale, true = return_scale.init(name, 5.0, 1, np.float64), np.ones(1, bool)
+    scale, true = return_scale.init(name, dtype=np.float64), np.ones(1, bool)
     scale = return_scale.update(scale, np.array([reward]), true, true, GAMMA)
     np.testing.assert_allclose(return_scale.divisor(scale), divisor, rtol=1e-12)
 
 
 def test_before_any_reward_and_without_a_scale_rewards_are_as_they_are():
     for name in ("none", "return_std", "return_bound"):
-        scale = return_scale.init(name, 5.0, ENVS, np.float64)
+        scale = return_scale.init(name, ENVS, dtype=np.float64)
         np.testing.assert_array_equal(return_scale.apply(scale, REWARD[0]), REWARD[0])
 
 
@@ -89,12 +89,10 @@ def test_episodes_that_are_given_up_leave_nothing_behind():
 @pytest.mark.parametrize("name", ["return_std", "return_bound"])
 def test_a_scale_after_data_is_the_one_after_its_rewards_one_by_one(name):
     reward, over = REWARD[VALID[:, 0], 0], OVER[VALID[:, 0], 0]
-    one_by_one = return_scale.init(name, 5.0, 1, np.float64)
+    one_by_one = return_scale.init(name, dtype=np.float64)
     for r, end in zip(reward, over, strict=True):
         one_by_one = update(one_by_one, r[None], np.ones(1, bool), end[None], GAMMA)
-    found = return_scale.after_data(
-        return_scale.init(name, 5.0, 1, np.float64), reward, over, GAMMA
-    )
+    found = return_scale.after_data(return_scale.init(name, dtype=np.float64), reward, over, GAMMA)
     np.testing.assert_allclose(
         return_scale.divisor(found), return_scale.divisor(one_by_one), rtol=1e-9
     )
@@ -110,7 +108,12 @@ def test_a_sum_whose_square_is_not_finite_is_not_counted(name):
     expected = update(scale, np.array([0.0, 1.0, 2.0]), valid & [False, True, True], ends, GAMMA)
     assert return_scale.divisor(after) == return_scale.divisor(expected)
     rewards, over = np.array([1e25, 1.0, 2.0]), np.ones(3, bool)
-    fresh = return_scale.init(name, 5.0, 1, np.float64)
+    fresh = return_scale.init(name, dtype=np.float64)
     of_data = return_scale.after_data(fresh, rewards, over, GAMMA)
     expected = return_scale.after_data(fresh, rewards[1:], over[1:], GAMMA)
     assert return_scale.divisor(of_data) == return_scale.divisor(expected)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match=r"'return_std'.*got 'std'"):
+        return_scale.init("std")

@@ -126,6 +126,9 @@ def test_own_loops(asked_for, run, monkeypatch, tmp_path):
     first, last = kept["mean reward, first and last 200 steps:"]
     assert last > -0.3 > first
     assert kept["the far-sighted one at 2:"][0][0] < -0.8
+    first, last = kept["mean reward, first and last 100 steps:"]
+    assert last > -3_000 > -10_000 > first
+    assert 10_000 < kept["rewards are divided by"][0] < 100_000
     assert gymnasium.make("HalfCheetah-v4").observation_space.contains(page.observation)
     assert np.isfinite(page.reward)
 

@@ -1,9 +1,12 @@
-"""Rewards on the scale of the returns so far: raw in replay, divided when they are drawn."""
+"""Rewards on the scale of the returns so far: raw in replay, divided when they are drawn.
+
+What presets ask for by `preset.reward_scale`. Wherever a scale is taken, `()` changes nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -32,9 +35,25 @@ class ReturnScale(struct.PyTreeNode):
 
 
 def init(
-    name: RewardScaleName, bound: float, num_envs: int, dtype: jax.typing.DTypeLike
+    name: RewardScaleName,
+    num_envs: int = 1,
+    bound: float = 5.0,
+    dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> ReturnScale | tuple[()]:
-    """No rewards yet; () for "none"."""
+    """No rewards yet.
+
+    Args:
+      name: "return_std" divides by the deviation of the returns (XQC), "return_bound" by more
+        where the largest return would be above `bound` (SimbaV2 and FlashSAC); "none" by nothing.
+      num_envs: E, the environments whose rewards are counted.
+      bound: what |G| comes to at most by "return_bound".
+      dtype: of the rewards.
+
+    Raises:
+      ValueError: another name.
+    """
+    if name not in get_args(RewardScaleName):
+        raise ValueError(f"name must be one of {get_args(RewardScaleName)}, got {name!r}.")
     if name == "none":
         return ()
     zero = jnp.zeros((), dtype)
@@ -99,7 +118,7 @@ def restart(scale: ReturnScale | tuple[()], over: jax.Array) -> ReturnScale | tu
 
 
 def apply(scale: ReturnScale | tuple[()], reward: jax.Array) -> jax.Array:
-    """Rewards, or sums of them, on the scale of the returns so far."""
+    """Rewards, or sums of them, of any shape, on the scale of the returns so far."""
     return (reward / divisor(scale)).astype(reward.dtype) if scale else reward
 
 

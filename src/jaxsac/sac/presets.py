@@ -226,7 +226,8 @@ def preset(name: Name) -> Preset:
 
     Returns:
       `config` and `hyperparameters` for `init`; `batch_size`, `learning_starts`, `replay_capacity`,
-      `utd`, `normalize_observations`, `reward_scale` and `noise_hold` for a training loop.
+      `utd`, `normalize_observations`, `reward_scale` and `noise_hold` for a training loop, which
+      `jaxsac.normalize`, `jaxsac.return_scale` and `jaxsac.held_noise` put into practice.
 
     Raises:
       ValueError: a name that is none of these.

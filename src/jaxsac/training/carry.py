@@ -11,8 +11,8 @@ from jaxsac.data.n_step import Window
 from jaxsac.data.normalize import Normalizer
 from jaxsac.data.replay import Buffer
 from jaxsac.data.return_scale import ReturnScale
+from jaxsac.sac.held_noise import HeldNoise
 from jaxsac.sac.state import State
-from jaxsac.training.held_noise import HeldNoise
 from jaxsac.training.interval import Interval
 from jaxsac.training.resets import Resets
 from jaxsac.types import PyTree

@@ -24,9 +24,10 @@ from jaxsac.data.replay import Buffer
 from jaxsac.data.return_scale import ReturnScale
 from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
+from jaxsac.sac import held_noise
 from jaxsac.sac.policy import is_due
 from jaxsac.sac.state import Hyperparameters, Metrics, State
-from jaxsac.training import flight_recorder, held_noise, interval, resets
+from jaxsac.training import flight_recorder, interval, resets
 from jaxsac.training.carry import Acting as Acting
 from jaxsac.training.carry import Carry as Carry
 from jaxsac.training.carry import Policy as Policy
@@ -51,7 +52,7 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
     """
     frame = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), observation)
     example = frame_stack.structs(frame, population.frame_stack)
-    num_envs = jax.tree.leaves(observation)[0].shape[1]
+    num_envs, hold = jax.tree.leaves(observation)[0].shape[1], population.noise_hold
     seen = transition_of(example, action)
 
     def init_member(
@@ -60,7 +61,7 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
         init_key, key = jax.random.split(jax.random.key(seed))
         agent = sac.init(init_key, example, action, population.agent, hyperparameters)
         scale = return_scale.init(
-            population.reward_scale, population.reward_scale_bound, num_envs, action.dtype
+            population.reward_scale, num_envs, population.reward_scale_bound, action.dtype
         )
         batch = Spec.of(seen).zeros(population.batch_size)
         stacked = frames.init(
@@ -73,7 +74,7 @@ def init(population: Population, observation: PyTree, action: jax.ShapeDtypeStru
             normalizer=normalize.init(example) if population.normalize_observations else (),
             window=n_step.init(population.n_step, num_envs, transition),
             return_scale=scale,
-            noise=held_noise.init(population.noise_hold, num_envs, key),
+            noise=held_noise.init(hold, num_envs, key) if hold > 1 else (),
             resets=resets.init(population.reset_every, stream_key(seed, RESET_STREAM)),
             buffer=replay.init(population.replay_capacity, transition),
             frames=stacked,

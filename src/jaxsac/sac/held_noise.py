@@ -1,7 +1,7 @@
 """Exploration that keeps its noise for several steps, while the policy follows the state.
 
-What is kept is the key: by the same key `sac.act` draws the same ε, and mean and σ are those of the
-state at hand.
+What is kept is the key: by the same key `act` draws the same ε, and mean and σ are those of the
+state at hand. It is the exploration of FlashSAC (arXiv:2604.04539).
 """
 
 from __future__ import annotations
@@ -22,24 +22,32 @@ class HeldNoise(struct.PyTreeNode):
     """Actions that one ε is for at most."""
 
 
-def init(longest: int, num_envs: int, key: jax.Array) -> HeldNoise | tuple[()]:
-    """To be drawn with the first action; () where each action has noise of its own.
+def init(longest: int, num_envs: int, key: jax.Array) -> HeldNoise:
+    """To be drawn with the first action.
 
     Args:
-      longest: actions that one ε is for at most; 1 turns holding off.
+      longest: actions that one ε is for at most; with 1 each has its own.
       num_envs: E.
       key: of any value.
+
+    Raises:
+      ValueError: `longest` is not positive.
     """
-    if longest == 1:
-        return ()
+    if longest < 1:
+        raise ValueError(f"longest must be 1 or more actions, got {longest}.")
     return HeldNoise(jax.random.split(key, num_envs), jnp.zeros(num_envs, jnp.int32), longest)
 
 
 def advance(noise: HeldNoise, key: jax.Array) -> HeldNoise:
     """The noise of the next action: what is over is drawn anew, for k actions.
 
-    P(k) ∝ k⁻² for k up to `longest` (FlashSAC, arXiv:2604.04539); drawn for each environment, and
-    held across the end of an episode.
+    P(k) ∝ k⁻² for k up to `longest`; drawn for each environment, and held across the end of an
+    episode. Each environment acts with its own key:
+    `jax.vmap(act, in_axes=(None, 0, 0))(state, observation, noise.key)`.
+
+    Args:
+      noise: so far.
+      key: PRNG key.
     """
     noise_key, length_key = jax.random.split(key)
     count = len(noise.left)

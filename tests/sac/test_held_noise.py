@@ -9,7 +9,8 @@ from flax import linen as nn
 from scipy import stats
 
 import jaxsac
-from jaxsac.training import held_noise, learner
+from jaxsac.sac import held_noise
+from jaxsac.training import learner
 from run_examples import small_run
 
 LONGEST, ENVS = 4, 50
