@@ -28,12 +28,13 @@ def finish(config: RunConfig, directory: Path, title: str) -> None:
 
 
 def evaluations(run: RunDirectory) -> Iterator[dict[str, Any]]:
-    """The rows of a run's metrics that have an evaluation, with their seed."""
-    config = run.config()
-    for seed, name in zip(config.member_seeds, config.member_names, strict=True):
-        for row in metrics.read(metrics.path(run.metrics, name)):
-            if row["eval_return"] is not None:
-                yield {**row, "seed": seed, "step": int(row["step"] or 0)}
+    """The rows of a run's metrics that have an evaluation, with their seed; added seeds follow."""
+    for group in run.groups():
+        config = group.config()
+        for seed, name in zip(config.member_seeds, config.member_names, strict=True):
+            for row in metrics.read(metrics.path(group.metrics, name)):
+                if row["eval_return"] is not None:
+                    yield {**row, "seed": seed, "step": int(row["step"] or 0)}
 
 
 def write_rows(file: Path, columns: Sequence[str], rows: Iterator[dict[str, Any]]) -> None:
