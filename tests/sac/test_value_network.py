@@ -1,5 +1,6 @@
 """SAC as first published: a value network and its target instead of target critics."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +25,7 @@ from examples import (
 
 import jaxsac
 from jaxsac.sac.diagnosis import explain
-from jaxsac.sac.value_network import CriticsWithValue, value_critic_loss, value_loss
+from jaxsac.sac.value_network import CriticsWithValue, Value, value_critic_loss, value_loss
 
 KEY = jax.random.key(5)
 MODULE = constant(lambda p, s: jnp.full(len(s), p))
@@ -104,3 +105,24 @@ def test_queries_need_actor_and_critics_alone(agent):
         lambda state: jaxsac.gradient_terms(state, batch, KEY),
     ):
         assert_identical(ask(agent), ask(without))
+
+
+def test_batch_statistics_of_the_value_are_those_of_the_states_and_of_the_critics_those_of_pairs():
+    config = jaxsac.Config(
+        hidden_sizes=(8,), value_network=True, normalization="batch", normalize_inputs=True
+    )
+    state, batch = make_agent(config=config), make_batch()
+    after, metrics = jaxsac.update(state, batch, KEY)
+    assert int(metrics.skipped) == 0
+    seen = batch.observation
+    module = Value(config.critic_settings, jnp.float32)
+    variables = state.critic.value.variables
+    _, statistics = module.apply(variables, seen, True, mutable=["batch_stats"])
+    chex.assert_trees_all_close(after.critic.value.collections, dict(statistics), rtol=1e-5)
+    # The normalizers of inputs see another number of them: states, and states with actions.
+    widths = [
+        {x.shape[-1] for x in jax.tree.leaves(node.collections)}
+        for node in (after.critic.value, after.critic)
+    ]
+    size = seen.shape[-1]
+    assert widths == [{size, 8}, {size + batch.action.shape[-1], 8}]

@@ -83,14 +83,15 @@ def value_loss(
       alpha: temperature, scalar.
       observation: states (B, ...).
       noise: standard normal (B, A) for the action.
-      key: for networks that draw random numbers.
+      key: for networks that draw random numbers, and a pessimism that draws critics.
     """
     policy = networks.policy(actor.variables, observation)
     action, log_prob = distributions.sample_and_log_prob(noise, policy)
-    outputs = apply(networks.critic, critic.variables, observation, action, key=key)
-    q = networks.target_pessimism(networks.head, outputs, key, networks.pessimism_settings)
+    critic_key, subset_key, value_key = jax.random.split(key, 3)
+    outputs = apply(networks.critic, critic.variables, observation, action, key=critic_key)
+    q = networks.target_pessimism(networks.head, outputs, subset_key, networks.pessimism_settings)
     variables = {"params": params, **value.collections}
-    prediction, collections = apply_in_training(module, variables, key, observation)
+    prediction, collections = apply_in_training(module, variables, value_key, observation)
     error = prediction - (q - alpha * log_prob)
     return 0.5 * jnp.mean(error**2), (Metrics(value_mean=jnp.mean(prediction)), collections)
 
@@ -135,11 +136,12 @@ def bellman(
 ) -> Sides:
     """Both sides of the soft Bellman equation, of which `value_critic_loss` is the distance."""
     target_variables = {"params": critic.target_value_params, **critic.value.collections}
-    next_value = apply(module, target_variables, batch.next_observation, key=key)
+    target_key, critic_key = jax.random.split(key)
+    next_value = apply(module, target_variables, batch.next_observation, key=target_key)
     target = batch.reward + gamma * batch.discount * next_value
     variables = {"params": params, **critic.collections}
     prediction, collections = apply_in_training(
-        networks.critic, variables, key, batch.observation, batch.action
+        networks.critic, variables, critic_key, batch.observation, batch.action
     )
     return Sides(prediction, target, collections)
 
