@@ -62,12 +62,14 @@ ROWS: dict[str, dict[str, Any]] = {
     "plain_log_std": {"log_std_min": -20.0},
     "observation_scale": {"normalize_observations": True},
     "layer_norm": {"critic_normalization": "layer"},
+    "layer_norm_scale": {"critic_normalization": "layer", "normalize_observations": True},
     "n_step": {"n_step": 3},
     "crossq_256": CROSSQ,
     "crossq_512": {"preset": "crossq", "critic_hidden_sizes": (512, 512)},
     "crossq_256_entropy": {**CROSSQ, "target_entropy_scale": 0.5},
     "crossq_256_entropy_utd2": {**CROSSQ, "target_entropy_scale": 0.5, "utd": 2.0},
     "fast": {"preset": "fast"},
+    "fast_blocks": {"preset": "fast", "update_every": 50},
     "flashsac_128": {
         "preset": "flashsac", "critic_hidden_sizes": (128, 128), "actor_hidden_sizes": (64, 64),
         "batch_size": 256,
@@ -77,9 +79,9 @@ ROWS: dict[str, dict[str, Any]] = {
 """Settings in which a row differs from plain SAC, by its name."""
 Name = Literal[
     "plain", "plain_lr", "plain_starts", "plain_lr_starts", "plain_log_std", "observation_scale",
-    "layer_norm", "n_step", "crossq_256", "crossq_512", "crossq_256_entropy",
-    "crossq_256_entropy_utd2", "fast", "flashsac_128", "flashsac", "xqc", "tqc", "simba", "redq",
-    "droq",
+    "layer_norm", "layer_norm_scale", "n_step", "crossq_256", "crossq_512", "crossq_256_entropy",
+    "crossq_256_entropy_utd2", "fast", "fast_blocks", "flashsac_128", "flashsac", "xqc", "tqc",
+    "simba", "redq", "droq",
 ]  # fmt: skip
 
 
@@ -113,7 +115,7 @@ def train(study: Study, name: Name) -> None:
     run = jaxsac.train(
         study.env, directory=study.runs / study.task / name, seeds=study.seeds, steps=study.steps,
         replay_capacity=max(study.steps, 100_000), checkpoint_every=10_000,
-        update_every=study.update_every, eval_every=study.eval_every, **ROWS[name],
+        eval_every=study.eval_every, **{"update_every": study.update_every, **ROWS[name]},
     )  # fmt: skip
     store(RunDirectory(run.directory), RESULTS / study.task / name)
     if not run.complete:

@@ -26,6 +26,14 @@ TRAIN = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch):
+    """All is looked at, whatever else this machine does."""
+    monkeypatch.setattr(walk, "SLOW", 60.0)
+    monkeypatch.setattr(determinism, "SECONDS", 60.0)
+    monkeypatch.setattr(time_limit, "SECONDS", 60.0)
+
+
 def look(name, evaluates=False, **options):
     env_id = f"broken_environments:{name}-v0"
 
