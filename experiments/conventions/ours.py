@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxsac
-from jaxsac.sac import agent
+from jaxsac.sac import randomness
 from jaxsac.sac.losses import actor_loss, alpha_loss, critic_loss
 from jaxsac.sac.networks import make_networks
 from jaxsac.sac.randomness import Randomness
@@ -73,7 +73,7 @@ def update(state: jaxsac.State, batch: jaxsac.Transition, random: Randomness) ->
     # A trace of its own, or the noise would stay in the program that others use.
     original = jaxsac.update.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
     traced = jax.jit(lambda *arguments: original(*arguments))
-    with mock.patch.object(agent, "_randomness", return_value=random):
+    with mock.patch.object(randomness, "draw", lambda _state, batch, _key: (batch, random)):
         return traced(state, batch, jax.random.key(0))[0]
 
 

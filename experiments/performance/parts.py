@@ -113,7 +113,7 @@ def measure(cores: int) -> dict[str, float]:
 def update(noise: bool = True, optimizer: bool = True, guard: bool = True) -> Repeat:
     """`jaxsac.update`, jitted and donated, without some of its parts."""
     (state, key), batch = run_jaxsac._learner(), run_jaxsac._batch()
-    drawn = randomness.draw(key, state.action_spec, len(batch.reward), 1)
+    drawn = randomness.draw(state, batch, key)
     plain_update: Any = agent.update
 
     @functools.partial(jax.jit, donate_argnums=0)

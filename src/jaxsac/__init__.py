@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from jaxsac.data import normalize, replay, return_scale
 from jaxsac.data.frame_stack import FrameStack
 from jaxsac.sac import held_noise
-from jaxsac.sac.agent import act, gradient_terms, init, q_values, sample, td_errors, update
+from jaxsac.sac.agent import act, init, sample, update
 from jaxsac.sac.batch_check import check_batch
 from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.gradients import GradientTerms
 from jaxsac.sac.presets import Preset, preset
+from jaxsac.sac.queries import gradient_terms, q_values, td_errors
 from jaxsac.sac.state import Metrics, State
 from jaxsac.types import Transition
 

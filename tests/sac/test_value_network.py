@@ -116,13 +116,15 @@ def test_batch_statistics_of_the_value_are_those_of_the_states_and_of_the_critic
     assert int(metrics.skipped) == 0
     seen = batch.observation
     module = Value(config.critic_settings, jnp.float32)
-    variables = state.critic.value.variables
-    _, statistics = module.apply(variables, seen, True, mutable=["batch_stats"])
-    chex.assert_trees_all_close(after.critic.value.collections, dict(statistics), rtol=1e-5)
+    before, critics = state.critic, after.critic
+    assert isinstance(before, CriticsWithValue)
+    assert isinstance(critics, CriticsWithValue)
+    _, statistics = module.apply(before.value.variables, seen, True, mutable=["batch_stats"])
+    chex.assert_trees_all_close(critics.value.collections, dict(statistics), rtol=1e-5)
     # The normalizers of inputs see another number of them: states, and states with actions.
     widths = [
         {x.shape[-1] for x in jax.tree.leaves(node.collections)}
-        for node in (after.critic.value, after.critic)
+        for node in (critics.value, critics)
     ]
     size = seen.shape[-1]
     assert widths == [{size, 8}, {size + batch.action.shape[-1], 8}]

@@ -16,6 +16,7 @@ from jaxsac.inspection.member import Member
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.evaluation import FRESH
 from jaxsac.sac import agent as sac
+from jaxsac.sac import queries
 from jaxsac.training import learner
 from jaxsac.training.copies import make_envs_to_evaluate_alone
 from jaxsac.training.population import EVALUATION_STREAM, stream_key
@@ -148,7 +149,7 @@ def _look(
     """Actions (E, A), their log-probabilities, and min and mean of Q over the critics, (E,)."""
     seen = normalize.apply(policy.normalizer, observation)
     action, log_prob = sac.sample(policy.agent, seen, key)
-    q = sac.q_values(policy.agent, seen, action)
+    q = queries.q_values(policy.agent, seen, action)
     return action, log_prob, q.min(axis=0), q.mean(axis=0)
 
 

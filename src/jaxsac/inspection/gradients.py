@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxsac.inspection.member import NO_CRITICS, Member
 from jaxsac.inspection.section import Section, number
-from jaxsac.sac import agent as sac
+from jaxsac.sac import queries
 from jaxsac.sac.state import State
 from jaxsac.types import Transition
 
@@ -84,7 +84,7 @@ def _measured(member: Member) -> tuple[list[float], list[float], list[float]]:
 @jax.jit
 def _flat_terms(agent: State, batch: Transition, key: jax.Array) -> jax.Array:
     """The terms in the order of `TERMS`, each as one row."""
-    terms = sac.gradient_terms(agent, batch, key)
+    terms = queries.gradient_terms(agent, batch, key)
     score, entropy_path, q_path, total = (
         jnp.concatenate([x.ravel() for x in jax.tree.leaves(term)]) for term in terms
     )

@@ -1,4 +1,4 @@
-"""Soft Actor-Critic as pure functions: `init`, `act`, `update`, and questions to a state."""
+"""Soft Actor-Critic as pure functions: `init`, `act`, `sample`, `update`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,9 @@ from jaxsac.sac.checks import (
     check_state,
 )
 from jaxsac.sac.config import Config, Hyperparameters
-from jaxsac.sac.encoders import lend, random_shift
-from jaxsac.sac.forward import ACTOR_FORWARDS
-from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms
+from jaxsac.sac.encoders import lend
 from jaxsac.sac.networks import make_networks
 from jaxsac.sac.optimize import make_optimizer
-from jaxsac.sac.randomness import Randomness
 from jaxsac.sac.state import Metrics, State
 from jaxsac.types import PyTree, Spec, Transition, check_key, flatten_batch
 
@@ -100,7 +97,7 @@ def _init(
         config, observation_spec, action_spec,
     )  # fmt: skip
     # A further key: actor and critics start alike, whatever is beside them.
-    critic = _critics(config).init(state, jax.random.fold_in(critic_key, 1))
+    critic = critics_of(config).init(state, jax.random.fold_in(critic_key, 1))
     return state.replace(critic=critic, actor=lend(actor, critic.params))
 
 
@@ -137,20 +134,6 @@ def sample(state: State, observation: PyTree, key: jax.Array) -> tuple[jax.Array
 
 
 @jax.jit
-def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
-    """Q(s, a) of every critic, (E, ...), for observations and actions with equal leading axes."""
-    check_state(state)
-    spec = Spec.of((state.observation_spec.tree, state.action_spec.tree))
-    batch_shape = spec.batch_shape("(observation, action)", (observation, action))
-    q = make_networks(state.config, state.action_spec).q(
-        state.critic.variables,
-        flatten_batch(observation, batch_shape),
-        flatten_batch(action, batch_shape),
-    )
-    return jnp.reshape(q, (q.shape[0], *batch_shape))
-
-
-@jax.jit
 def update(
     state: State,
     batch: Transition,
@@ -183,13 +166,12 @@ def update(
     Raises:
       ValueError: a batch of another structure, shape, rank or dtype; raised while tracing.
     """
-    batch_size = check_batch_shapes(state, batch, weight)
+    check_batch_shapes(state, batch, weight)
     check_key(key)
     networks = make_networks(state.config, state.action_spec)
-    random = _randomness(state, batch_size, key)
-    batch = _shifted(batch, key, state.config.random_shift)
+    batch, random = randomness.draw(state, batch, key)
     due = policy.is_due(state) if actor_due is None else actor_due
-    steps = (_critics(state.config).learn, functools.partial(policy.learn, due=due))
+    steps = (critics_of(state.config).learn, functools.partial(policy.learn, due=due))
     if state.config.order == "actor_first":
         steps = steps[::-1]
 
@@ -207,77 +189,7 @@ def update(
     return new_state, Metrics(metrics, skipped=new_state.skipped)
 
 
-@jax.jit
-def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientTerms:
-    """The actor's gradient on a batch, split into score, entropy path and Q path.
-
-    ∇J = α ∇_φ log π_φ(a|s)|_a + (α ∇_a log π_φ(a|s) - ∇_a Q(s, a)) ∇_φ f_φ(ε; s)
-
-    The noise, and the shift of images, are those that `update` draws from the same key. This
-    function differentiates through the critics in `state`, as `update` does where the actor comes
-    first; otherwise `update` goes through those that it has just trained.
-
-    Args:
-      state: the agent.
-      batch: transitions (B, ...).
-      key: PRNG key.
-
-    Returns:
-      Four pytrees shaped like the actor's parameters, gradients of a loss to be minimized, means
-      over the batch and over the `actor_samples` of each state.
-
-    Raises:
-      ValueError: as `update`.
-    """
-    batch_size = check_batch_shapes(state, batch)
-    check_key(key)
-    random = _randomness(state, batch_size, key)
-    batch = _shifted(batch, key, state.config.random_shift)
-    return actor_gradient_terms(
-        state.actor,
-        make_networks(state.config, state.action_spec),
-        state.critic,
-        state.alpha,
-        batch.observation,
-        random.action_noise,
-        random.actor_key,
-        ACTOR_FORWARDS[state.config.actor_forward](batch),
-    )
-
-
-@jax.jit
-def td_errors(state: State, batch: Transition, key: jax.Array) -> jax.Array:
-    """How far each critic is from its target, such as the priorities of a replay are made of.
-
-    δ_i = y - Q_θi(s, a), with the y of `update`'s critic loss: of a plain agent
-
-    y = r + γ d ( min_i Q_θ̄i(s', a') - α log π(a'|s') ), a' ~ π(·|s')
-
-    The noise, and the shift of images, are those that `update` draws from the same key. Where the
-    actor comes first `update` asks the actor that it has just trained, and this function the one
-    in `state`.
-
-    Args:
-      state: the agent.
-      batch: transitions (B, ...).
-      key: PRNG key.
-
-    Returns:
-      δ of each critic and transition, (E, B), in the units of the rewards; of heads that are
-      distributions the difference of the means.
-
-    Raises:
-      ValueError: as `update`.
-    """
-    batch_size = check_batch_shapes(state, batch)
-    check_key(key)
-    networks = make_networks(state.config, state.action_spec)
-    random = _randomness(state, batch_size, key)
-    batch = _shifted(batch, key, state.config.random_shift)
-    return _critics(state.config).td_errors(state, networks, batch, random)
-
-
-def _critics(config: Config) -> Any:
+def critics_of(config: Config) -> Any:
     """The module of the critics and what they bootstrap from: `init`, `learn`, `td_errors`."""
     return value_network if config.value_network else critics
 
@@ -287,17 +199,3 @@ def _policy(
 ) -> distributions.TanhNormal:
     networks = make_networks(state.config, state.action_spec)
     return networks.policy(state.actor.variables, flatten_batch(observation, batch_shape))
-
-
-def _shifted(batch: Transition, key: jax.Array, pixels: int) -> Transition:
-    """The batch with its images moved; both ends of a transition by themselves."""
-    keys = (jax.random.fold_in(key, number) for number in (2, 3))  # `randomness` has 0 and 1
-    observation, following = (
-        random_shift(key, x, pixels)
-        for key, x in zip(keys, (batch.observation, batch.next_observation), strict=True)
-    )
-    return batch._replace(observation=observation, next_observation=following)
-
-
-def _randomness(state: State, batch_size: int, key: jax.Array) -> Randomness:
-    return randomness.draw(key, state.action_spec, batch_size, state.config.actor_samples)

@@ -70,16 +70,13 @@ def check_images(config: Config, observation_spec: Spec) -> None:
         )
 
 
-def check_batch_shapes(state: State, batch: Transition, weight: Any = None) -> int:
+def check_batch_shapes(state: State, batch: Transition, weight: Any = None) -> None:
     """Refuses a batch that does not fit the examples given to `init`.
 
     Args:
       state: the agent.
       batch: transitions (B, ...).
       weight: of each transition, (B,), or None.
-
-    Returns:
-      The batch size B.
 
     Raises:
       TypeError: `state` is no agent, or `batch` no transition.
@@ -100,7 +97,6 @@ def check_batch_shapes(state: State, batch: Transition, weight: Any = None) -> i
             f"weight has shape {jnp.shape(weight)}, expected one number for each transition, "
             f"{batch_shape}."
         )
-    return batch_shape[0]
 
 
 def check_examples(observation_spec: Spec, action_spec: Spec) -> None:
