@@ -125,3 +125,23 @@ def test_a_number_whose_square_is_not_finite_is_not_counted(huge):
     assert normalize.of_data(np.asarray(rows[1:2]))[0].count == 0
     (scale,) = normalize.update(found, rows[1:2], counted[:1])
     assert np.isfinite(scale.squares).all()
+
+
+def test_other_arrays_than_those_of_the_example_are_refused():
+    normalizer, every = normalize.init(np.ones(3)), np.ones(3, bool)
+    for wrong in (np.ones(1), np.ones((64, 1))):
+        with pytest.raises(ValueError, match=r"an array of shape .*expected \(\.\.\., 3\)"):
+            normalize.apply(normalizer, wrong)
+    with pytest.raises(ValueError, match=r"has 2 arrays of floats, .* had 1"):
+        normalize.apply(normalizer, (np.ones(3), np.ones(3)))
+    with pytest.raises(AssertionError, match="expected 2"):
+        normalize.update(normalizer, np.ones(3), every)  # one observation, not three
+
+
+def test_arrays_of_numpy_of_any_precision_are_taken_without_a_word(recwarn):
+    (moments,) = normalize.of_data(np.ones((4, 2)))
+    assert moments.mean.dtype == np.float32
+    assert normalize.of_data(np.ones((0, 3)))[0].count == 0
+    normalize.of_data(np.ones((4, 2), np.float16))
+    normalize.apply((moments,), np.zeros(2))
+    assert not recwarn.list

@@ -64,7 +64,7 @@ def test_rewards_are_divided_as_the_papers_say(bound):
 
 @pytest.mark.parametrize(
     ("name", "reward", "divisor"),
-    [("return_std", 3.0, 1e-8), ("return_bound", 3.0, 3 / 5), ("return_bound", 0.0, 1e-4)],
+    [("return_std", 3.0, 1.0), ("return_bound", 3.0, 3 / 5), ("return_bound", 0.0, 1e-4)],
 )
 def test_one_sum_alone_has_no_deviation(name, reward, divisor):
     scale, true = return_scale.init(name, dtype=np.float64), np.ones(1, bool)
@@ -117,3 +117,36 @@ def test_a_sum_whose_square_is_not_finite_is_not_counted(name):
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match=r"'return_std'.*got 'std'"):
         return_scale.init("std")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e16])
+def test_a_reward_that_is_no_number_to_count_costs_its_sum_alone(number):
+    scale, valid = return_scale.init("return_std", 2, dtype=np.float64), np.ones(2, bool)
+    over = np.zeros(2, bool)
+    for reward in ([number, 1.0], [2.0, 1.0]):
+        scale = update(scale, np.array(reward), valid, over, GAMMA)
+    np.testing.assert_array_equal(scale.sums, [2.0, 1.9])
+    assert scale.moments.count == 3
+    data = return_scale.after_data(
+        return_scale.init("return_std", dtype=np.float64), np.array([number, 2.0]), over, GAMMA
+    )
+    assert data.largest == 2.0
+
+
+def test_without_a_scale_the_divisor_is_one():
+    assert return_scale.divisor(()) == 1
+
+
+def test_what_is_not_one_for_each_environment_is_refused():
+    scale, right = return_scale.init("return_std", 2), np.ones(2, bool)
+    with pytest.raises(ValueError, match=r"reward has shape \(2, 1\), expected .* \(2,\)"):
+        return_scale.update(scale, np.ones((2, 1)), right, right, GAMMA)
+    with pytest.raises(ValueError, match="bound must be a positive number, got 0"):
+        return_scale.init("return_bound", bound=0)
+
+
+def test_whole_numbers_are_not_cut_off_and_types_stay():
+    scale = return_scale.init("return_bound", dtype=np.float32)
+    after = return_scale.update(scale, np.array([10.0]), np.ones(1, bool), np.zeros(1, bool), GAMMA)
+    assert after.sums.dtype == after.largest.dtype == np.float32
+    np.testing.assert_allclose(return_scale.apply(after, np.array([1])), [0.5])

@@ -133,5 +133,5 @@ def test_a_failure_that_is_damaged_or_missing_is_named(failed, tmp_path):
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(BundleError, match=r"seed-0005/failure\.safetensors is damaged"):
         explain_failure(file.parent)
-    with pytest.raises(BundleError, match="seed-0009"):
+    with pytest.raises(BundleError, match=r"seed-0009 does not exist: no update"):
         explain_failure(file.parent.with_name("seed-0009"))

@@ -335,6 +335,8 @@ def test_what_a_call_cannot_mean_is_refused(tmp_path):
         ({"tau": None}, ValueError, "tau must be a number, got None"),
         ({"utd": [1]}, ValueError, r"utd must be a number, got \(1,\)"),
         ({"keep_replay": "no"}, ValueError, "keep_replay must be True or False, got 'no'"),
+        ({"on_row": 3}, TypeError, "on_row must be a function of a row of the metrics, got 3"),
+        ({"init_from": str(tmp_path / "none")}, Exception, "none does not exist"),
         ({"hidden_sizes": 8}, ValueError, r"hidden_sizes must be .* as \(256, 256\), got 8"),
     ):
         with pytest.raises(kind, match=message):

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import linen as nn
 from scipy import stats
 
@@ -43,6 +44,24 @@ def test_how_long_noise_is_held_falls_with_the_square_of_the_length():
     assert stats.chisquare(counts[1 : LONGEST + 1], expected).pvalue > 0.01
     # Environments change apart from each other.
     assert len(np.unique(is_new, axis=1).T) == ENVS
+
+
+def test_keys_of_both_kinds_are_held_alike():
+    """Of two environments too, where a key of the old kind has as many numbers."""
+    old = held_noise.init(LONGEST, 2, jax.random.PRNGKey(0))
+    new = held_noise.init(LONGEST, 2, jax.random.key(0))
+    for number in range(20):
+        old = held_noise.advance(old, jax.random.PRNGKey(number))
+        new = held_noise.advance(new, jax.random.key(number))
+        np.testing.assert_array_equal(old.key, jax.random.key_data(new.key))
+        np.testing.assert_array_equal(old.left, new.left)
+
+
+def test_what_is_no_key_and_no_number_of_actions_is_refused():
+    with pytest.raises(TypeError, match="key must be one random key"):
+        held_noise.init(LONGEST, 2, 0)
+    with pytest.raises(ValueError, match=r"longest must be a whole number from 1 on, got 1\.5"):
+        held_noise.init(1.5, 2, jax.random.key(0))
 
 
 class Linear(nn.Module):

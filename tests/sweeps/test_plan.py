@@ -64,7 +64,7 @@ def test_a_random_search_draws_from_ranges_and_lists_and_repeats_itself():
         (("value_network=perhaps",), None, "neither true nor false"),
         (("batch_size=8:16",), 3, "of a hyperparameter"),
         (("gamma=0.9:0.8",), 3, "low:high"),
-        (("gamma=0.8:0.9",), None, "how many points"),
+        (("gamma=0.8:0.9",), None, "how many points.*--samples"),
         (("gamma=0.8:0.9",), 0, "samples"),
         (("gamma=0.8", "gamma=0.9"), None, "twice"),
         (("gamma=0.9,1.1",), None, "gamma must be between 0 and 1"),

@@ -61,13 +61,17 @@ def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Nor
 
     Raises:
       AssertionError: the mask is not one bool for each observation.
+      ValueError: observations of other arrays than the one that `init` was given.
     """
     if not normalizer:
         return normalizer
+    mask = jnp.asarray(mask)
     chex.assert_rank(mask, 1)
     chex.assert_type(mask, bool)
-    chex.assert_tree_shape_prefix(observations, mask.shape)
-    floats = [x for x in jax.tree.leaves(observations) if _is_float(x)]
+    leaves, places = _floats(normalizer, observations)
+    floats = [leaves[place] for place in places]
+    chex.assert_tree_shape_prefix(floats, mask.shape)
+    chex.assert_rank(floats, [1 + moments.mean.ndim for moments in normalizer])
     return tuple(merge(old, x, mask) for old, x in zip(normalizer, floats, strict=True))
 
 
@@ -78,12 +82,14 @@ def of_data(observations: PyTree) -> Normalizer:
     """
 
     def moments(x: np.ndarray) -> Moments:
-        x = x[(np.abs(x) < LARGEST).reshape(len(x), -1).all(axis=1)]
+        x = np.asarray(x)
+        small = np.abs(x) < np.float64(LARGEST)
+        x = x[small.all(axis=tuple(range(1, x.ndim)))]
         if not len(x):
             (nothing,) = init(jax.ShapeDtypeStruct(x.shape[1:], x.dtype))
             return nothing
         # In double precision: a float32 loses digits in a sum of millions.
-        dtype = jnp.promote_types(x.dtype, jnp.float32)
+        dtype = jax.dtypes.canonicalize_dtype(jnp.promote_types(x.dtype, jnp.float32))
         mean = x.mean(axis=0, dtype=np.float64)
         squares = x.var(axis=0, dtype=np.float64) * len(x)
         return Moments(
@@ -121,17 +127,39 @@ def apply(normalizer: Normalizer, observation: PyTree) -> PyTree:
 
     Returns:
       The same structure, shapes and dtypes.
+
+    Raises:
+      ValueError: an observation of other arrays than the one that `init` was given.
     """
     if not normalizer:
         return observation
-    leaves, structure = jax.tree.flatten(observation)
-    floats = [number for number, x in enumerate(leaves) if _is_float(x)]
-    for number, moments in zip(floats, normalizer, strict=True):
-        leaves[number] = _scale(moments, leaves[number])
-    return jax.tree.unflatten(structure, leaves)
+    leaves, places = _floats(normalizer, observation)
+    for place, moments in zip(places, normalizer, strict=True):
+        leaves[place] = _scale(moments, leaves[place])
+    return jax.tree.unflatten(jax.tree.structure(observation), leaves)
+
+
+def _floats(normalizer: Normalizer, observation: PyTree) -> tuple[list[jax.Array], list[int]]:
+    """The arrays of an observation, and which of them are scaled."""
+    leaves = [x if hasattr(x, "dtype") else jnp.asarray(x) for x in jax.tree.leaves(observation)]
+    places = [place for place, x in enumerate(leaves) if _is_float(x)]
+    if len(places) != len(normalizer):
+        raise ValueError(
+            f"the observation has {len(places)} arrays of floats, the example given to `init` had "
+            f"{len(normalizer)}."
+        )
+    for place, moments in zip(places, normalizer, strict=True):
+        shape, event = leaves[place].shape, moments.mean.shape
+        if shape[len(shape) - len(event) :] != event:
+            raise ValueError(
+                f"the observation has an array of shape {shape}, expected "
+                f"({', '.join(['...', *map(str, event)])}) as in the example given to `init`."
+            )
+    return leaves, places
 
 
 def _scale(moments: Moments, x: jax.Array) -> jax.Array:
+    x = jnp.asarray(x)
     count = jnp.maximum(moments.count, 1).astype(moments.mean.dtype)
     scaled = (x - moments.mean) * jax.lax.rsqrt(moments.squares / count + EPSILON)
     return jnp.where(moments.count > 0, jnp.clip(scaled, -LIMIT, LIMIT).astype(x.dtype), x)

@@ -5,6 +5,7 @@ What presets ask for by `preset.reward_scale`. Wherever a scale is taken, `()` c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -50,10 +51,14 @@ def init(
       dtype: of the rewards.
 
     Raises:
-      ValueError: another name.
+      ValueError: another name, no environment, or a bound that no return can be brought to.
     """
     if name not in get_args(RewardScaleName):
         raise ValueError(f"name must be one of {get_args(RewardScaleName)}, got {name!r}.")
+    if num_envs < 1:
+        raise ValueError(f"num_envs must be 1 or more, got {num_envs}.")
+    if not 0 < bound < math.inf:
+        raise ValueError(f"bound must be a positive number, got {bound}.")
     if name == "none":
         return ()
     zero = jnp.zeros((), dtype)
@@ -76,14 +81,25 @@ def update(
     Args:
       scale: so far.
       reward: (E,).
-      valid: bool (E,); others are not counted, and G begins again with 0.
+      valid: bool (E,); others are not counted, and G begins again with 0. So it does where it is
+        not finite, or not below 1e15.
       over: bool (E,): terminated, cut by a time limit, or not valid.
       gamma: discount factor, scalar.
+
+    Raises:
+      ValueError: what is not one for each environment.
     """
     if not scale:
         return scale
-    sums = jnp.where(valid, gamma * (1 - over) * scale.sums + reward, 0)
-    countable = valid & (jnp.abs(sums) < normalize.LARGEST)
+    for what, x in {"reward": reward, "valid": valid, "over": over}.items():
+        if jnp.shape(x) != scale.sums.shape:
+            raise ValueError(
+                f"{what} has shape {jnp.shape(x)}, expected one for each of the environments that "
+                f"`init` was told of, {scale.sums.shape}."
+            )
+    sums = gamma * jnp.where(over, 0, scale.sums) + reward
+    countable = jnp.asarray(valid, bool) & (jnp.abs(sums) < normalize.LARGEST)
+    sums = jnp.where(countable, sums, 0).astype(scale.sums.dtype)
     return scale.replace(
         sums=sums,
         moments=normalize.merge(scale.moments, sums, countable),
@@ -106,6 +122,8 @@ def after_data(
     sums, so_far = np.empty(len(reward)), 0.0
     for row, (r, d) in enumerate(zip(reward.tolist(), discounts.tolist(), strict=True)):
         sums[row] = so_far = d * so_far + r
+        if not abs(so_far) < normalize.LARGEST:
+            so_far = 0.0
     (moments,) = normalize.of_data(sums.astype(scale.largest.dtype))
     sizes = np.abs(sums)
     largest = sizes.max(initial=0, where=sizes < normalize.LARGEST)
@@ -119,17 +137,24 @@ def restart(scale: ReturnScale | tuple[()], over: jax.Array) -> ReturnScale | tu
 
 def apply(scale: ReturnScale | tuple[()], reward: jax.Array) -> jax.Array:
     """Rewards, or sums of them, of any shape, on the scale of the returns so far."""
-    return (reward / divisor(scale)).astype(reward.dtype) if scale else reward
+    if not scale:
+        return reward
+    reward = jnp.asarray(reward)
+    scaled = reward / divisor(scale)
+    return scaled.astype(reward.dtype) if jnp.issubdtype(reward.dtype, jnp.floating) else scaled
 
 
-def divisor(scale: ReturnScale) -> jax.Array:
+def divisor(scale: ReturnScale | tuple[()]) -> jax.Array:
     """What rewards are divided by, scalar; 1 before the first."""
+    if not scale:
+        return jnp.ones(())
     return jnp.where(scale.moments.count > 0, DIVISORS[scale.name](scale), 1)
 
 
 def return_std(scale: ReturnScale) -> jax.Array:
-    """std(G) + ε (XQC)."""
-    return jnp.sqrt(_variance(scale)) + EPSILON
+    """std(G) + ε (XQC); 1 while all G are the same."""
+    variance = _variance(scale)
+    return jnp.where(variance > 0, jnp.sqrt(variance) + EPSILON, 1)
 
 
 def return_bound(scale: ReturnScale) -> jax.Array:

@@ -53,8 +53,9 @@ def _read_one(
         folder, row, rows = run.best / config.member_names[member], 0, 1
         if not folder.is_dir():
             raise BundleError(
-                f"{run.path} has kept no best policy of {config.member_names[member]}, which has "
-                'not been evaluated, or was by an older version of jaxsac. "latest" is there.'
+                f"{run.path} has kept no best policy of {config.member_names[member]}: no "
+                "evaluation of it came to a number, or an older version of jaxsac trained it. "
+                '"latest" is there.'
             )
         step = int(bundle.verify(folder)["step"])
     else:

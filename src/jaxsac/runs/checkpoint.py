@@ -53,6 +53,8 @@ def latest(directory: Path) -> int:
       BundleError: there is none.
     """
     found = steps(directory)
+    if not found and not directory.parent.is_dir():
+        raise BundleError(f"{directory.parent} does not exist.")
     if not found:
         raise BundleError(f"{directory} holds no checkpoint: the run saved none yet.")
     return found[-1]

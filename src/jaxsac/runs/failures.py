@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 
 from jaxsac.runs import bundle
+from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import versions
 from jaxsac.training import flight_recorder, learner
 from jaxsac.training.flight_recorder import Failure
@@ -48,5 +49,7 @@ def load(folder: Path, carry: learner.Carry) -> Failure:
     Raises:
       BundleError: it is missing, damaged or of another run.
     """
+    if not folder.is_dir():
+        raise BundleError(f"{folder} does not exist: no update of that seed has failed there.")
     bundle.verify(folder)
     return bundle.load(folder, "failure", carry.failure.spec.tree)

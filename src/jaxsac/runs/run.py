@@ -226,12 +226,14 @@ def train(
       The run; `complete` says whether it reached its last step.
 
     Raises:
-      TypeError: a setting that there is not.
+      TypeError: a setting that there is not, or an `on_row` that cannot be called.
       ValueError: a value that cannot be trained with, or an environment that cannot.
       RunDirectoryError: the directory belongs to another run, or another process trains there.
       ModuleNotFoundError: a package is not installed; names the command that installs it.
     """
     packages.check("training", "cli", "psutil", "safetensors")
+    if on_row is not None and not callable(on_row):
+        raise TypeError(f"on_row must be a function of a row of the metrics, got {on_row!r}.")
     config = of_keywords(
         env, preset=preset, env_kwargs=env_kwargs or {}, wrapper=wrapper, actor=actor,
         critic=critic, **settings,

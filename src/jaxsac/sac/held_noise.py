@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxsac.types import check_key
+
 
 class HeldNoise(struct.PyTreeNode):
     """The noise of E environments."""
 
     key: jax.Array
-    """What draws each one's ε, (E,)."""
+    """What draws each one's ε: E of them."""
     left: jax.Array
     """Further actions that it is for, int32 (E,)."""
     longest: int = struct.field(pytree_node=False)
@@ -28,13 +30,16 @@ def init(longest: int, num_envs: int, key: jax.Array) -> HeldNoise:
     Args:
       longest: actions that one ε is for at most; with 1 each has its own.
       num_envs: E.
-      key: of any value.
+      key: PRNG key.
 
     Raises:
-      ValueError: `longest` is not positive.
+      TypeError: a key that is none.
+      ValueError: `longest` or `num_envs` is no positive whole number.
     """
-    if longest < 1:
-        raise ValueError(f"longest must be 1 or more actions, got {longest}.")
+    check_key(key)
+    for name, value in {"longest": longest, "num_envs": num_envs}.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")
     return HeldNoise(jax.random.split(key, num_envs), jnp.zeros(num_envs, jnp.int32), longest)
 
 
@@ -47,14 +52,19 @@ def advance(noise: HeldNoise, key: jax.Array) -> HeldNoise:
 
     Args:
       noise: so far.
-      key: PRNG key.
+      key: PRNG key, of the kind that `init` was given.
+
+    Raises:
+      TypeError: a key that is none.
     """
+    check_key(key)
     noise_key, length_key = jax.random.split(key)
     count = len(noise.left)
     log_weights = -2 * jnp.log(jnp.arange(1, noise.longest + 1))
     lengths = 1 + jax.random.categorical(length_key, log_weights, shape=(count,)).astype(jnp.int32)
-    is_over = noise.left == 0
+    is_over, new = noise.left == 0, jax.random.split(noise_key, count)
+    of_key = is_over.reshape(-1, *[1] * (new.ndim - 1))  # a key of the old kind is two numbers
     return noise.replace(
-        key=jnp.where(is_over, jax.random.split(noise_key, count), noise.key),
+        key=jnp.where(of_key, new, noise.key),
         left=jnp.where(is_over, lengths, noise.left) - 1,
     )

@@ -188,7 +188,10 @@ def _points(choices: dict[str, list[Any] | Range], samples: int | None) -> list[
     if samples is None:
         ranges = [name for name, values in choices.items() if isinstance(values, Range)]
         if ranges:
-            raise ValueError(f"{', '.join(ranges)} has a range: say how many points to draw.")
+            raise ValueError(
+                f"{', '.join(ranges)} has a range: say how many points to draw, "
+                "with samples (--samples 16)."
+            )
         grid = itertools.product(*choices.values())
         return [dict(zip(choices, values, strict=True)) for values in grid]
     if samples < 1:
