@@ -148,5 +148,6 @@ def test_what_is_not_one_for_each_environment_is_refused():
 def test_whole_numbers_are_not_cut_off_and_types_stay():
     scale = return_scale.init("return_bound", dtype=np.float32)
     after = return_scale.update(scale, np.array([10.0]), np.ones(1, bool), np.zeros(1, bool), GAMMA)
+    assert isinstance(after, return_scale.ReturnScale)
     assert after.sums.dtype == after.largest.dtype == np.float32
     np.testing.assert_allclose(return_scale.apply(after, np.array([1])), [0.5])
