@@ -69,6 +69,13 @@ def test_what_was_there_before_stays(tmp_path):
     assert (tmp_path / "run" / lock.NAME).read_text() == ""
 
 
+def test_a_file_in_place_of_a_directory_is_named(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(RunDirectoryError, match=r"run is a file, where a run needs a directory"):
+        train.train(small_run(), tmp_path / "run", Listener())
+    assert (tmp_path / "run").read_text() == "mine"
+
+
 def test_the_file_that_a_killed_process_left_stays_and_names_nobody_else(tmp_path):
     (tmp_path / lock.NAME).write_text("123 on elsewhere\n")
     with lock.locked(tmp_path):

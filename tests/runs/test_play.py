@@ -115,6 +115,11 @@ def test_the_members_are_ranked_by_what_was_measured_until_then(tmp_path):
 # What cannot be drawn.
 
 
+def test_a_class_that_does_not_draw_is_said_to():
+    with pytest.raises(ValueError, match=r"cannot be drawn here: its class has no render\(\)\.$"):
+        drawn.frame(gymnasium.Env())
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

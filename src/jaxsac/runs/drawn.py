@@ -161,4 +161,6 @@ def _undrawn(error: Exception, module: str) -> ValueError:
             "and leave MUJOCO_GL unset or name the one that is there (egl, osmesa)."
         )
     reason = (str(error) or type(error).__name__).rstrip(".")
+    if isinstance(error, NotImplementedError) and not str(error):
+        reason = "its class has no render()"
     return ValueError(f"the environment cannot be drawn here: {reason}.{remedy}")

@@ -76,6 +76,10 @@ def _acquire(directory: Path) -> IO[str]:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             lock = (directory / NAME).open("a+")
+        except FileExistsError as error:
+            raise RunDirectoryError(
+                f"{directory} is a file, where a run needs a directory: give another."
+            ) from error
         except FileNotFoundError:  # removed again by a process that was refused
             continue
         try:
@@ -90,7 +94,9 @@ def _acquire(directory: Path) -> IO[str]:
             lock.close()
             raise
         lock.close()
-    raise RunDirectoryError(f"{directory} cannot be locked: {NAME} does not stay where it is.")
+    raise RunDirectoryError(
+        f"{directory} cannot be locked: {NAME} cannot be made there, or goes again."
+    )
 
 
 def _flock(directory: Path, lock: IO[str]) -> None:

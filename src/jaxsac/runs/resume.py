@@ -54,7 +54,10 @@ def resume(
             )
         except BundleError as error:
             if step == saved[0]:
-                raise
+                raise BundleError(
+                    f"{error} There is no other checkpoint to go on from: move {run.checkpoints} "
+                    "away, and the run starts again."
+                ) from error
             observer.message(f"{error} Trying the checkpoint before it.")
             continue
         _tell(config, run, driver, restarted, written_under, observer)
