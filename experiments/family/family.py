@@ -161,7 +161,7 @@ def draw(env: str) -> None:
     axes.grid(alpha=0.3)
     figure.legend(frameon=False, loc="outside right center")  # beside the curves, which are many
     figure.savefig(RESULTS / env / "returns.png", dpi=120)
-    if len(ends) > 1:
+    if env in PUBLISHED:
         draw_knee(env, ends)
 
 
@@ -189,7 +189,7 @@ def draw_knee(env: str, ends: dict[str, tuple[float, dict[int, np.ndarray]]]) ->
             error = [[mean - low], [high - mean]]
             mark = "s" if number >= COLORS else "o"
             axes.errorbar(times, mean, error, fmt=mark, capsize=3, color=f"C{number}", label=name)
-        for label, times, mean in PUBLISHED.get(env, ()) if step == LONGEST else ():
+        for label, times, mean in PUBLISHED[env] if step == LONGEST else ():
             axes.plot(times, mean, "*", color="black", markersize=9)
             side = (
                 {"ha": "left", "xytext": (8, -4)}
