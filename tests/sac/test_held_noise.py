@@ -62,6 +62,9 @@ def test_what_is_no_key_and_no_number_of_actions_is_refused():
         held_noise.init(LONGEST, 2, 0)
     with pytest.raises(ValueError, match=r"longest must be a whole number from 1 on, got 1\.5"):
         held_noise.init(1.5, 2, jax.random.key(0))
+    with pytest.raises(ValueError, match="longest must be a whole number from 1 on, got True"):
+        held_noise.init(True, 2, jax.random.key(0))
+    assert held_noise.init(np.int64(LONGEST), 2, jax.random.key(0)).longest == LONGEST
 
 
 class Linear(nn.Module):

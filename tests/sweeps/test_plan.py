@@ -59,7 +59,8 @@ def test_a_random_search_draws_from_ranges_and_lists_and_repeats_itself():
     [
         ((), 3, "nothing to draw"),
         (("speed=1",), None, "cannot sweep over 'speed=1'.*actor_lr"),
-        (("gamma",), None, "cannot sweep over 'gamma'"),
+        (("actr_lr=1",), None, "cannot sweep over 'actr_lr=1': is it 'actor_lr'"),
+        (("gamma",), None, "cannot sweep over 'gamma': Give"),
         (("gamma=high",), None, "cannot sweep over 'gamma=high'"),
         (("value_network=perhaps",), None, "neither true nor false"),
         (("batch_size=8:16",), 3, "of a hyperparameter"),

@@ -8,6 +8,7 @@ other. Members do not know of each other, so workers may train parts of a group 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import itertools
 import math
 import re
@@ -142,10 +143,12 @@ def split(group: Group, count: int) -> list[Group]:
 def _parse(base: RunConfig, text: str) -> tuple[str, list[Any] | Range]:
     name, equals, values = text.partition("=")
     name = name.replace("-", "_")
-    if not equals or name not in (*HYPERPARAMETERS, *NETWORK, *RUN):
+    known = sorted((*HYPERPARAMETERS, *NETWORK, *RUN))
+    if not equals or name not in known:
+        close = [] if name in known else difflib.get_close_matches(name, known, 1)
         raise ValueError(
-            f"cannot sweep over {text!r}: give name=value,value with one of "
-            f"{', '.join(sorted((*HYPERPARAMETERS, *NETWORK, *RUN)))}."
+            f"cannot sweep over {text!r}: {f'is it {close[0]!r}? ' if close else ''}"
+            f"Give name=value,value with one of {', '.join(known)}."
         )
     try:
         if ":" in values:
