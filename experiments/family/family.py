@@ -60,6 +60,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "plain_starts": {"learning_starts": 5_000},
     "plain_lr_starts": {**FAST, "learning_starts": 5_000},
     "plain_log_std": {"log_std_min": -20.0},
+    "plain_last_layers": {"actor": "last_layers:Actor", "critic": "last_layers:Critic"},
     "observation_scale": {"normalize_observations": True},
     "layer_norm": {"critic_normalization": "layer"},
     "layer_norm_scale": {"critic_normalization": "layer", "normalize_observations": True},
@@ -78,10 +79,10 @@ ROWS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Settings in which a row differs from plain SAC, by its name."""
 Name = Literal[
-    "plain", "plain_lr", "plain_starts", "plain_lr_starts", "plain_log_std", "observation_scale",
-    "layer_norm", "layer_norm_scale", "n_step", "crossq_256", "crossq_512", "crossq_256_entropy",
-    "crossq_256_entropy_utd2", "fast", "fast_blocks", "flashsac_128", "flashsac", "xqc", "tqc",
-    "simba", "redq", "droq",
+    "plain", "plain_lr", "plain_starts", "plain_lr_starts", "plain_log_std", "plain_last_layers",
+    "observation_scale", "layer_norm", "layer_norm_scale", "n_step", "crossq_256", "crossq_512",
+    "crossq_256_entropy", "crossq_256_entropy_utd2", "fast", "fast_blocks", "flashsac_128",
+    "flashsac", "xqc", "tqc", "simba", "redq", "droq",
 ]  # fmt: skip
 
 
