@@ -71,6 +71,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "crossq_256_entropy_utd2": {**CROSSQ, "target_entropy_scale": 0.5, "utd": 2.0},
     "fast": {"preset": "fast"},
     "fast_blocks": {"preset": "fast", "update_every": 50},
+    "fast_one_block": {
+        "preset": "fast", "critic_hidden_sizes": (64,), "actor_hidden_sizes": (32,),
+    },
     "flashsac_128": {
         "preset": "flashsac", "critic_hidden_sizes": (128, 128), "actor_hidden_sizes": (64, 64),
         "batch_size": 256,
@@ -81,8 +84,8 @@ ROWS: dict[str, dict[str, Any]] = {
 Name = Literal[
     "plain", "plain_lr", "plain_starts", "plain_lr_starts", "plain_log_std", "plain_last_layers",
     "observation_scale", "layer_norm", "layer_norm_scale", "n_step", "crossq_256", "crossq_512",
-    "crossq_256_entropy", "crossq_256_entropy_utd2", "fast", "fast_blocks", "flashsac_128",
-    "flashsac", "xqc", "tqc", "simba", "redq", "droq",
+    "crossq_256_entropy", "crossq_256_entropy_utd2", "fast", "fast_blocks", "fast_one_block",
+    "flashsac_128", "flashsac", "xqc", "tqc", "simba", "redq", "droq",
 ]  # fmt: skip
 
 
