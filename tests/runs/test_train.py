@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import probe_environments
+from jaxsac.cli import commands
 from jaxsac.runs import checkpoint, loop, metrics, train
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.evaluation import evaluate_run
@@ -385,12 +386,16 @@ def test_what_is_not_finite_never_reaches_replay_or_the_learners(tmp_path, monke
     assert agent.step.tolist() == [60, 60]
 
 
-def test_an_evaluation_that_is_not_finite_has_no_value_and_stops_nobody(tmp_path):
-    config = small_run(env="probe_environments:OftenFaulty-v0", eval_every=40)
-    trained(config, tmp_path / "run")
+def test_an_evaluation_that_is_not_finite_has_no_value_and_stops_nobody(tmp_path, capsys):
+    config, listener = small_run(env="probe_environments:OftenFaulty-v0", eval_every=30), Listener()
+    assert train.train(config, tmp_path / "run", listener)
     values = columns(rows_of(tmp_path / "run", 1), "eval_return")
-    assert values[0] is None
-    assert np.isnan(values[1:]).all()
+    assert np.isnan([value for value in values if value is not None]).sum() == 2
+    why = "4 of 4 episodes of this evaluation had a NaN or an infinity in an observation or"
+    assert sum(text.startswith(why) for text in listener.messages) == 2
+    capsys.readouterr()
+    assert commands.run(["eval", str(tmp_path / "run"), "--episodes", "1"]) == 0
+    assert why in capsys.readouterr().out
 
 
 # One program.

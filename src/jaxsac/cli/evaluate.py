@@ -6,12 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from jaxsac.cli.policies import which_of
 from jaxsac.runs.evaluation import evaluate_run, explain_failure
+from jaxsac.training.returns import without_return
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Eval:
             cells = (f"{r.mean():,.1f} ± {r.std():,.1f}" for r in returns)
             table.add_row(member.label, f"{member.step:,}", *cells)
         Console().print(table)
+        for sentence in without_return(np.stack([evaluated.deterministic, evaluated.sampled])):
+            print(sentence)
         return 0
 
 

@@ -24,7 +24,7 @@ from jaxsac.training import memory, offline, seed_axis
 from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
 from jaxsac.training.prior_data import PriorData
-from jaxsac.training.returns import Evaluation
+from jaxsac.training.returns import Evaluation, without_return
 
 STOP_AFTER: dict[Phase, str] = {
     "compiling": "the compiler is done",
@@ -252,6 +252,8 @@ class Loop:
                 driver.learning.policy, driver.step, self.config.eval_episodes, sampled=False
             )
             self._keep_best(evaluated.returns.mean(axis=1))
+        for sentence in without_return(evaluated.returns):
+            self.observer.message(sentence)
         return evaluated
 
     def _keep_best(self, means: np.ndarray) -> None:

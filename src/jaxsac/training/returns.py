@@ -17,6 +17,16 @@ class Evaluation(NamedTuple):
     lengths: np.ndarray
 
 
+def without_return(returns: np.ndarray) -> list[str]:
+    """A sentence on the episodes that have no return, if there are any."""
+    if not (lost := int(np.isnan(returns).sum())):
+        return []
+    return [
+        f"{lost:,} of {returns.size:,} episodes of this evaluation had a NaN or an infinity in an "
+        "observation or a reward, and have no return: a mean with one of them is NaN."
+    ]
+
+
 class Totals(NamedTuple):
     """What training has come to, summed by seed; each (S,), of NumPy or of JAX."""
 
