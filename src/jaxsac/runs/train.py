@@ -121,6 +121,8 @@ def _prepare(
     prior = PriorData(population, driver) if config.prior_data else None
     prior_bytes = prior.num_bytes if prior else 0
     plan = memory.plan(axis, structs, prior_bytes)
+    begun = bool(checkpoint.steps(run.checkpoints))
+    source = init_from.Source(config, structs) if config.init_from and not begun else None
     if prior:
         observer.message(prior.describe())
     for remark in (*driver.remarks, *driver.examine()):
@@ -132,8 +134,6 @@ def _prepare(
         plan = memory.plan(axis, structs, prior_bytes, driver.compile(structs))
     observer.message(plan.describe())
     spaces = Spaces(driver.observation, driver.action, driver.action_map)
-    begun = bool(checkpoint.steps(run.checkpoints))
-    source = init_from.Source(config, structs) if config.init_from and not begun else None
     new = run.create(config, spaces, prior.facts if prior else None)
     loop = Loop(config, run, driver, axis, structs, observer, source, prior, recorder)
     if not new:
