@@ -118,6 +118,19 @@ def test_the_minimum_of_distributions_is_that_of_the_lowest_mean_for_each_transi
         np.testing.assert_array_equal(found[b], output[lowest[b], b])
 
 
+def test_the_derivative_of_the_minimum_is_that_of_one_critic_also_where_two_are_equal():
+    """A derivative that shares it out, as `jnp.min`'s, is 0/0 once a value is rounded twice."""
+
+    def total(outputs):
+        return jnp.sum(PESSIMISMS["minimum"](Scalar(), outputs, KEY, PessimismSettings()))
+
+    outputs = jnp.array([[1.0, 2.0, 3.0, jnp.inf], [1.0, 1.0, 4.0, 0.0]])
+    value, derivative = jax.value_and_grad(total)(outputs)
+    assert value == 1 + 1 + 3 + 0
+    np.testing.assert_array_equal(derivative, [[1, 0, 1, 0], [0, 1, 0, 1]])
+    assert jnp.isnan(total(outputs.at[0, 1].set(jnp.nan)))
+
+
 def test_a_truncated_pool_has_the_lowest_quantiles_of_all_critics():
     output = outputs(E, B, N)
     found = PESSIMISMS["truncated"](

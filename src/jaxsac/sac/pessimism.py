@@ -38,10 +38,12 @@ def minimum(
     Of distributions, for each transition that of the critic with the lowest mean.
     """
     del key, settings
-    if not head.shape:
-        return jnp.min(output, axis=0)
     lowest = jnp.argmin(head.value(output), axis=0)
-    return jnp.take_along_axis(output, lowest[None, :, None], axis=0)[0]
+    # Not `jnp.min`, whose derivative asks which of the values equals the least and divides by how
+    # many do: a compiler that computes them twice, and rounds otherwise, finds none, and 0/0.
+    is_lowest = jnp.arange(len(output))[:, None] == lowest
+    is_lowest = jnp.reshape(is_lowest, (*is_lowest.shape, *[1] * len(head.shape)))
+    return jnp.sum(jnp.where(is_lowest, output, 0), axis=0)
 
 
 def mean(head: Head, output: jax.Array, key: jax.Array, settings: PessimismSettings) -> jax.Array:
