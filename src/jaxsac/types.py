@@ -194,6 +194,11 @@ def same_bits(a: PyTree, b: PyTree) -> bool:
     return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in leaves)
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, of Python or of NumPy; a bool is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def is_traced(value: Any) -> bool:
     """Whether a value is known only to a transformation (`jax.jit`, `jax.vmap`, …) in progress."""
     return isinstance(value, jax.core.Tracer)  # pyright: ignore[reportAttributeAccessIssue]

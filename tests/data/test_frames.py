@@ -186,8 +186,9 @@ def test_a_stack_of_ones_own_holds_the_latest_observations():
         stack.step([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="single number"):
         stack.reset(3.0)
-    with pytest.raises(ValueError, match="at least 1"):
-        frame_stack.FrameStack(0)
+    for size in (0, None, 1.5):
+        with pytest.raises(ValueError, match=f"at least 1 observation, got {size}"):
+            frame_stack.FrameStack(size)
 
 
 def test_a_stack_of_many_begins_anew_where_it_is_told_to():

@@ -145,6 +145,23 @@ def test_sample_is_determined_by_its_key():
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize(("latest", "expected"), [(3, {8, 9, 10}), (10, None), (50, None)])
+def test_of_the_latest_no_row_is_drawn_that_was_never_written(latest, expected):
+    buffer = add(replay.init(100, jnp.int32(0)), jnp.arange(1, 11))
+    for draw in (replay.sample, sample):
+        rows = [draw(buffer, jax.random.key(k), 10, latest=latest) for k in range(10)]
+        assert set(np.ravel(rows).tolist()) == (expected or set(range(1, 11)))
+    with pytest.raises(ValueError, match="latest must be at least 1, got 0"):
+        replay.sample(buffer, jax.random.key(0), 1, latest=0)
+
+
+def test_rings_that_are_stacked_are_not_taken_for_one():
+    ring = add(replay.init(8, EXAMPLE), transitions(range(8)))
+    stacked = jax.tree.map(lambda x: jnp.stack([x, x]), ring)
+    with pytest.raises(ValueError, match=r"buffer holds \(2,\) rings, stacked.*jax\.vmap"):
+        replay.sample(stacked, jax.random.key(0), 2)
+
+
 def test_add_returns_a_new_ring_and_leaves_the_old_one_alone():
     empty = replay.init(4, EXAMPLE)
     add(empty, transitions([1, 2]))

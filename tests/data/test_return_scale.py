@@ -141,6 +141,10 @@ def test_what_is_not_one_for_each_environment_is_refused():
     scale, right = return_scale.init("return_std", 2), np.ones(2, bool)
     with pytest.raises(ValueError, match=r"reward has shape \(2, 1\), expected .* \(2,\)"):
         return_scale.update(scale, np.ones((2, 1)), right, right, GAMMA)
+    with pytest.raises(ValueError, match=r"num_envs must be a whole number from 1 on, got 1\.5"):
+        return_scale.init("return_std", 1.5)
+    with pytest.raises(ValueError, match="dtype must be floating, as rewards are"):
+        return_scale.init("return_std", dtype=np.int32)
     with pytest.raises(ValueError, match="bound must be a positive number, got 0"):
         return_scale.init("return_bound", bound=0)
 

@@ -268,6 +268,12 @@ def test_a_target_entropy_above_that_of_the_uniform_policy_is_refused(target_ent
         make_agent(target_entropy=target_entropy)
 
 
+@pytest.mark.parametrize("target_entropy", [-np.inf, np.nan])
+def test_a_target_entropy_that_is_not_finite_is_refused(target_entropy):
+    with pytest.raises(ValueError, match=f"target_entropy must be finite, got {target_entropy}"):
+        make_agent(target_entropy=target_entropy)
+
+
 def test_a_target_entropy_just_below_that_of_the_uniform_policy_is_accepted():
     assert make_agent(target_entropy=1.38).hyperparameters.target_entropy == jnp.float32(1.38)
 

@@ -88,11 +88,37 @@ def test_settings_and_examples_of_another_kind_are_refused_by_name():
         jaxsac.Config(hidden_sizes="16,16")
 
 
-@pytest.mark.parametrize("gamma", ["0.9", None, [0.9, 0.99], np.array([0.9, 0.99])])
+@pytest.mark.parametrize("gamma", ["0.9", None, True, [0.9, 0.99], np.array([0.9, 0.99])])
 def test_a_hyperparameter_that_is_not_one_number_is_refused_by_name(gamma):
     x = np.zeros(3, np.float32)
     with pytest.raises(TypeError, match="gamma must be one number, got "):
         jaxsac.init(KEY, x, x, hyperparameters=jaxsac.Hyperparameters(gamma=gamma))
+
+
+def test_what_is_neither_on_nor_off_is_refused():
+    for name in ("value_network", "clip_gradients", "hidden_biases", "normalize_inputs"):
+        with pytest.raises(ValueError, match=f"{name} must be True or False, got 'no'"):
+            jaxsac.Config(**{name: "no"})
+
+
+def test_weights_and_rhythm_of_an_update_are_refused_by_name():
+    agent, batch = make_agent(), make_batch()
+    size = len(batch.reward)
+    for weight in ([1.0] * size, np.ones(size, complex), np.ones(size, bool)):
+        with pytest.raises(ValueError, match="weight must be an array of numbers"):
+            jaxsac.update(agent, batch, KEY, weight)
+    for due in (0.5, np.ones(size, bool)):
+        with pytest.raises(ValueError, match="actor_due must be one bool for the whole batch"):
+            jaxsac.update(agent, batch, KEY, actor_due=due)
+    with pytest.raises(ValueError, match=r"`state\.acting`, which has no critics"):
+        jaxsac.update(agent.acting, batch, KEY)
+    with pytest.raises(ValueError, match=r"`state\.acting`, which has no critics"):
+        jaxsac.q_values(agent.acting, batch.observation, batch.action)
+
+
+def test_complex_observations_are_refused():
+    with pytest.raises(ValueError, match="complex64: give real and imaginary parts"):
+        jaxsac.init(KEY, np.zeros(3, np.complex64), np.zeros(2, np.float32))
 
 
 def test_an_observation_of_nothing_is_refused():

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsac.types import PyTree
+from jaxsac.types import PyTree, is_whole
 
 
 class FrameStack:
@@ -29,8 +29,8 @@ class FrameStack:
 
     def __init__(self, size: int) -> None:
         """K, the observations that an agent sees at once; 1 leaves them as they are."""
-        if size < 1:
-            raise ValueError(f"a stack needs at least 1 observation, got {size}.")
+        if not is_whole(size) or size < 1:
+            raise ValueError(f"a stack needs at least 1 observation, got {size!r}.")
         self._size, self._stack = size, None
 
     def reset(self, observation: PyTree) -> PyTree:

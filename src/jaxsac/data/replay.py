@@ -234,7 +234,8 @@ def sample(
       buffer: a ring that holds at least `batch_size` transitions.
       key: PRNG key.
       batch_size: rows to draw, static.
-      latest: int32 scalar, how many of the latest transitions alone to draw from; None: all.
+      latest: int32 scalar, how many of the latest transitions alone to draw from, or all while
+        there are fewer; None: all.
 
     Returns:
       The pytree of `init` with a leading axis (batch_size, ...). Under `jax.jit` the fill is not
@@ -243,8 +244,15 @@ def sample(
 
     Raises:
       TypeError: a key that is none.
-      ValueError: more rows than the ring holds; under `jax.jit`, than its capacity.
+      ValueError: more rows than the ring holds, under `jax.jit` than its capacity; the latest 0;
+        or several rings, stacked.
     """
+    if jnp.ndim(buffer.size):
+        raise ValueError(
+            f"buffer holds {jnp.shape(buffer.size)} rings, stacked: draw from each by jax.vmap."
+        )
+    if latest is not None and not is_traced(latest) and latest < 1:
+        raise ValueError(f"latest must be at least 1, got {latest}.")
     held = buffer.capacity if is_traced(buffer.size) else int(np.asarray(buffer.size).min())
     check_key(key)
     if not isinstance(batch_size, int | np.integer) or not 1 <= batch_size <= held:
@@ -252,11 +260,11 @@ def sample(
             f"batch_size must be a whole number between 1 and the {held} transitions that replay "
             f"holds, got {batch_size!r}."
         )
-    count = buffer.size if latest is None else latest
+    count = buffer.size if latest is None else jnp.minimum(latest, buffer.size)
     index = jax.random.randint(key, (batch_size,), 0, jnp.maximum(count, 1))
     if latest is not None:
-        after_the_others = (buffer.position - latest + index) % buffer.capacity
-        index = jnp.where(latest < buffer.size, after_the_others, index)
+        after_the_others = (buffer.position - count + index) % buffer.capacity
+        index = jnp.where(count < buffer.size, after_the_others, index)
     # An empty ring has no row to give: an index out of range is filled in, floats with NaN.
     index = jnp.where(buffer.size > 0, index, buffer.capacity)
     drawn = {dtype: rows.at[index].get(mode="fill") for dtype, rows in buffer.rows.items()}

@@ -16,6 +16,7 @@ from flax import struct
 
 from jaxsac.data import normalize
 from jaxsac.data.normalize import Moments
+from jaxsac.types import is_whole
 
 EPSILON = 1e-8
 RewardScaleName = Literal["none", "return_std", "return_bound"]
@@ -55,10 +56,12 @@ def init(
     """
     if name not in get_args(RewardScaleName):
         raise ValueError(f"name must be one of {get_args(RewardScaleName)}, got {name!r}.")
-    if num_envs < 1:
-        raise ValueError(f"num_envs must be 1 or more, got {num_envs}.")
-    if not 0 < bound < math.inf:
-        raise ValueError(f"bound must be a positive number, got {bound}.")
+    if not is_whole(num_envs) or num_envs < 1:
+        raise ValueError(f"num_envs must be a whole number from 1 on, got {num_envs!r}.")
+    if not isinstance(bound, int | float) or not 0 < bound < math.inf:
+        raise ValueError(f"bound must be a positive number, got {bound!r}.")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"dtype must be floating, as rewards are, got {dtype}.")
     if name == "none":
         return ()
     zero = jnp.zeros((), dtype)

@@ -166,7 +166,7 @@ def update(
     Raises:
       ValueError: a batch of another structure, shape, rank or dtype; raised while tracing.
     """
-    check_batch_shapes(state, batch, weight)
+    check_batch_shapes(state, batch, weight, actor_due)
     check_key(key)
     networks = make_networks(state.config, state.action_spec)
     batch, random = randomness.draw(state, batch, key)

@@ -32,6 +32,18 @@ def check_state(state: State) -> None:
         )
 
 
+def check_learner(state: State) -> None:
+    """Refuses what is no agent, and one that can only act.
+
+    Raises:
+      TypeError: names what it is.
+      ValueError: there are no critics in it.
+    """
+    check_state(state)
+    if state.critic is None:
+        raise ValueError("this is `state.acting`, which has no critics: give the whole state.")
+
+
 def check_settings(config: Config, hyperparameters: Hyperparameters) -> None:
     """Refuses settings that are something else, such as the one in place of the other.
 
@@ -70,19 +82,22 @@ def check_images(config: Config, observation_spec: Spec) -> None:
         )
 
 
-def check_batch_shapes(state: State, batch: Transition, weight: Any = None) -> None:
+def check_batch_shapes(
+    state: State, batch: Transition, weight: Any = None, actor_due: Any = None
+) -> None:
     """Refuses a batch that does not fit the examples given to `init`.
 
     Args:
       state: the agent.
       batch: transitions (B, ...).
       weight: of each transition, (B,), or None.
+      actor_due: bool (), or None.
 
     Raises:
       TypeError: `state` is no agent, or `batch` no transition.
       ValueError: another structure, shape, rank or dtype; names the leaf.
     """
-    check_state(state)
+    check_learner(state)
     if not isinstance(batch, Transition):
         raise TypeError(f"batch must be a jaxsac.Transition, got {type(batch).__name__}.")
     spec = Spec.of(transition_of(state.observation_spec.tree, state.action_spec.tree))
@@ -92,10 +107,17 @@ def check_batch_shapes(state: State, batch: Transition, weight: Any = None) -> N
             f"batch needs exactly one leading axis of at least one transition, got the leading "
             f"axes {batch_shape}: use jax.vmap for more axes."
         )
+    if weight is not None and not _is_array(weight, jnp.floating, jnp.integer):
+        raise ValueError(f"weight must be an array of numbers, got {weight!r}.")
     if weight is not None and jnp.shape(weight) != batch_shape:
         raise ValueError(
             f"weight has shape {jnp.shape(weight)}, expected one number for each transition, "
             f"{batch_shape}."
+        )
+    if actor_due is not None and (not _is_array(actor_due, jnp.bool) or jnp.ndim(actor_due)):
+        raise ValueError(
+            f"actor_due must be one bool for the whole batch, got {actor_due!r}: of several "
+            "agents, jax.vmap takes one for each."
         )
 
 
@@ -110,6 +132,12 @@ def check_examples(observation_spec: Spec, action_spec: Spec) -> None:
             f"the observation example {observation_spec.tree} has no array, so there is nothing "
             "to learn from."
         )
+    for leaf in observation_spec.leaves:
+        if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+            raise ValueError(
+                f"the observation example is {leaf.dtype}: give real and imaginary parts as two "
+                "arrays."
+            )
     action = action_spec.tree
     if (
         not isinstance(action, jax.ShapeDtypeStruct)
@@ -170,6 +198,8 @@ def check_hyperparameters(
     target = values.target_entropy
     if target is None or is_traced(target):
         return
+    if not np.all(np.isfinite(target)):
+        raise ValueError(f"target_entropy must be finite, got {target}.")
     highest = math.inf if action_size is None else action_size * math.log(2)
     if not _within(target, -math.inf, highest):
         raise ValueError(
@@ -246,9 +276,17 @@ def _check_effects(values: Hyperparameters, config: Config) -> None:
                 )
 
 
+def _is_array(value: Any, *kinds: Any) -> bool:
+    """Whether a value is an array or a number of one of the kinds, such as `jnp.floating`."""
+    if isinstance(value, bool | int | float):
+        value = np.asarray(value)
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and any(jnp.issubdtype(dtype, kind) for kind in kinds)
+
+
 def _is_number(value: Any) -> bool:
     if isinstance(value, int | float):
-        return True
+        return not isinstance(value, bool)
     dtype = getattr(value, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, np.number) and jnp.shape(value) == ()
 

@@ -20,6 +20,7 @@ from jaxsac.sac.layers import (
 from jaxsac.sac.normalization import NormalizationName
 from jaxsac.sac.pessimism import PessimismName
 from jaxsac.sac.projection import ProjectionName
+from jaxsac.types import is_whole
 
 ActorGradientName = Literal["total", "path", "score"]
 LogStdMapName = Literal["clip", "tanh", "softplus"]
@@ -72,6 +73,8 @@ RANGES = {
     "value_bound": (1e-6, math.inf),
 }
 """Where other numbers in a `Config` lie."""
+FLAGS = ("normalize_inputs", "hidden_biases", "value_network", "clip_gradients")
+"""What is on or off in a `Config`."""
 NUMBER = (int, float, np.integer, np.floating)
 OWN = ("actor_body", "actor_norm", "critic_body", "critic_norm")
 """Beginnings of the names that may be None, for that of both networks."""
@@ -98,6 +101,9 @@ def check(config: Any) -> None:
         value = getattr(config, name)
         if not is_whole(value) or value < least:
             raise ValueError(f"{name} must be at least {least}, a whole number, got {value!r}.")
+    for name in FLAGS:
+        if not isinstance(getattr(config, name), bool):
+            raise ValueError(f"{name} must be True or False, got {getattr(config, name)!r}.")
     for name in (*RANGES, "log_std_min", "log_std_max", "target_entropy_scale"):
         value = getattr(config, name)
         if not isinstance(value, NUMBER) or not math.isfinite(value):
@@ -113,11 +119,6 @@ def check(config: Any) -> None:
         _check_module(name, getattr(config, name))
     _check_networks(config)
     _check_heads(config)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number, of Python or of NumPy; a bool is none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _check_module(name: str, network: Any) -> None:

@@ -6,14 +6,11 @@ state at hand. It is the exploration of FlashSAC (arXiv:2604.04539).
 
 from __future__ import annotations
 
-import operator
-from typing import SupportsIndex
-
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxsac.types import check_key
+from jaxsac.types import check_key, is_whole
 
 
 class HeldNoise(struct.PyTreeNode):
@@ -41,10 +38,10 @@ def init(longest: int, num_envs: int, key: jax.Array) -> HeldNoise:
     """
     check_key(key)
     for name, value in {"longest": longest, "num_envs": num_envs}.items():
-        if isinstance(value, bool) or not isinstance(value, SupportsIndex) or value < 1:
+        if not is_whole(value) or value < 1:
             raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")
     keys, left = jax.random.split(key, num_envs), jnp.zeros(num_envs, jnp.int32)
-    return HeldNoise(keys, left, operator.index(longest))
+    return HeldNoise(keys, left, int(longest))
 
 
 def advance(noise: HeldNoise, key: jax.Array) -> HeldNoise:

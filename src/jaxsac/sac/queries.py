@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxsac.sac import randomness
 from jaxsac.sac.agent import critics_of
-from jaxsac.sac.checks import check_batch_shapes, check_state
+from jaxsac.sac.checks import check_batch_shapes, check_learner
 from jaxsac.sac.forward import ACTOR_FORWARDS
 from jaxsac.sac.gradients import GradientTerms, actor_gradient_terms
 from jaxsac.sac.networks import make_networks
@@ -18,7 +18,7 @@ from jaxsac.types import PyTree, Spec, Transition, check_key, flatten_batch
 @jax.jit
 def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
     """Q(s, a) of every critic, (E, ...), for observations and actions with equal leading axes."""
-    check_state(state)
+    check_learner(state)
     spec = Spec.of((state.observation_spec.tree, state.action_spec.tree))
     batch_shape = spec.batch_shape("(observation, action)", (observation, action))
     q = make_networks(state.config, state.action_spec).q(
