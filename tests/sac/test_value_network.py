@@ -120,7 +120,11 @@ def test_batch_statistics_of_the_value_are_those_of_the_states_and_of_the_critic
     assert isinstance(before, CriticsWithValue)
     assert isinstance(critics, CriticsWithValue)
     _, statistics = module.apply(before.value.variables, seen, True, mutable=["batch_stats"])
-    chex.assert_trees_all_close(critics.value.collections, dict(statistics), rtol=1e-5, atol=1e-7)
+    # Some means cancel to nothing but rounding, a hundredth of which is in the running ones.
+    rounding = 0.01 * np.finfo(np.float32).eps
+    chex.assert_trees_all_close(
+        critics.value.collections, dict(statistics), rtol=1e-5, atol=rounding
+    )
     # The normalizers of inputs see another number of them: states, and states with actions.
     widths = [
         {x.shape[-1] for x in jax.tree.leaves(node.collections)}

@@ -167,7 +167,9 @@ def test_a_saved_policy_acts_on_stacks_of_ones_own(run):
 
 
 def test_a_saved_replay_is_recorded_with_single_observations(tmp_path):
-    config = small_run(num_envs=2, replay_capacity=30, frame_stack=SIZE)
+    config = small_run(
+        env="probe_environments:Scripted-v0", num_envs=2, replay_capacity=30, frame_stack=SIZE
+    )
     assert train.train(config, tmp_path / "run", Listener())
     made = record.record(tmp_path / "run", str(tmp_path / "data.npz"))
     assert made.rows == 2 * 30
@@ -178,7 +180,7 @@ def test_a_saved_replay_is_recorded_with_single_observations(tmp_path):
     assert len(prior.over) == made.rows
     assert prior.over.sum() == made.episodes
     # Within an episode each step begins where the one before it ended.
-    before, after = prior.steps.observation, prior.steps.next_observation
+    before, after = (prior.steps.observation["position"], prior.steps.next_observation["position"])
     inside = ~prior.over[:-1]
     np.testing.assert_array_equal(before[1:][inside], after[:-1][inside])
 

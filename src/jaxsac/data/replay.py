@@ -25,6 +25,7 @@ from jaxsac.types import (
     check_key,
     describe_disagreement,
     is_traced,
+    is_whole,
 )
 
 
@@ -244,8 +245,8 @@ def sample(
 
     Raises:
       TypeError: a key that is none.
-      ValueError: more rows than the ring holds, under `jax.jit` than its capacity; the latest 0;
-        or several rings, stacked.
+      ValueError: more rows than the ring holds, under `jax.jit` than its capacity; `latest`
+        below 1; or several rings, stacked.
     """
     if jnp.ndim(buffer.size):
         raise ValueError(
@@ -253,9 +254,9 @@ def sample(
         )
     if latest is not None and not is_traced(latest) and latest < 1:
         raise ValueError(f"latest must be at least 1, got {latest}.")
-    held = buffer.capacity if is_traced(buffer.size) else int(np.asarray(buffer.size).min())
+    held = buffer.capacity if is_traced(buffer.size) else int(buffer.size)
     check_key(key)
-    if not isinstance(batch_size, int | np.integer) or not 1 <= batch_size <= held:
+    if not is_whole(batch_size) or not 1 <= batch_size <= held:
         raise ValueError(
             f"batch_size must be a whole number between 1 and the {held} transitions that replay "
             f"holds, got {batch_size!r}."

@@ -107,7 +107,7 @@ def check_batch_shapes(
             f"batch needs exactly one leading axis of at least one transition, got the leading "
             f"axes {batch_shape}: use jax.vmap for more axes."
         )
-    if weight is not None and not _is_array(weight, jnp.floating, jnp.integer):
+    if weight is not None and not _is_array(weight, jnp.floating, jnp.integer, jnp.bool):
         raise ValueError(f"weight must be an array of numbers, got {weight!r}.")
     if weight is not None and jnp.shape(weight) != batch_shape:
         raise ValueError(
@@ -115,10 +115,7 @@ def check_batch_shapes(
             f"{batch_shape}."
         )
     if actor_due is not None and (not _is_array(actor_due, jnp.bool) or jnp.ndim(actor_due)):
-        raise ValueError(
-            f"actor_due must be one bool for the whole batch, got {actor_due!r}: of several "
-            "agents, jax.vmap takes one for each."
-        )
+        raise ValueError(f"actor_due must be one bool for the whole batch, got {actor_due!r}.")
 
 
 def check_examples(observation_spec: Spec, action_spec: Spec) -> None:
