@@ -1,8 +1,7 @@
 """Measures how noisy each term of the actor's gradient is while an agent learns.
 
 The mean of the score term is zero, its variance is not: this prints the size of the whole gradient
-and the standard deviation, over draws of the noise, of that gradient with the score term and
-without it. They are compared on the same batch.
+and its standard deviation over draws of the noise, with the score term and without it.
 
     python examples/gradient_noise.py --updates 2000
 """
@@ -54,8 +53,7 @@ config = jaxsac.Config(hidden_sizes=(32, 32))
 state = jaxsac.init(jax.random.key(0), jnp.zeros(1), jnp.zeros(1), config, hyperparameters)
 print("update     α  |gradient|  noise  without the score term")
 for step, key in enumerate(jax.random.split(jax.random.key(1), args.updates + 1)):
-    new_state, batch = learn(state, key)
+    before, (state, batch) = state, learn(state, key)
     if step % max(args.updates // 10, 1) == 0:
-        total, noise, path_noise = measure(state, batch, key)
-        print(f"{step:6d}  {state.alpha:.2f}  {total:10.4f}  {noise:.4f}  {path_noise:.4f}")
-    state = new_state
+        total, noise, path_noise = measure(before, batch, key)
+        print(f"{step:6d}  {before.alpha:.2f}  {total:10.4f}  {noise:.4f}  {path_noise:.4f}")

@@ -14,8 +14,6 @@ import numpy as np
 
 import jaxsac
 
-BATCH_SIZE = 256
-
 
 @functools.partial(jax.jit, donate_argnums=0)
 def remember(buffer, *step):
@@ -28,7 +26,7 @@ def remember(buffer, *step):
 def learn(state, buffer, key):
     """One update on a batch of the ring."""
     sample_key, update_key = jax.random.split(key)
-    return jaxsac.update(state, jaxsac.replay.sample(buffer, sample_key, BATCH_SIZE), update_key)
+    return jaxsac.update(state, jaxsac.replay.sample(buffer, sample_key, 256), update_key)
 
 
 parser = argparse.ArgumentParser(description="Train in a loop of one's own.")

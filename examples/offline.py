@@ -1,7 +1,6 @@
-"""Learns from data that there is already, without acting once, and shows what it learned.
+"""Learns from data that there is already, without acting once (needs `jaxsac[envs]`).
 
-The data are 20,000 random steps of Pendulum here; yours may come from a robot's log. Needs
-`pip install 'jaxsac[envs]'`.
+The data are 100 random episodes of Pendulum here; yours may come from a robot's log.
 
     python examples/offline.py --updates 20000
 """
@@ -17,30 +16,17 @@ import jaxsac
 UPDATES_IN_A_SCAN = 200
 
 
-def random_steps(env, count):
-    """Transitions with a leading axis (count, ...), actions in [-1, 1]."""
-    rows = []
-    observation, _ = env.reset(seed=0)
-    env.action_space.seed(0)
-    for _ in range(count):
-        action = env.action_space.sample()
+def episode(seed, state=None):
+    """The transitions of one episode, a list: of random actions, or of an agent's mode."""
+    (observation, _), over, rows = env.reset(seed=seed), False, []
+    while not over:
+        action = np.asarray(jaxsac.act(state, observation)) if state else env.action_space.sample()
         next_observation, reward, terminated, truncated, _ = env.step(action)
         # 0 only where the process terminated: at a time limit there is a value of what follows.
         discount = 1.0 - terminated
         rows.append(jaxsac.Transition(observation, action, reward, discount, next_observation))
-        observation = env.reset()[0] if terminated or truncated else next_observation
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
-
-
-def returns(env, state, episodes):
-    """Of the policy's mode."""
-    for seed in range(episodes):
-        (observation, _), total, over = env.reset(seed=1_000 + seed), 0.0, False
-        while not over:
-            action = np.asarray(jaxsac.act(state, observation))
-            observation, reward, terminated, truncated, _ = env.step(action)
-            total, over = total + float(reward), terminated or truncated
-        yield total
+        observation, over = next_observation, terminated or truncated
+    return rows
 
 
 @jax.jit
@@ -55,21 +41,19 @@ def learn(state, buffer, key):
 
 
 parser = argparse.ArgumentParser(description="Learn from stored transitions alone.")
-for name, default in (("steps", 20_000), ("updates", 20_000), ("episodes", 10)):
+for name, default in (("data", 100), ("updates", 20_000), ("episodes", 10)):
     parser.add_argument(f"--{name}", type=int, default=default)
 args = parser.parse_args()
-
-env = gymnasium.make("Pendulum-v1")
-env = gymnasium.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
-data = random_steps(env, args.steps)
-print(f"{args.steps:,} random steps, mean reward {data.reward.mean():.2f}", flush=True)
-
-buffer = jaxsac.replay.from_arrays(data)
-hyperparameters = jaxsac.Hyperparameters(actor_lr=1e-3, critic_lr=1e-3, alpha_lr=1e-3)
-config = jaxsac.Config(hidden_sizes=(64, 64))
-state = jaxsac.init(jax.random.key(0), data.observation[0], data.action[0], config, hyperparameters)
+pendulum = gymnasium.make("Pendulum-v1")
+env = gymnasium.wrappers.RescaleAction(pendulum, np.float32(-1), np.float32(1))
+env.action_space.seed(0)
+rows = [row for seed in range(args.data) for row in episode(seed)]
+buffer = jaxsac.replay.from_arrays(jax.tree.map(lambda *leaves: np.stack(leaves), *rows))
+rates = jaxsac.Hyperparameters(actor_lr=1e-3, critic_lr=1e-3, alpha_lr=1e-3)
+state = jaxsac.init(jax.random.key(0), *rows[0][:2], jaxsac.Config(hidden_sizes=(64, 64)), rates)
 for key in jax.random.split(jax.random.key(1), args.updates // UPDATES_IN_A_SCAN):
-    state, metrics = learn(state, buffer, key)
+    state, _ = learn(state, buffer, key)
     if int(state.step) % 2_000 == 0:
-        found = np.mean(list(returns(env, state, args.episodes)))
+        seen = [episode(1_000 + seed, state) for seed in range(args.episodes)]
+        found = np.mean([sum(row.reward for row in rows) for rows in seen])
         print(f"after {int(state.step):,} updates: return {found:,.1f}", flush=True)

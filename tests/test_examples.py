@@ -31,8 +31,8 @@ def test_all_of_them_are_run_and_are_short():
     source = Path(__file__).read_text()
     for script in EXAMPLES.glob("*.py"):
         assert f'said("{script.name}"' in source, f"{script.name} is not run"
-        lines = [line for line in script.read_text().splitlines() if line.strip()]
-        assert len(lines) < 70, f"{script.name} has {len(lines)} lines"
+        lines = len(script.read_text().splitlines())
+        assert lines < 60, f"{script.name} has {lines} lines"
 
 
 def test_a_loop_of_ones_own(said):
@@ -54,8 +54,7 @@ def test_the_noise_of_the_actors_gradient(said):
 
 
 def test_learning_from_data_alone(said):
-    printed = said("offline.py", "--steps", "500", "--updates", "2000", "--episodes", "1")
-    assert "500 random steps" in printed
+    printed = said("offline.py", "--data", "3", "--updates", "2000", "--episodes", "1")
     assert "after 2,000 updates: return -" in printed
 
 
