@@ -201,10 +201,10 @@ def draw_knee(env: str, ends: dict[str, tuple[float, dict[int, np.ndarray]]]) ->
                 else {"ha": "right", "xytext": (-8, -4)}
             )
             axes.annotate(label, (times, mean), textcoords="offset points", **side)
-        axes.set(xscale="log", xlim=(0.7, 80), xlabel="products of a step, × plain SAC")
+        axes.set(xscale="log", xlim=(0.5, 80), xlabel="products of a step, × plain SAC")
         axes.set_title(f"after {step:,} steps", fontsize="medium")
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.set_xticks([1, 2, 5, 10, 20, 50])
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xticks([0.5, 1, 2, 5, 10, 20, 50])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("return, mean and range of seeds")
