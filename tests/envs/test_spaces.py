@@ -88,6 +88,7 @@ def test_observation_dtypes_are_kept_but_for_64_bits():
             "joints": spaces.Box(-np.inf, np.inf, (5,), np.float64),
             "half": spaces.Box(-1, 1, (2,), np.float16),
             "counts": spaces.Box(0, 9, (2,), np.int64),
+            "turned": spaces.Box(-1, 1, (3,), np.dtype(">f4")),
             "parts": spaces.Tuple([spaces.Box(-1, 1), spaces.MultiBinary(4)]),
         }
     )
@@ -96,6 +97,7 @@ def test_observation_dtypes_are_kept_but_for_64_bits():
         "joints": jax.ShapeDtypeStruct((5,), jnp.float32),
         "half": jax.ShapeDtypeStruct((2,), jnp.float16),
         "counts": jax.ShapeDtypeStruct((2,), jnp.int32),
+        "turned": jax.ShapeDtypeStruct((3,), jnp.float32),
         "parts": (jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((4,), jnp.int8)),
     }
 

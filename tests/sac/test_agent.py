@@ -17,6 +17,7 @@ from examples import (
     make_batch,
 )
 from flax import linen as nn
+from flax import serialization
 
 import jaxsac
 from jaxsac.sac.bodies import MLP
@@ -121,6 +122,13 @@ def test_update_does_not_consume_its_arguments(agent, batch):
     copy = jax.tree.map(jnp.copy, agent)
     jaxsac.update(agent, batch, KEY)
     assert_identical(agent, copy)
+
+
+def test_states_and_metrics_go_through_bytes(agent, batch):
+    after = jaxsac.update(agent, batch, KEY)
+    restored = serialization.from_bytes(after, serialization.to_bytes(after))
+    assert_identical(restored, after)
+    assert restored[1].entropy == after[1].entropy
 
 
 def test_init_depends_on_the_key_and_starts_targets_at_the_critics(agent):

@@ -400,6 +400,14 @@ def test_whether_the_actor_is_due_may_be_said(every):
         assert not is_identical(after.critic.params, state.critic.params)
 
 
+def test_under_debug_nans_the_actor_has_to_step():
+    state = make_agent(config=config_with(actor_every=3)).replace(step=jnp.array(1))
+    with jax.debug_nans(True):
+        update(state, actor_due=jnp.array(True))
+        with pytest.raises(FloatingPointError, match="nan"):
+            update(state)
+
+
 def test_an_actor_that_steps_every_time_is_plain():
     state = make_agent()
     assert_identical(update(state)[0], update(make_agent(config=config_with(actor_every=1)))[0])

@@ -89,7 +89,7 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
     """The pytree of `jax.ShapeDtypeStruct`s of one observation, as it is stored and learned on.
 
     `Dict` and `Tuple` spaces become dicts and tuples; 64-bit numbers become 32-bit ones unless
-    JAX has 64 bits enabled; every other dtype is kept.
+    JAX has 64 bits enabled; every other dtype is kept, in this machine's order of bytes.
 
     Raises:
       SpaceError: a space other than `Box`, `MultiBinary`, `Dict` or `Tuple`, one without a single
@@ -122,7 +122,7 @@ def _example(space: spaces.Space[Any], remedy_of_range: str) -> PyTree:
     dtype = np.dtype(space.dtype)
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise SpaceError(f"observation space {space} has dtype {space.dtype}, which JAX lacks.")
-    learned_on = jax.dtypes.canonicalize_dtype(dtype)
+    learned_on = jax.dtypes.canonicalize_dtype(dtype.newbyteorder("="))
     if isinstance(space, spaces.Box) and dtype.kind in "iu" and learned_on != dtype:
         _check_range(space, learned_on, remedy_of_range)
     return jax.ShapeDtypeStruct(space.shape, learned_on)

@@ -228,9 +228,9 @@ class Loop:
         if held.min() < self.config.batch_size:
             self.driver.whole = False  # nothing here is worth a checkpoint
             raise FloatingPointError(
-                f"of its first {step} transitions a seed had {discarded} with a NaN or an infinity "
-                "in observation, reward or action: too few are left for a batch of "
-                f"{self.config.batch_size}. Fix the environment {self.config.env}."
+                f"of its first {step} transitions a seed had {discarded} with a NaN, an infinity "
+                "or a number beyond float32 in observation, reward or action: too few are left for "
+                f"a batch of {self.config.batch_size}. Fix the environment {self.config.env}."
             )
 
     def _log_and_save(self, writer: MetricsWriter) -> None:

@@ -274,10 +274,16 @@ class _Caller:
         if self._display is not None:
             self._display.progress(progress)
         stops = [self._on_row(dict(row)) for row in progress.rows] if self._on_row else []
-        return any(isinstance(stop, bool | np.bool_) and stop for stop in stops)
+        return any(_is_true(stop) for stop in stops)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._display, name) if self._display is not None else _nothing
+
+
+def _is_true(value: Any) -> bool:
+    """Whether it is True, or an array of one; what a callback returns by the way is not."""
+    is_bool = isinstance(value, bool) or getattr(value, "dtype", None) == np.dtype(bool)
+    return is_bool and np.size(value) == 1 and bool(value)
 
 
 def _nothing(*args: Any) -> None:

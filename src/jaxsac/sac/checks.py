@@ -124,10 +124,10 @@ def check_examples(observation_spec: Spec, action_spec: Spec) -> None:
     Raises:
       ValueError: names what it is.
     """
-    if not observation_spec.leaves:
+    if not any(leaf.size for leaf in observation_spec.leaves):
         raise ValueError(
-            f"the observation example {observation_spec.tree} has no array, so there is nothing "
-            "to learn from."
+            f"the observation example {observation_spec.tree} has not one number, so there is "
+            "nothing to learn from."
         )
     for leaf in observation_spec.leaves:
         if jnp.issubdtype(leaf.dtype, jnp.complexfloating):

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import struct
+from flax import serialization, struct
 
 from jaxsac.sac.apply import Variables
 from jaxsac.sac.config import Config, Hyperparameters
@@ -94,3 +94,11 @@ class Metrics(dict[str, jax.Array]):
     def tree_unflatten(cls, names: tuple[str, ...], values: Iterable[Any]) -> Metrics:
         """For JAX."""
         return cls(zip(names, values, strict=True))
+
+
+# So that `flax.serialization` takes them as it takes a state.
+serialization.register_serialization_state(
+    Metrics,
+    lambda metrics: serialization.to_state_dict(dict(metrics)),
+    lambda metrics, saved: Metrics(serialization.from_state_dict(dict(metrics), saved)),
+)
