@@ -158,7 +158,10 @@ def _parse(base: RunConfig, text: str) -> tuple[str, list[Any] | Range]:
             return name, Range(low, high)
         return name, [_value(base, name, each) for each in values.split(",")]
     except ValueError as error:
-        raise ValueError(f"cannot sweep over {text!r}: {error}.") from error
+        raise ValueError(
+            f"cannot sweep over {text!r}: {error}. Give {name}=value,value for a grid, or low:high "
+            "of a hyperparameter to draw from."
+        ) from error
 
 
 def _value(base: RunConfig, name: str, text: str) -> Any:
