@@ -49,8 +49,8 @@ env = gymnasium.wrappers.RescaleAction(pendulum, np.float32(-1), np.float32(1))
 env.action_space.seed(0)
 rows = [row for seed in range(args.data) for row in episode(seed)]
 buffer = jaxsac.replay.from_arrays(jax.tree.map(lambda *leaves: np.stack(leaves), *rows))
-rates = jaxsac.Hyperparameters(actor_lr=1e-3, critic_lr=1e-3, alpha_lr=1e-3)
-state = jaxsac.init(jax.random.key(0), *rows[0][:2], jaxsac.Config(hidden_sizes=(64, 64)), rates)
+config, rates = jaxsac.Config(hidden_sizes=(64, 64)), jaxsac.Hyperparameters(1e-3, 1e-3, 1e-3)
+state = jaxsac.init(jax.random.key(0), rows[0].observation, rows[0].action, config, rates)
 for key in jax.random.split(jax.random.key(1), args.updates // UPDATES_IN_A_SCAN):
     state, _ = learn(state, buffer, key)
     if int(state.step) % 2_000 == 0:
