@@ -138,7 +138,8 @@ def draw(env: str) -> None:
         values = np.stack(list(of_seeds.values()))
         shown = steps <= LONGEST
         steps, values = steps[shown], values[:, shown]
-        label, mark = f"{name}, {len(values)} seeds", "o" if len(steps) == 1 else None
+        seeds = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
+        label, mark = f"{name}, {seeds}", "o" if len(steps) == 1 else None
         line = "--" if number >= COLORS else "-"
         axes.plot(steps, values.mean(0), line, color=f"C{number}", label=label, marker=mark)
         axes.fill_between(
@@ -146,7 +147,7 @@ def draw(env: str) -> None:
         )
         times = products_of(name) / plain
         at = {step: values[:, steps == step] for step in IN_TABLE}
-        cells = [f"{x.mean():,.0f} ± {x.std():,.0f}" if x.size else "" for x in at.values()]
+        cells = [_cell(x) for x in at.values()]
         print(f"| {name} | {times:.1f} | {len(values)} | " + " | ".join(cells) + " |")
         ends[name] = (times, {step: x.ravel() for step, x in at.items() if x.size})
     if env == "HalfCheetah-v4":  # of which there are published points
@@ -167,6 +168,14 @@ def draw(env: str) -> None:
     figure.savefig(RESULTS / env / "returns.png", dpi=120)
     if env in PUBLISHED:
         draw_knee(env, ends)
+
+
+def _cell(returns: np.ndarray) -> str:
+    """Mean ± standard deviation over seeds; of one seed its return, of none nothing."""
+    if not returns.size:
+        return ""
+    spread = f" ± {returns.std():,.0f}" if returns.size > 1 else ""
+    return f"{returns.mean():,.0f}{spread}"
 
 
 def products_of(name: str) -> float:
