@@ -183,9 +183,15 @@ def test_seeds_added_later_are_one_population_with_those_before(run, tmp_path):
 
 def test_a_run_is_stopped_by_what_on_row_returns_and_resumed_by_the_same_call(tmp_path):
     call = {"directory": tmp_path / "run", **SMALL}
-    stopped = jaxsac.train(drift, on_row=lambda row: jnp.asarray(row["step"]) >= 40, **call)
-    assert not stopped.complete
-    assert stopped.metrics["step"].tolist() == [20, 30, 40]
+    for number, array in enumerate((np.float64, jnp.asarray), start=2):
+        last = [20, 30, 40][:number]
+
+        def reached(row, array=array, end=last[-1]):
+            return array(row["step"]) >= end
+
+        stopped = jaxsac.train(drift, on_row=reached, **call)
+        assert not stopped.complete
+        assert stopped.metrics["step"].tolist() == last
     resumed = jaxsac.train(drift, **call)
     assert resumed.complete
     straight = jaxsac.train(drift, directory=tmp_path / "straight", **SMALL)
