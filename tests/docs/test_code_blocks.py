@@ -137,9 +137,10 @@ def test_networks_of_ones_own_are_learned_with(run):
     page = run("variants.md")
     x = jax.numpy.ones((5, 3))
     batch = jaxsac.Transition(x, x[:, :1], x[:, 0], x[:, 0], x)
-    after, _ = jaxsac.update(page.state, batch, jax.random.key(0))
-    assert int(after.step) == 1
-    assert jaxsac.q_values(after, x, x[:, :1]).shape == (2, 5)
+    for state in (page.state, page.with_nnx):
+        after, _ = jaxsac.update(state, batch, jax.random.key(0))
+        assert int(after.step) == 1
+        assert jaxsac.q_values(after, x, x[:, :1]).shape == (2, 5)
 
 
 def test_the_terms_of_the_gradient(run, monkeypatch):

@@ -17,7 +17,7 @@ from examples import (
     make_batch,
 )
 from flax import linen as nn
-from flax import serialization
+from flax import nnx, serialization
 
 import jaxsac
 from jaxsac.sac.bodies import MLP
@@ -514,6 +514,7 @@ def test_a_custom_network_that_returns_something_else_is_refused(name):
     [
         ({"actor": LinearActor}, r"actor must be a Linen module.*got the class LinearActor"),
         ({"critic": (1, 2)}, r"critic must be a Linen module.*got \(1, 2\)"),
+        ({"actor": nnx.Linear(1, 1, rngs=nnx.Rngs(0))}, r"NNX: give .*bridge.to_linen\(Linear\)"),
         ({"critic": Shaped(np.sort, [2])}, "critic has a field that cannot be hashed"),
     ],
 )

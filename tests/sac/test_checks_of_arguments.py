@@ -137,3 +137,23 @@ def test_arguments_in_another_order_are_refused_by_name():
         jaxsac.act(batch.observation, agent)
     with pytest.raises(TypeError, match="key must be one random key"):
         jaxsac.init(np.zeros(3, np.float32), KEY, np.zeros(2, np.float32))
+
+
+def test_several_agents_in_one_state_are_to_be_vmapped_over():
+    x, batch = np.zeros(3, np.float32), make_batch()
+    agents = jax.vmap(lambda key: jaxsac.init(key, x, x[:2], jaxsac.Config((4,))))(
+        jax.random.split(KEY, 2)
+    )
+    for call in (
+        lambda: jaxsac.update(agents, batch, KEY),
+        lambda: jaxsac.act(agents, x),
+        lambda: jaxsac.q_values(agents, x, x[:2]),
+    ):
+        with pytest.raises(ValueError, match=r"several agents, with leading axes \(2,\): vmap over"):
+            call()
+    assert jax.vmap(jaxsac.act, (0, None))(agents, x).shape == (2, 2)
+    agent = make_agent()
+    for gamma, got in ((np.ones(3), r"an array of shape \(3,\)"), (None, "None")):
+        several = agent.replace(hyperparameters=agent.hyperparameters.replace(gamma=gamma))
+        with pytest.raises(ValueError, match=rf"hyperparameters.gamma must be one number, got {got}"):
+            jaxsac.update(several, batch, KEY)

@@ -63,8 +63,8 @@ def test_a_random_search_draws_from_ranges_and_lists_and_repeats_itself():
         (("gamma",), None, "cannot sweep over 'gamma': Give"),
         (("gamma=high",), None, "cannot sweep over .gamma=high.: .* Give gamma=value,value"),
         (("value_network=perhaps",), None, "neither true nor false"),
-        (("batch_size=8:16",), 3, "of a hyperparameter"),
-        (("gamma=0.9:0.8",), 3, "low:high"),
+        (("batch_size=8:16",), 3, "batch_size is no hyperparameter.*low:high of a hyperparameter"),
+        (("gamma=0.9:0.8",), 3, "begins with its lower end.*low:high"),
         (("gamma=0.8:0.9",), None, "how many points.*--samples"),
         (("gamma=0.8:0.9",), 0, "samples"),
         (("gamma=0.8", "gamma=0.9"), None, "twice"),
@@ -115,7 +115,9 @@ def test_the_command_leaves_a_tidy_table_and_a_plot_and_resumes(tmp_path, capsys
     assert (tmp_path / "sweep" / "sweep.png").stat().st_size > 10_000
     capsys.readouterr()
     assert commands.run(command) == 0
-    assert capsys.readouterr().out.count("complete: nothing to do") == 2
+    out = capsys.readouterr().out
+    assert out.count("complete: nothing to do") == 2
+    assert out.count("±") == 1 + 4, "in the title and for each point"
 
 
 def wandering():
@@ -124,7 +126,9 @@ def wandering():
     return gymnasium.make("probe_environments:Drift-v0")
 
 
-def test_a_sweep_stays_in_one_place_whoever_changes_the_working_folder(tmp_path, monkeypatch):
+def test_a_sweep_stays_in_one_place_whoever_changes_the_working_folder(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     command = [
         "sweep", "--env", "test_plan:wandering", "--seeds", "1", "--steps", "40",
@@ -134,6 +138,7 @@ def test_a_sweep_stays_in_one_place_whoever_changes_the_working_folder(tmp_path,
     ]  # fmt: skip
     assert commands.run(command) == 0
     assert Path.cwd() != tmp_path
+    assert "±" not in capsys.readouterr().out, "one seed has no spread"
     there = {path.name for path in (tmp_path / "sweep").iterdir()}
     assert there == {"batch_size=4", "batch_size=8", "sweep.csv", "sweep.png"}
 

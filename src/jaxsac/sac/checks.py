@@ -19,16 +19,22 @@ from jaxsac.types import Spec, Transition, is_traced, transition_of
 
 
 def check_state(state: State) -> None:
-    """Refuses what is not an agent.
+    """Refuses what is not one agent.
 
     Raises:
       TypeError: names what it is.
+      ValueError: it holds several agents.
     """
     if not isinstance(state, State):
         raise TypeError(
             f"state must be a jaxsac.State, as `jaxsac.init` and `jaxsac.update` return it, got "
             f"{type(state).__name__}."
             + (" A loaded policy is called itself: policy(observation, key)." * callable(state))
+        )
+    if axes := jnp.shape(0 if state.step is None else state.step):  # None in `state.acting`
+        raise ValueError(
+            f"state holds several agents, with leading axes {axes}: vmap over them, as in "
+            "jax.vmap(jaxsac.update)(state, batch, keys)."
         )
 
 
@@ -37,11 +43,18 @@ def check_learner(state: State) -> None:
 
     Raises:
       TypeError: names what it is.
-      ValueError: there are no critics in it.
+      ValueError: there are no critics in it, or a hyperparameter is not one number.
     """
     check_state(state)
     if state.critic is None:
         raise ValueError("this is `state.acting`, which has no critics: give the whole state.")
+    for name, value in vars(state.hyperparameters).items():
+        if value is None or jnp.shape(value):
+            what = "None" if value is None else f"an array of shape {jnp.shape(value)}"
+            raise ValueError(
+                f"hyperparameters.{name} must be one number, got {what}. A state for each of "
+                "several values is made by jax.vmap over jaxsac.init."
+            )
 
 
 def check_settings(config: Config, hyperparameters: Hyperparameters) -> None:

@@ -125,6 +125,12 @@ def _check_module(name: str, network: Any) -> None:
     if network is None:
         return
     if not isinstance(network, nn.Module):
+        kind = network if isinstance(network, type) else type(network)
+        if any(base.__module__.startswith("flax.nnx") for base in kind.__mro__):
+            raise ValueError(
+                f"{name} must be a Linen module, and {kind.__name__} is one of NNX: give "
+                f"flax.nnx.bridge.to_linen({kind.__name__})."
+            )
         what = f"the class {network.__name__}" if isinstance(network, type) else repr(network)
         raise ValueError(
             f"{name} must be a Linen module, made with its fields, as {name}=MyNetwork(), got "

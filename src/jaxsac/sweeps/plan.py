@@ -152,9 +152,11 @@ def _parse(base: RunConfig, text: str) -> tuple[str, list[Any] | Range]:
         )
     try:
         if ":" in values:
+            if name not in HYPERPARAMETERS:
+                raise ValueError(f"{name} is no hyperparameter, and has no range")
             low, high = map(float, values.split(":"))
-            if not low < high or name not in HYPERPARAMETERS:
-                raise ValueError("a range is low:high, of a hyperparameter")
+            if not low < high:
+                raise ValueError("a range begins with its lower end")
             return name, Range(low, high)
         return name, [_value(base, name, each) for each in values.split(",")]
     except ValueError as error:

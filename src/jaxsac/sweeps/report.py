@@ -21,14 +21,16 @@ def best_first(scores: dict[int, np.ndarray]) -> list[int]:
 def table(groups: list[Group], scores: dict[int, np.ndarray]) -> Table:
     """Settings and scores of every point, the best first."""
     points = [point for group in groups for point in group.points]
-    shown = Table(title="mean return in the last fifth of the steps, ± standard deviation of seeds")
+    several = any(values.size > 1 for values in scores.values())
+    spread = ", ± standard deviation of seeds" if several else ""
+    shown = Table(title=f"mean return in the last fifth of the steps{spread}")
     for heading in (*points[0], "return"):
         shown.add_column(heading, justify="right")
     for point in best_first(scores):
         values = scores[point]
         shown.add_row(
             *(labels.setting(value) for value in points[point].values()),
-            f"{values.mean():,.1f} ± {values.std():,.1f}",
+            f"{values.mean():,.1f}" + (f" ± {values.std():,.1f}" if several else ""),
         )
     return shown
 
