@@ -47,6 +47,7 @@ def observations_of(shape):
 def test_it_acts_bit_for_bit_as_its_agent_in_the_units_of_the_environment(saved, key):
     folder, configs = saved
     acting = jaxsac.load_policy(folder / "plain", seed=4)
+    assert repr(acting) == f"<policy of {configs['plain'].env}, step 60>"
     agent = member(agent_of(folder / "plain", configs["plain"]), 1)
     observations = observations_of((5, 2))
     action = jaxsac.act(agent, observations, None if key is None else jax.random.key(key))

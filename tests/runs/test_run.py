@@ -368,13 +368,14 @@ def test_a_run_that_begins_with_what_another_has_learned(tmp_path):
     source = jaxsac.train(drift, directory=tmp_path / "source", seeds=2, **SMALL)
     frozen = {"actor_lr": 0.0, "critic_lr": 0.0, "alpha_lr": 0.0, "tau": 0.0}
     begun = jaxsac.train(
-        drift, directory=tmp_path / "begun", seeds=2, init_from=str(source.directory),
+        drift, directory=tmp_path / "begun", seeds=2, init_from=source,
         init_replay=True, **{**SMALL, **frozen, "replay_capacity": 70},
     )  # fmt: skip
     for seed in (0, 1):
         np.testing.assert_array_equal(
-            begun.policy(seed)(np.ones(2)), source.policy(seed)(np.ones(2))
+            begun.policy(seed)(np.ones(2)), jaxsac.load_policy(source, seed)(np.ones(2))
         )
+    assert begun.config.init_from == str(source.directory)
     # Its replay held 60 transitions of the source before the first of its own.
     assert begun.metrics["updates"].tolist() == [0, 10, 20, 40] * 2
     with pytest.raises(Exception, match="does not fit this run, whose networks and spaces"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -25,9 +26,6 @@ from jaxsac.inspection.member import NO_CRITICS, Member
 from jaxsac.inspection.section import Check, Section
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
-
-if TYPE_CHECKING:
-    from jaxsac.runs.run import Run
 
 TITLES = {
     "entropy": "Entropy and temperature",
@@ -74,7 +72,7 @@ class Inspection(NamedTuple):
 
 
 def inspect(
-    run: Path | str | Run,
+    run: os.PathLike[str] | str,
     seeds: Sequence[int] | int | None = None,
     which: int | Literal["latest", "best"] = "latest",
     output: Path | str | None = None,
@@ -107,8 +105,7 @@ def inspect(
     packages.load("an inspection", "cli", "matplotlib", "safetensors")
     from jaxsac.inspection.write import write
 
-    path = Path(run) if isinstance(run, str | Path) else run.directory
-    path = path.expanduser().absolute()  # an environment may change the working folder
+    path = Path(run).expanduser().absolute()  # an environment may change the working folder
     if episodes < 0:
         raise ValueError(f"episodes must not be negative, got {episodes}.")
     output = path / "inspect" if output is None else Path(output).expanduser().absolute()

@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxsac import packages
 from jaxsac.reports import comparable, population, tables
@@ -17,12 +17,9 @@ from jaxsac.reports.population import Population
 from jaxsac.reports.reference import Reference, published
 from jaxsac.reports.tables import Numbers
 
-if TYPE_CHECKING:
-    from jaxsac.runs.run import Run
-
 
 def report(
-    runs: Sequence[Path | str | Run] | Path | str | Run,
+    runs: Sequence[os.PathLike[str] | str] | os.PathLike[str] | str,
     output: Path | str | None = None,
     reference: bool = False,
 ) -> Numbers:
@@ -70,9 +67,9 @@ def default_output(paths: Sequence[Path]) -> Path:
 
 
 def _paths(runs: Any) -> list[Path]:
-    if isinstance(runs, str | Path) or hasattr(runs, "directory"):
+    if isinstance(runs, str | os.PathLike):
         runs = [runs]
-    paths = [Path(getattr(run, "directory", run)).expanduser() for run in runs]
+    paths = [Path(run).expanduser() for run in runs]
     if not paths:
         raise ValueError("give a run directory, or several.")
     seen: dict[Path, Path] = {}

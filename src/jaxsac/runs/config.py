@@ -160,8 +160,9 @@ class RunConfig(Members):
                 object.__setattr__(self, field.name, json_object(field.name, value))
         names = (self.log,) if isinstance(self.log, str) else tuple(dict.fromkeys(self.log))
         object.__setattr__(self, "log", names)
-        if self.prior_data is not None:
-            object.__setattr__(self, "prior_data", os.fspath(self.prior_data))
+        for name in ("prior_data", "init_from"):
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, os.fspath(path))
         limits.check(self)
 
     @property

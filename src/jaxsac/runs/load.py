@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +48,9 @@ class Policy:
         self.action_low = low.astype(dtype).reshape(shape)
         self.action_high = high.astype(dtype).reshape(shape)
 
+    def __repr__(self) -> str:
+        return f"<policy of {self.settings['env']}, step {self.step:,}>"
+
     def __call__(self, observation: PyTree, key: int | jax.Array | None = None) -> np.ndarray:
         """Acts as the agent did in its run, in the environment's own units.
 
@@ -81,7 +85,7 @@ jax.tree_util.register_pytree_node(Policy, lambda policy: ((), policy), lambda p
 
 
 def load_policy(
-    directory: Path | str,
+    directory: os.PathLike[str] | str,
     seed: int = 0,
     which: int | Literal["latest", "best"] = "latest",
     point: int | None = None,
@@ -91,7 +95,7 @@ def load_policy(
     Only the actor is read, and the scale of the observations where they are normalized.
 
     Args:
-      directory: a run directory.
+      directory: a run directory, or what `train` returned.
       seed: number of the seed.
       which: the latest checkpoint, one by its step, or the best policy by the run's evaluations.
       point: of a run that trains several points of a sweep, which one.

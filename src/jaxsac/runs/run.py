@@ -75,7 +75,7 @@ class Returns(NamedTuple):
 
 
 class Run:
-    """A run directory, and what lies in it.
+    """A run directory, and what lies in it; as a path, that directory.
 
     Attributes:
       directory: where it is.
@@ -92,6 +92,9 @@ class Run:
         self._run = RunDirectory(Path(directory))
         self._run.config()
         self.directory = self._run.path
+
+    def __fspath__(self) -> str:
+        return str(self.directory)
 
     @property
     def config(self) -> RunConfig:
