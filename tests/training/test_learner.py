@@ -10,7 +10,7 @@ from flax import linen as nn
 import jaxsac
 from jaxsac.data import replay
 from jaxsac.envs.step_result import StepResult
-from jaxsac.training import learner
+from jaxsac.training import learner, population
 from jaxsac.training.population import RESET_STREAM, stream_key
 from jaxsac.training.schedule import Schedule, Work
 from run_examples import FAST, NET, Group, assert_identical, is_identical, member, small_run
@@ -316,6 +316,16 @@ def test_what_is_drawn_in_a_step_has_a_key_of_its_own():
         expected = jaxsac.act(agent, VECTORS[2][k], action_key)
         np.testing.assert_allclose(after.action[k], expected, rtol=1e-4, atol=1e-5)
         assert_identical(*map(jax.random.key_data, (after.key[k], key)))
+
+
+def test_no_key_of_a_member_is_another_one_of_it():
+    """`split` makes of a key what `fold_in` makes of it with 0, 1, and so on."""
+    streams = [value for name, value in vars(population).items() if name.endswith("_STREAM")]
+    for seed in (0, 7):
+        keys = [*jax.random.split(jax.random.key(seed), 64), jax.random.key(seed)]
+        keys += [stream_key(seed, stream) for stream in streams if stream < 2**31]
+        numbers = {tuple(np.asarray(jax.random.key_data(key)).tolist()) for key in keys}
+        assert len(numbers) == len(keys) == 64 + 1 + 4
 
 
 def test_agents_start_anew_before_the_update_after_every_so_many_and_replay_is_kept():

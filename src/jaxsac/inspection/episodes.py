@@ -19,7 +19,7 @@ from jaxsac.sac import agent as sac
 from jaxsac.sac import queries
 from jaxsac.training import learner
 from jaxsac.training.copies import make_envs_to_evaluate_alone
-from jaxsac.training.population import EVALUATION_STREAM, stream_key
+from jaxsac.training.population import EVALUATION_STREAM, INSPECTION_STREAM, stream_key
 from jaxsac.types import PyTree
 
 
@@ -100,7 +100,7 @@ def _round(member: Member, envs: Environments, number: int) -> list[Episode | No
     """An episode in every copy; None for one with a number that is not finite."""
     first = jax.tree.map(np.asarray, envs.reset(member.seed, number))
     seen = frame_stack.begin(first, member.config.frame_stack, np)
-    key = jax.random.fold_in(jax.random.key(member.seed), number)
+    key = jax.random.fold_in(stream_key(jnp.asarray(member.seed), INSPECTION_STREAM), number)
     steps, ends = [], []
     over: Any = False
     for count in range(envs.longest):

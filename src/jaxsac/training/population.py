@@ -14,12 +14,16 @@ from jaxsac.training.schedule import Schedule
 
 # First words of the seeds from which a member's environments draw their start states, and the word
 # for the agents that start anew.
-TRAINING_STREAM, EVALUATION_STREAM, RESET_STREAM = 0, 1, 2
+TRAINING_STREAM, EVALUATION_STREAM, RESET_STREAM, INSPECTION_STREAM = range(4)
+
+# Far from 0 and 1: the keys that `split` makes of a key are those that `fold_in` makes of it with
+# 0, 1, …, and a learner's are made of the same key by `split`.
+FIRST_STREAM = 2**31
 
 
 def stream_key(seed: jax.Array, stream: int) -> jax.Array:
-    """A key of a member, apart from that of its learner."""
-    return jax.random.fold_in(jax.random.key(seed), 1 + stream)
+    """A key of a member, apart from those of its learner and of its other streams."""
+    return jax.random.fold_in(jax.random.key(seed), FIRST_STREAM + stream)
 
 
 class Population(struct.PyTreeNode):
