@@ -391,6 +391,11 @@ def test_a_ring_from_arrays_takes_any_pytree_and_doubles_as_floats():
         ({"action": np.zeros((7, 2), np.int32)}, r"action is int32\[7, 2\]"),
         ({"action": np.full((7, 2), 3.0)}, r"action is outside \[-1, 1\] in 7 of 7 rows: map"),
         ({"reward": np.full(7, np.nan)}, "reward is not finite in 7 rows"),
+        ({"reward": np.full(7, 1e300)}, "reward is not finite in 7 rows, as float32"),
+        (
+            {name: np.full((7, 3), 2**40) for name in ("observation", "next_observation")},
+            "whole numbers from 1099511627776 to 1099511627776 are not those of int32",
+        ),
         ({"next_observation": np.zeros((7, 3))}, "next_observation has shapes and dtypes"),
     ],
 )

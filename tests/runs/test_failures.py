@@ -13,6 +13,7 @@ from jaxsac.envs.step_result import StepResult
 from jaxsac.runs import bundle, checkpoint, failures, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.evaluation import explain_failure
+from jaxsac.sac.diagnosis import explain
 from jaxsac.training import flight_recorder, learner
 from jaxsac.training.schedule import Work
 from run_examples import Listener, assert_identical, member, small_run
@@ -48,7 +49,7 @@ def test_it_holds_what_repeats_the_first_failure_whatever_came_after(fresh):
     # All of it as it was after the updates before, and after those it had not failed yet.
     before = member(learn(fresh, good), 1)
     assert before.agent.skipped == 0
-    assert_identical(failure.agent.replace(skipped=before.agent.skipped), before.agent)
+    assert_identical(failure.agent, before.agent)
     key = jax.random.wrap_key_data(failure.key)
     assert (failure.batch.reward > 1e29).any()
     again, metrics = jaxsac.update(failure.agent, failure.batch, key)
@@ -59,6 +60,23 @@ def test_it_holds_what_repeats_the_first_failure_whatever_came_after(fresh):
         key = jax.random.split(key, 3)[0]
     expected = jax.random.key_data(jax.random.split(key, 3)[2])
     np.testing.assert_array_equal(failure.key, expected)
+
+
+def test_the_actors_step_that_failed_is_the_one_that_is_repeated():
+    config = small_run(
+        seeds=1, batch_size=4, replay_capacity=40, agent=jaxsac.Config((8,), actor_every=2),
+        hyperparameters=jaxsac.Hyperparameters(target_entropy=-1e38, initial_alpha=1e30),
+    )  # fmt: skip
+    vectors = np.random.default_rng(0).normal(size=(3, 1, 40, 2)).astype(np.float32)
+    carry = learner.init(config.to_population(), vectors[0], VECTOR)
+    carry = carry._replace(action=np.tanh(vectors[1]))
+    valid, reward = np.ones((1, 40), bool), np.zeros((1, 40), np.float32)
+    result = StepResult(reward, np.ones_like(reward), vectors[2], valid, vectors[2], ~valid)
+    after = learn_step(carry, result, Work(1, False))
+    assert after.agent.skipped.tolist() == [1]
+    failure = flight_recorder.of_member(after.failure, 0)
+    said = explain(failure.agent, failure.batch, jax.random.wrap_key_data(failure.key))
+    assert any("first term that is not finite" in line for line in said)
 
 
 def test_members_that_did_not_fail_hold_nothing(fresh):

@@ -3,6 +3,7 @@
 import errno
 import os
 
+import jax
 import numpy as np
 import pytest
 
@@ -37,6 +38,39 @@ def test_all_of_a_bundle_is_on_the_disk_before_it_has_its_name(tmp_path, events)
     before = ["a.safetensors", "b.safetensors", "manifest.json", ".7.tmp"]
     assert events[:renamed] == [("fsync", name) for name in before]
     assert events[renamed + 1 :] == [("fsync", tmp_path.name)]
+
+
+def test_what_a_bundle_replaces_is_there_until_it_has_its_place(tmp_path, events):
+    for value in (1, 2):
+        events.clear()
+        bundle.write(tmp_path / "7", [("a", {"x": np.full(3, value)})], {})
+    renamed = [event for event in events if event[0] == "rename"]
+    assert renamed == [("rename", ("7", ".7.old")), ("rename", (".7.tmp", "7"))]
+    assert [path.name for path in tmp_path.iterdir()] == ["7"]
+    # Killed between the two.
+    os.rename(tmp_path / "7", tmp_path / ".7.old")
+    bundle.recover(tmp_path)
+    struct = {"x": jax.ShapeDtypeStruct((3,), np.int64)}
+    assert bundle.load(tmp_path / "7", "a", struct)["x"].tolist() == [2, 2, 2]
+    # Killed after them.
+    (tmp_path / ".7.old").mkdir()
+    bundle.recover(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["7"]
+
+
+def test_a_bundle_that_cannot_take_its_place_leaves_the_one_before(tmp_path, monkeypatch):
+    bundle.write(tmp_path / "7", [("a", {"x": np.ones(3)})], {"of": "before"})
+    rename = os.rename
+
+    def fail(source, target):
+        if str(source).endswith(".tmp"):
+            raise OSError("stale file handle")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(OSError, match="What was saved before is untouched"):
+        bundle.write(tmp_path / "7", [("a", {"x": np.zeros(3)})], {"of": "after"})
+    assert bundle.verify(tmp_path / "7")["of"] == "before"
 
 
 def test_a_manifest_is_on_the_disk_before_it_has_its_name(tmp_path, events):

@@ -16,7 +16,10 @@ def test_a_seed_begins_with_its_own_agent_also_if_that_was_added_later(tmp_path,
     assert train(added, source / "more-seeds" / "0001-0001", Listener())
     listener = Listener()
     frozen = jaxsac.Hyperparameters(actor_lr=0.0, critic_lr=0.0, alpha_lr=0.0, tau=0.0)
-    begun = small_run(init_from=str(source), init_replay=replay, seeds=3, hyperparameters=frozen)
+    # Updates are counted from 0, so that nothing starts anew after those 40 of the source.
+    begun = small_run(
+        init_from=str(source), init_replay=replay, seeds=3, hyperparameters=frozen, reset_every=40
+    )
     assert train(begun, tmp_path / "begun", listener)
     (said,) = [text for text in listener.messages if "begins with the agents" in text]
     assert "at step 60 and 66" in said

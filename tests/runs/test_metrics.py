@@ -9,7 +9,7 @@ from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
 from jaxsac.sac.policy import METRICS
 from jaxsac.sac.state import Metrics
 from jaxsac.training.interval import Interval
-from jaxsac.training.returns import Totals
+from jaxsac.training.returns import Evaluation, Totals
 from run_examples import small_run
 
 NAMED = {
@@ -167,3 +167,11 @@ def test_a_row_has_nothing_of_an_actor_that_rested_all_along():
     )
     assert [set(METRICS) & set(row) for row in told] == [set(), set(METRICS)]
     assert all("q_mean" in row for row in told)
+
+
+def test_an_episode_of_an_evaluation_that_was_given_up_has_no_length():
+    structs = Metrics({"q_mean": jnp.zeros(2)}, skipped=jnp.zeros(2))
+    measured = Interval(structs, jnp.array([4, 4]), jnp.array([4, 4]))
+    evaluated = Evaluation(np.array([[5.0, np.nan], [np.nan] * 2]), np.array([[200, 0], [0, 0]]))
+    told = metric_rows.rows(small_run(), 100, 1.0, measured, np.zeros(2), Totals.none(2), evaluated)
+    np.testing.assert_array_equal([row["eval_length"] for row in told], [200, np.nan])

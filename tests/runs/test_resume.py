@@ -187,6 +187,7 @@ def test_metrics_outlast_the_checkpoints_of_their_run(config, straight, tmp_path
     assert any("metrics-before-1" in text for text in messages)
     assert (directory / "metrics-before-1" / file.name).read_bytes() == before
     assert (directory / "best-before-1" / "seed-0001").is_dir(), "its policy is not of this run"
+    assert (directory / "best" / "seed-0001").is_dir(), "the run that started again keeps its own"
     assert result_of(directory) == straight
 
 

@@ -17,12 +17,13 @@ import pytest
 
 import jaxsac
 from jaxsac import named
-from jaxsac.runs import metrics, record, train
+from jaxsac.runs import loop, metrics, record, train
 from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectoryError
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.export import export
 from jaxsac.runs.export.numpy_policy import Policy as NumpyPolicy
 from jaxsac.runs.settings import default_directory, of_keywords
+from jaxsac.training import memory
 from probe_environments import Drift
 from run_examples import Listener
 
@@ -41,6 +42,10 @@ def drift(length=10):
 
 def doubled(env):
     return gymnasium.wrappers.TransformReward(env, lambda reward: 2 * float(reward))
+
+
+def hundredfold(env):
+    return gymnasium.wrappers.TransformReward(env, lambda reward: 100 * float(reward))
 
 
 class OwnActor(nn.Module):
@@ -353,6 +358,12 @@ def test_what_a_call_cannot_mean_is_refused(tmp_path):
     assert jaxsac.train(drift, directory=tmp_path / "run", **{**SMALL, "steps": 6e1}).complete
 
 
+def test_a_whole_number_names_the_run_that_its_fraction_names():
+    names = {default_directory(of_keywords("Pendulum-v1", utd=n, gamma=1)) for n in (20, 20.0)}
+    names.add(default_directory(of_keywords("Pendulum-v1", utd=20.0, gamma=1.0)))
+    assert len(names) == 1
+
+
 def test_numbers_of_numpy_and_jax_are_numbers():
     given = {
         "steps": np.int32(60), "batch_size": np.float32(8), "actor_lr": np.float32(0.5),
@@ -398,6 +409,61 @@ def test_a_finished_run_may_drop_its_replay(tmp_path, capsys):
     assert run.policy().step == 60
     with pytest.raises(Exception, match=r"without its replay .*--init-from"):
         jaxsac.train(drift, **{**call, "steps": 80})
+
+
+def test_a_finished_run_drops_its_replay_also_where_no_second_run_would_fit(tmp_path, monkeypatch):
+    free = iter([10**9] * 2)
+    monkeypatch.setattr(memory, "available_bytes", lambda device: next(free, 10))
+    assert jaxsac.train(drift, directory=tmp_path / "run", keep_replay=False, **SMALL).complete
+
+
+def test_a_run_that_was_killed_when_its_end_was_saved_is_complete(tmp_path, monkeypatch):
+    call = {**SMALL, "directory": tmp_path / "run", "keep_replay": False}
+    with monkeypatch.context() as killed:
+        killed.setattr(RunDirectory, "finish", lambda run: sys.exit())
+        with pytest.raises(SystemExit):
+            jaxsac.train(drift, **call)
+    assert not jaxsac.Run(tmp_path / "run").complete
+    assert jaxsac.train(drift, **call).complete
+
+
+def test_what_cannot_be_opened_leaves_no_environment_open(tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr(loop, "MetricsWriter", lambda *_: sys.exit())
+    monkeypatch.setattr(loop.Loop, "_close", lambda loop: closed.append(loop.driver.close()))
+    with pytest.raises(SystemExit):
+        jaxsac.train(drift, directory=tmp_path / "run", **SMALL)
+    assert len(closed) == 1
+
+
+class Decided(nn.Module):
+    """Always 1."""
+
+    @nn.compact
+    def __call__(self, observation):
+        mean = 10 + 0 * nn.Dense(2)(observation)
+        return mean, mean - 20
+
+
+def test_a_run_that_begins_with_an_agent_acts_by_it_from_its_first_step_on(tmp_path):
+    source = jaxsac.train(drift, actor=Decided, directory=tmp_path / "source", **SMALL)
+    begun = jaxsac.train(
+        drift, actor=Decided, directory=tmp_path / "begun", init_from=source, **SMALL
+    )
+    record.record(begun.directory, str(tmp_path / "replay.npz"))
+    actions = np.load(tmp_path / "replay.npz")["action"]
+    assert len(actions) == 60
+    assert (actions > 0.99).all()
+
+
+def test_a_run_that_begins_with_an_agent_has_its_scale_of_rewards(tmp_path):
+    scaled = {**SMALL, "reward_scale": "return_std"}
+    source = jaxsac.train(drift, wrapper=hundredfold, directory=tmp_path / "source", **scaled)
+    begun = jaxsac.train(drift, directory=tmp_path / "begun", init_from=source, **scaled)
+    before, after = (run.metrics["reward_divisor"] for run in (source, begun))
+    assert 0.5 < after[-1] / before[-1] < 1, "of the returns of both"
+    with pytest.raises(Exception, match="trained with reward_scale return_std and"):
+        jaxsac.train(drift, directory=tmp_path / "other", init_from=source, **SMALL)
 
 
 def test_metrics_are_means_over_the_updates_since_the_row_before(tmp_path):

@@ -123,15 +123,14 @@ def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:
     if count < 1:
         raise ValueError("transitions hold no row: a ring needs at least 1 to know its shapes.")
     if isinstance(transitions, Transition):
-        _check_steps(transitions)
+        _check_kinds(transitions)
     spec = Spec.of(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), transitions))
     capacity = plan(count if capacity is None else capacity, spec.tree).capacity
+    stored = jax.tree.map(_stored, transitions, spec.tree)
+    if isinstance(transitions, Transition):
+        _check_values(stored)
     last = range(max(count - capacity, 0), count)
-    packed = packing.pack(
-        spec,
-        jax.tree.map(lambda x, s: np.asarray(x[last.start :], s.dtype), transitions, spec.tree),
-        np,
-    )
+    packed = packing.pack(spec, jax.tree.map(lambda x: x[last.start :], stored), np)
 
     def placed(new: np.ndarray) -> jax.Array:
         rows = np.zeros((capacity, new.shape[-1]), new.dtype)
@@ -146,8 +145,24 @@ def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:
     )
 
 
-def _check_steps(steps: Transition) -> None:
-    """Refuses arrays (N, ...) that are not what steps of a process have."""
+def _stored(array: np.ndarray, struct: jax.ShapeDtypeStruct) -> np.ndarray:
+    """The array as the ring holds it, where it can.
+
+    Raises:
+      ValueError: whole numbers that the ring's dtype does not have.
+    """
+    with np.errstate(over="ignore"):  # an infinity, which `_check_values` finds
+        stored = np.asarray(array, struct.dtype)
+    if jnp.issubdtype(struct.dtype, jnp.integer) and not np.array_equal(stored, array):
+        raise ValueError(
+            f"whole numbers from {np.min(array)} to {np.max(array)} are not those of "
+            f"{struct.dtype}, which a ring has without JAX_ENABLE_X64."
+        )
+    return stored
+
+
+def _check_kinds(steps: Transition) -> None:
+    """Refuses arrays (N, ...) of other shapes and dtypes than steps of a process have."""
     before, after = (
         jax.tree.map(lambda x: (x.shape[1:], x.dtype.name), part)
         for part in (steps.observation, steps.next_observation)
@@ -164,10 +179,16 @@ def _check_steps(steps: Transition) -> None:
                 f"{name} is {array.dtype}{list(array.shape)}, expected floats {shape}."
                 + " It is 1 - terminated.astype(float)." * (name == "discount")
             )
+
+
+def _check_values(steps: Transition) -> None:
+    """Refuses numbers that steps of a process do not have, as the ring holds them."""
     for path, leaf in jax.tree.leaves_with_path(steps):
         if jnp.issubdtype(leaf.dtype, jnp.floating) and not np.isfinite(leaf).all():
             rows = int((~np.isfinite(leaf)).reshape(len(leaf), -1).any(axis=1).sum())
-            raise ValueError(f"{jax.tree_util.keystr(path)[1:]} is not finite in {rows} rows.")
+            raise ValueError(
+                f"{jax.tree_util.keystr(path)[1:]} is not finite in {rows} rows, as {leaf.dtype}."
+            )
     outside = int((np.abs(np.asarray(steps.action)) > 1).any(axis=1).sum())
     if outside:
         raise ValueError(

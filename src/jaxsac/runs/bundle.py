@@ -36,7 +36,7 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
     """Writes the folder `target` so that it is either complete or not there.
 
     Args:
-      target: if it exists it is replaced, once all else is on the disk.
+      target: if it exists it is replaced, once all else is on the disk; see `recover`.
       parts: names and pytrees of arrays; taken one at a time, so that a generator need hold only
         one of them in memory.
       facts: JSON values to keep in the manifest.
@@ -48,6 +48,7 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
     from safetensors.numpy import save_file
 
     temporary = target.parent / f".{target.name}.tmp"
+    recover(target.parent)
     _remove_unfinished(target.parent)
     try:
         temporary.mkdir(parents=True)
@@ -66,9 +67,11 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
             (temporary / name).chmod(mode)
         files.sync(temporary / "manifest.json")
         files.sync(temporary)
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            os.rename(target, _aside(target))
         os.rename(temporary, target)
     except BaseException as error:
+        recover(target.parent)
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError | SafetensorError):
             raise OSError(
@@ -77,6 +80,25 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
             ) from error
         raise
     files.sync(target.parent)
+    shutil.rmtree(_aside(target), ignore_errors=True)
+
+
+def recover(directory: Path) -> None:
+    """Puts back what a killed process was about to replace, and had moved aside.
+
+    For the process that writes there alone: others do not know whether it is about to go on.
+    """
+    for old in directory.glob(".*.old"):
+        target = directory / old.name[1:].removesuffix(".old")
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(old, target)
+
+
+def _aside(target: Path) -> Path:
+    """Where a bundle lies while another takes its place."""
+    return target.parent / f".{target.name}.old"
 
 
 def verify(folder: Path) -> dict[str, Any]:

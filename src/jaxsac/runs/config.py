@@ -81,8 +81,8 @@ class RunConfig(Members):
     """Actions for which exploration keeps its noise, at the most: the number is drawn each time,
     k with probability ∝ 1/k². 1: noise of its own for each action. FlashSAC has 16."""
     reset_every: int = 0
-    """Updates after which networks, optimizers, targets and temperature start anew, while replay is
-    kept; 0: never."""
+    """Updates after which networks, optimizers (and so lr_schedule), targets and temperature start
+    anew, while replay is kept; 0: never."""
     batch_size: int = 256
     """Transitions per update."""
     replay_capacity: int = 1_000_000

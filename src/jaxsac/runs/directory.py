@@ -195,9 +195,11 @@ class RunDirectory:
 
     def is_finished(self, config: RunConfig) -> bool:
         """Whether exactly this run is complete here."""
-        if not self.manifest.exists():
-            return False
-        return not self._differences(config) and self._read().get("finished") is True
+        return self.holds(config) and self._read().get("finished") is True
+
+    def holds(self, config: RunConfig) -> bool:
+        """Whether exactly this run is here, as far as it has come."""
+        return self.manifest.exists() and not self._differences(config)
 
     def config(self) -> RunConfig:
         """The configuration of the run that lies here.

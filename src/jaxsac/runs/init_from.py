@@ -39,8 +39,9 @@ class Group(NamedTuple):
 class Source:
     """The latest checkpoint of a run that another begins with.
 
-    Its agents are taken as they are (networks, optimizers, temperature, counters), with the
-    hyperparameters of the new run; and the scale of their observations. A member begins with the
+    Its agents are taken as they are (networks, optimizers, temperature), with the hyperparameters
+    of the new run, whose updates are counted from 0; and the scales of observations and rewards. A
+    member begins with the
     agent of its own seed where the source has that, otherwise the source's members are taken in
     turn.
     """
@@ -83,6 +84,12 @@ class Source:
                 f"{self._run.path} was trained with frame_stack {source.frame_stack}: its agents "
                 "see stacks of no other size."
             )
+        scales = [(c.reward_scale, c.reward_scale_bound) for c in (source, config)]
+        if scales[0] != scales[1]:
+            raise BundleError(
+                f"{self._run.path} was trained with reward_scale {scales[0][0]} and "
+                f"reward_scale_bound {scales[0][1]}: its critics know no other rewards."
+            )
         self._replays: list[SavedReplay] = []
         if self._with_replay:
             self._replays = [
@@ -93,6 +100,10 @@ class Source:
         self._normalizer: Any = ()
         if structs.normalizer:
             self._normalizer = self._take("normalizer", structs.normalizer)
+        self._return_scale: Any = ()
+        if structs.return_scale:  # but for the sums of episodes that go on
+            scale = {"return_scale": structs.return_scale.replace(sums=())}
+            self._return_scale = self._take("learning", scale)["return_scale"]
 
     def give(self, driver: Driver, axis: SeedAxis) -> str:
         """Hands it over to learners that have just started.
@@ -101,11 +112,18 @@ class Source:
           What was taken, for a person.
         """
         learning: Carry = driver.learning
-        agent = axis.place(self._agent).replace(hyperparameters=learning.agent.hyperparameters)
+        new, scale = learning.agent, learning.return_scale
+        agent = axis.place(self._agent).replace(
+            hyperparameters=new.hyperparameters, step=new.step, skipped=new.skipped
+        )
+        if scale:
+            scale = axis.place(self._return_scale).replace(sums=scale.sums)
         driver.learning = learning._replace(
-            agent=agent, normalizer=axis.place(self._normalizer), buffer=self._buffer(axis)
-            if self._with_replay else learning.buffer,
-        )  # fmt: skip
+            agent=agent,
+            normalizer=axis.place(self._normalizer),
+            return_scale=scale,
+            buffer=self._buffer(axis) if self._with_replay else learning.buffer,
+        )
         held = np.asarray(driver.learning.buffer.size)
         steps = " and ".join(f"{step:,}" for step in sorted({g.step for g, _ in self._from}))
         return f"begins with the agents of {self._run.path} at step {steps}" + (
@@ -127,7 +145,9 @@ class Source:
             structs,
         )
         try:
-            return checkpoint.load(group.run.checkpoints, group.step, part, there)
+            return checkpoint.load(
+                group.run.checkpoints, group.step, part, there, partial=part == "learning"
+            )
         except BundleError as error:
             raise BundleError(
                 f"the {part} of {group.run.path} does not fit this run, whose networks and spaces "

@@ -20,7 +20,7 @@ from jaxsac.runs.recorder import Recorder
 from jaxsac.runs.resume import resume
 from jaxsac.runs.sinks.sinks import Sinks
 from jaxsac.runs.snapshot import Snapshot
-from jaxsac.training import memory, offline, seed_axis
+from jaxsac.training import learner, memory, offline, seed_axis
 from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
 from jaxsac.training.prior_data import PriorData
@@ -88,6 +88,8 @@ class Loop:
         found = resume(
             self.config, self.directory, self.driver, self.axis, self.structs, self.observer
         )
+        # Where the run starts again, what it had kept was set aside.
+        self.best = best.returns(self.directory.best, self.config.member_names)
         if found is not None:
             self.state, self.saved = found, self.driver.step
 
@@ -98,13 +100,17 @@ class Loop:
           Whether the run reached its last step.
         """
         config, driver = self.config, self.driver
-        writer = MetricsWriter(
-            self.directory.metrics,
-            config.member_names,
-            columns(self.structs.metrics.mean),
-            self.state.metrics_rows,
-        )
-        with writer, self.sinks, self.stop as stop:
+        with self.stop as stop, contextlib.ExitStack() as opened:
+            opened.callback(self._close)
+            writer = opened.enter_context(
+                MetricsWriter(
+                    self.directory.metrics,
+                    config.member_names,
+                    columns(self.structs.metrics.mean),
+                    self.state.metrics_rows,
+                )
+            )
+            opened.enter_context(self.sinks)
             log.tell_what_is_amiss(config, self.directory, writer, self.observer)
             self.observer.started(driver.step, self.seconds)
             try:
@@ -124,8 +130,6 @@ class Loop:
                 raise
             else:
                 self._save_if_whole(writer)
-            finally:
-                self._close()
         complete = driver.step >= config.steps
         self._enter("complete" if complete else "stopped")
         if (saving := self.clock.seconds("saving")) > SLOW_SAVING:
@@ -142,6 +146,8 @@ class Loop:
                 self.driver.learning = self.prior.begin(self.driver.learning, self.axis)
             if self.source is not None:
                 self.observer.message(self.source.give(self.driver, self.axis))
+                begin_acting = self.axis.program(learner.begin_acting, donate=(0,))
+                self.driver.learning = begin_acting(self.driver.learning)
         if self.config.eval_every:
             self.driver.prepare_evaluation(self.config.eval_episodes)
 
@@ -299,7 +305,7 @@ class Loop:
                 self.directory.checkpoints, members, self.driver, self.axis, run, keep_replay
             )
         if not keep_replay:
-            plan = memory.plan(self.axis, self.structs)
+            plan = memory.measure(self.axis, self.structs)
             held = int(self.axis.take(np.asarray(self.driver.learning.buffer.size)).sum())
             self.observer.message(
                 f"the last checkpoint is without replay: {held:,} transitions, "

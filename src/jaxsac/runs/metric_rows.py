@@ -66,7 +66,10 @@ def rows(
         if evaluated is not None:
             row["eval_return"] = float(np.mean(evaluated.returns[index]))
             row["eval_return_std"] = float(np.std(evaluated.returns[index]))
-            row["eval_length"] = float(np.mean(evaluated.lengths[index]))
+            # An episode without a return was given up, and has no length either.
+            ended = np.isfinite(evaluated.returns[index])
+            lengths = evaluated.lengths[index][ended]
+            row["eval_length"] = float(np.mean(lengths)) if lengths.size else float("nan")
         if updates:
             row["utd"] = updates / (step - config.learning_starts)
         if learned.updates[index]:

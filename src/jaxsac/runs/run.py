@@ -98,7 +98,7 @@ class Run:
 
     @property
     def config(self) -> RunConfig:
-        """The settings it was begun with."""
+        """Its settings; the steps, and what changes nothing in learning, as asked for last."""
         return self._run.config()
 
     @property

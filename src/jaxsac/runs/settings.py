@@ -117,7 +117,8 @@ def default_directory(config: RunConfig) -> Path:
     settings, default = config.to_json(), RunConfig(config.env).to_json()
     # Only what differs from the defaults, so that a new option leaves the names as they are.
     changed = {
-        name: value
+        # As from a command line, where 20 updates for a step are 20.0.
+        name: float(value) if type(value) is int and type(default[name]) is float else value
         for name, value in settings.items()
         if name not in NOT_IN_NAME and value != default[name]
     }

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runs import allocator, checkpoint, env_workers, flags, init_from, releases
+from jaxsac.runs import allocator, bundle, checkpoint, env_workers, flags, init_from, releases
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.loop import Loop
@@ -80,6 +80,10 @@ def train_group(
 def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     if unknown := run.describe_unknown_settings():
         observer.message(unknown)
+    bundle.recover(run.checkpoints)
+    bundle.recover(run.best)
+    if _is_done(config, run):
+        run.finish()
     if run.is_finished(config):
         observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
@@ -102,6 +106,14 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
     if complete:
         run.finish()
     return complete
+
+
+def _is_done(config: RunConfig, run: RunDirectory) -> bool:
+    """Whether a run that was killed has saved its end: without its replay nothing goes on there."""
+    saved = checkpoint.steps(run.checkpoints)
+    if config.keep_replay or not saved or saved[-1] < config.steps or not run.holds(config):
+        return False
+    return not checkpoint.verify(run.checkpoints, saved[-1]).get("replay", True)
 
 
 def _prepare(

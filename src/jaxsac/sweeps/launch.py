@@ -134,7 +134,8 @@ def launch(
 
     Raises:
       LaunchError: `train` refused or broke, or workers were lost too often; names the parts. The
-        other parts are trained to their ends before.
+        other parts are trained to their ends before. Or the executor refuses a part; then the
+        others are asked to save and to stop.
     """
     waiting = deque(part for part in parts if not is_complete(part, directory))
     running: dict[Future, Group] = {}
@@ -185,7 +186,9 @@ def _stop(futures: list[Future]) -> None:
     """Asks all workers to stop, and gives them time to save."""
     end = time.monotonic() + GRACE_SECONDS
     for future in futures:
-        future.cancel()
+        # Each is asked, also where a second Ctrl-C comes in between.
+        with contextlib.suppress(KeyboardInterrupt):
+            future.cancel()
     # A second Ctrl-C ends the waiting.
     with contextlib.suppress(KeyboardInterrupt):
         while not all(future.done() for future in futures) and time.monotonic() < end:

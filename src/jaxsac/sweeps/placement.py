@@ -102,9 +102,11 @@ class Placement:
     def _train_with_others(self, groups: list[Group], directory: Path, console: Console) -> Trained:
         # The devices of a CPU are made when the processes join.
         seed_axis.configure_host_devices(sum(group.config.population for group in groups))
+        multihost.forget_failures(directory)
         index, count = multihost.join(self.coordinator, self.workers, self.process_id)
         planned = _plan(directory, groups, count, console)
-        complete = _train_here(planned[index::count], directory)
+        with multihost.telling_others(directory, index):
+            complete = _train_here(planned[index::count], directory)
         complete = complete and multihost.wait(planned, directory, console)
         return Trained(complete, planned, leader=index == 0)
 

@@ -97,7 +97,8 @@ def _evaluate_once(
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     ended = np.zeros((envs.num_seeds, envs.num_envs), bool)
-    longest = envs.ask_first(time_limit.declared) or time_limit.LONGEST_EPISODE
+    declared = envs.ask_first(time_limit.declared)
+    longest = declared or time_limit.LONGEST_EPISODE
     for _ in range(longest):
         result, end = envs.step(act(seen))
         first = end.mask & ~ended
@@ -109,7 +110,8 @@ def _evaluate_once(
         seen = stacking.follow(seen, result.observation, result.over, np)
     raise ValueError(
         f"an episode of an evaluation has no end after {longest:,} steps, and the environment "
-        f"declares no time limit: {time_limit.REMEDY}."
+        + ("goes on past the limit that it declares" if declared else "declares no time limit")
+        + f": {time_limit.REMEDY}."
     )
 
 

@@ -17,7 +17,7 @@ class Failure(NamedTuple):
     """The first update of a learner that was not finite: all that is needed to repeat it."""
 
     agent: State
-    """As before the update, which left it as it was, but for the count of those skipped."""
+    """As before the update."""
     batch: Transition
     key: jax.Array
     """As numbers, `jax.random.key_data`."""
@@ -48,7 +48,9 @@ def record(
       keys: of the update, (S,).
     """
     first = failed & (recorder.size == 0)
-    now = Failure(agent, batch, jax.vmap(jax.random.key_data)(keys))
+    # Before the update it was as it is, but for the count of those left out, by which actors rest.
+    before = agent.replace(skipped=agent.skipped - 1)
+    now = Failure(before, batch, jax.vmap(jax.random.key_data)(keys))
     return jax.lax.cond(jnp.any(first), lambda: _add(recorder, now, first), lambda: recorder)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +10,7 @@ from jax.stages import Compiled
 
 from jaxsac.data.frames import Frames
 from jaxsac.sac.encoders import is_image
+from jaxsac.training import control_group
 from jaxsac.training.carry import Carry
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
@@ -74,36 +74,15 @@ class Plan(NamedTuple):
 def plan(
     axis: SeedAxis, learning: Carry, prior_bytes: int = 0, program: Compiled | None = None
 ) -> Plan:
-    """The memory that a population needs.
-
-    Args:
-      axis: how it is laid out.
-      learning: structs of the learners, one row for each member.
-      prior_bytes: of prior data, of which there is one copy on each device.
-      program: that learns, whose compiler knows what an update holds (see `needs_program`). Without
-        it, that is taken to be an agent for each at work: until the new one is known to be finite,
-        it is beside the old.
+    """`measure` of a population that is not there yet, and has to fit into what is free.
 
     Raises:
-      MemoryError: it does not fit into what is free; names what would.
+      MemoryError: it does not; names what would.
     """
-    device = axis.mesh.devices.flat[0]
-    num_memories = 1 if device.platform == "cpu" else axis.mesh.size
-    num_members, capacity = axis.num_members, learning.buffer.capacity
-    replay_bytes = num_bytes(learning.replay_arrays) // num_members
-    work_bytes = _new_agents(axis, learning) if program is None else _beside_arguments(program)
-    found = Plan(
-        axis.num_rows // num_memories,
-        num_bytes(learning) // num_members - replay_bytes,
-        axis.mesh.size // num_memories * work_bytes,
-        capacity,
-        replay_bytes,
-        available_bytes(device),
-        axis.mesh.size // num_memories * prior_bytes,
-        *_of_frames(learning.frames),
-    )
+    found = measure(axis, learning, prior_bytes, program)
     usable = int(found.available * (1 - RESERVE))
     if found.total_bytes > usable:
+        num_memories = axis.num_rows // found.members
         each = found.member_bytes + found.work_bytes // found.members
         population = max(usable - found.replay_bytes - found.prior_bytes, 0) // each * num_memories
         population -= population % axis.mesh.size if population > axis.mesh.size else 0
@@ -117,6 +96,36 @@ def plan(
         would = f" What would: {' or '.join(fitting)}." if fitting else ""
         raise MemoryError(f"{found.describe()}: that does not fit.{would}")
     return found
+
+
+def measure(
+    axis: SeedAxis, learning: Carry, prior_bytes: int = 0, program: Compiled | None = None
+) -> Plan:
+    """The memory that a population needs.
+
+    Args:
+      axis: how it is laid out.
+      learning: structs of the learners, one row for each member.
+      prior_bytes: of prior data, of which there is one copy on each device.
+      program: that learns, whose compiler knows what an update holds (see `needs_program`). Without
+        it, that is taken to be an agent for each at work: until the new one is known to be finite,
+        it is beside the old.
+    """
+    device = axis.mesh.devices.flat[0]
+    num_memories = 1 if device.platform == "cpu" else axis.mesh.size
+    num_members, capacity = axis.num_members, learning.buffer.capacity
+    replay_bytes = num_bytes(learning.replay_arrays) // num_members
+    work_bytes = _new_agents(axis, learning) if program is None else _beside_arguments(program)
+    return Plan(
+        axis.num_rows // num_memories,
+        num_bytes(learning) // num_members - replay_bytes,
+        axis.mesh.size // num_memories * work_bytes,
+        capacity,
+        replay_bytes,
+        available_bytes(device),
+        axis.mesh.size // num_memories * prior_bytes,
+        *_of_frames(learning.frames),
+    )
 
 
 def needs_program(learning: Carry) -> bool:
@@ -154,13 +163,7 @@ def available_bytes(device: Any) -> int:
         return stats["bytes_limit"] - stats["bytes_in_use"]
     import psutil
 
-    free = psutil.virtual_memory().available
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-    except (OSError, ValueError):  # no control group, or "max": no limit
-        return free
-    return min(free, limit - used)
+    return int(min(psutil.virtual_memory().available, control_group.free_bytes()))
 
 
 def human(count: float) -> str:
