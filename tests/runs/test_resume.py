@@ -17,7 +17,7 @@ import pytest
 import jaxsac
 import probe_environments
 from jaxsac.envs.checked import is_fault
-from jaxsac.runs import bundle, checkpoint, metrics, train
+from jaxsac.runs import best, bundle, checkpoint, metrics, train
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from run_examples import LOOP, Listener, StopAt, result_of, small_run, train_in_parts
@@ -187,8 +187,17 @@ def test_metrics_outlast_the_checkpoints_of_their_run(config, straight, tmp_path
     assert any("metrics-before-1" in text for text in messages)
     assert (directory / "metrics-before-1" / file.name).read_bytes() == before
     assert (directory / "best-before-1" / "seed-0001").is_dir(), "its policy is not of this run"
-    assert (directory / "best" / "seed-0001").is_dir(), "the run that started again keeps its own"
     assert result_of(directory) == straight
+
+
+def test_a_run_that_starts_again_keeps_its_best_policies_again(config, tmp_path):
+    kept = []
+    for _ in range(2):
+        assert not train.train(config, tmp_path, StopAt(63))
+        kept.append(best.returns(tmp_path / "best", config.member_names))
+        shutil.rmtree(tmp_path / "checkpoints")
+    assert kept[0] == kept[1]
+    assert np.isfinite(kept).all()
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(config, straight, tmp_path):

@@ -412,7 +412,7 @@ def test_a_finished_run_may_drop_its_replay(tmp_path, capsys):
 
 
 def test_a_finished_run_drops_its_replay_also_where_no_second_run_would_fit(tmp_path, monkeypatch):
-    free = iter([10**9] * 2)
+    free = iter([10**9])
     monkeypatch.setattr(memory, "available_bytes", lambda device: next(free, 10))
     assert jaxsac.train(drift, directory=tmp_path / "run", keep_replay=False, **SMALL).complete
 
