@@ -111,7 +111,7 @@ def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:
       ValueError: no transitions, leading axes that disagree, or a capacity below 1; and, in a
         `Transition`, an action, reward or discount of another shape or dtype than a step has, a
         `next_observation` unlike its `observation`, floats that are not finite, an action outside
-        [-1, 1] or a discount outside [0, 1].
+        [-1, 1] or a discount outside [0, 1]; whole numbers that the ring's dtype does not have.
     """
     leading = {
         f"transitions{jax.tree_util.keystr(path)}": np.shape(leaf)[:1]

@@ -144,7 +144,7 @@ def load(
                 f"{difference}."
             )
         found = [
-            np.full(struct.shape, before[leaf], struct.dtype)
+            np.full(struct.shape if row is None else struct.shape[1:], before[leaf], struct.dtype)
             if leaf in before
             else _read(folder / part, file, names[leaf], struct, row)
             for leaf, struct in named

@@ -129,75 +129,90 @@ def load(
       Exception: what an environment raises on its way back to where it was.
     """
     read = functools.partial(checkpoint.load, directory, step)
-    manifest = checkpoint.verify(directory, step)
+    manifest, where = checkpoint.verify(directory, step), checkpoint.folder(directory, step)
     try:
-        if refusal := upgrade.refusal_to_resume(manifest["schema"]):
-            raise BundleError(f"{checkpoint.folder(directory, step)} was {refusal}")
-        if flagged := flags.to_set_again(manifest.get("random_flags", {})):
-            raise BundleError(
-                f"{checkpoint.folder(directory, step)} was written under {flagged}, without which "
-                "a seed has other random numbers: set that again."
-            )
-        if not manifest.get("replay", True):
-            raise BundleError(
-                f"{checkpoint.folder(directory, step)} is of a run that was finished without its "
-                "replay (--no-keep-replay): it cannot go on. A new run can begin with its agents: "
-                f"--init-from {shlex.quote(str(directory.parent))}."
-            )
+        _refuse(manifest, where)
         if manifest["members"] != members:
             raise ValueError(f"it is of the members {manifest['members']}")
-        sizes = {m: int(n) for m, n in zip(members, manifest["replay_sizes"], strict=True)}
-        if min(sizes.values()) < 0:
-            raise ValueError("a negative size of replay")
         environments = manifest["environments"]
         arrays = read("environments", driver.snapshot_structs(environments))
-        learning = read("learning", jax.eval_shape(_learning, carry))
-        counters = learning.pop("frames")
-        learning = axis.place(learning)
-
-        def replay_of(member: str) -> dict[str, np.ndarray]:
-            return read(rings.replay_part(member), rings.filled(carry.buffer.rows, sizes[member]))
-
-        buffer = carry.buffer.replace(
-            rows=rings.place(carry.buffer.rows, members, replay_of, axis),
-            position=learning["position"],
-            size=learning["size"],
-        )
-        policy = axis.place(load_policy(directory, step, carry))
-        restored = learner.Carry(
-            agent=policy.agent,
-            normalizer=policy.normalizer,
-            window=learning["window"],
-            return_scale=learning["return_scale"],
-            noise=learning["noise"],
-            resets=learning["resets"],
-            buffer=buffer,
-            frames=_load_frames(read, members, carry.frames, counters, axis),
-            key=learning["key"],
-            metrics=learning["metrics"],
-            failure=axis.place(read("failure", carry.failure)),
-            observation=learning["observation"],
-            action=learning["action"],
-        )
-        run = Snapshot(
-            logged=int(manifest["logged"]),
-            seconds=float(manifest["seconds"]),
-            totals=_totals(manifest["totals"], len(members)),
-            train_returns=list(manifest["train_returns"]),
-            eval_returns=list(manifest["eval_returns"]),
-            metrics_rows=_metrics_rows(manifest, len(members)),
-            offline_updates=int(manifest.get("offline_updates", 0)),
-        )
-        if not len(run.train_returns) == len(run.eval_returns) == len(members):
-            raise ValueError("it has returns of other members")
+        policy = load_policy(directory, step, carry)
+        restored = _read_learners(read, manifest, members, policy, carry, axis)
+        run = _read_facts(manifest, len(members))
         written_under = dict(manifest["versions"])
         restarted = driver.restore(step, restored, arrays, environments)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         if is_fault(error):  # nothing is wrong with the checkpoint
             raise
-        where = checkpoint.folder(directory, step)
         raise BundleError(f"{where} is not of this run: {error!r}.") from error
     return run, restarted, written_under
+
+
+def _refuse(manifest: dict[str, Any], where: Path) -> None:
+    """Refuses a checkpoint that is sound, and that nothing can go on from here."""
+    if refusal := upgrade.refusal_to_resume(manifest["schema"]):
+        raise BundleError(f"{where} was {refusal}")
+    if flagged := flags.to_set_again(manifest.get("random_flags", {})):
+        raise BundleError(
+            f"{where} was written under {flagged}, without which a seed has other random numbers: "
+            "set that again."
+        )
+    if not manifest.get("replay", True):
+        raise BundleError(
+            f"{where} is of a run that was finished without its replay (--no-keep-replay): it "
+            "cannot go on. A new run can begin with its agents: "
+            f"--init-from {shlex.quote(str(where.parents[1]))}."
+        )
+
+
+def _read_learners(
+    read: Callable[..., Any],
+    manifest: dict[str, Any],
+    members: list[str],
+    policy: learner.Policy,
+    carry: learner.Carry,
+    axis: SeedAxis,
+) -> learner.Carry:
+    """The learners of a checkpoint, laid out over the devices."""
+    sizes = {m: int(n) for m, n in zip(members, manifest["replay_sizes"], strict=True)}
+    if min(sizes.values()) < 0:
+        raise ValueError("a negative size of replay")
+    learning = read("learning", jax.eval_shape(_learning, carry))
+    counters = learning.pop("frames")
+    learning = axis.place(learning)
+
+    def replay_of(member: str) -> dict[str, np.ndarray]:
+        return read(rings.replay_part(member), rings.filled(carry.buffer.rows, sizes[member]))
+
+    buffer = carry.buffer.replace(
+        rows=rings.place(carry.buffer.rows, members, replay_of, axis),
+        position=learning.pop("position"),
+        size=learning.pop("size"),
+    )
+    return learner.Carry(
+        agent=axis.place(policy.agent),
+        normalizer=axis.place(policy.normalizer),
+        buffer=buffer,
+        frames=_load_frames(read, members, carry.frames, counters, axis),
+        failure=axis.place(read("failure", carry.failure)),
+        **learning,
+    )
+
+
+def _read_facts(manifest: dict[str, Any], num_members: int) -> Snapshot:
+    """What a driver does not hold."""
+    run = Snapshot(
+        logged=int(manifest["logged"]),
+        seconds=float(manifest["seconds"]),
+        totals=_totals(manifest["totals"], num_members),
+        train_returns=list(manifest["train_returns"]),
+        eval_returns=list(manifest["eval_returns"]),
+        metrics_rows=_metrics_rows(manifest, num_members),
+        offline_updates=int(manifest.get("offline_updates", 0)),
+    )
+    if not len(run.train_returns) == len(run.eval_returns) == num_members:
+        raise ValueError("it has returns of other members")
+    return run
 
 
 def _load_frames(

@@ -14,7 +14,7 @@ from jax.stages import Compiled
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.device import Environment
 from jaxsac.training import device_loop, learner
-from jaxsac.training.population import EVALUATION_STREAM, Population, stream_key
+from jaxsac.training.population import Population, evaluation_keys
 from jaxsac.training.programs import kept
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.schedule import Work
@@ -143,10 +143,7 @@ class DeviceDriver:
         return self._evaluators[kind]
 
     def _evaluation_keys(self, step: int) -> jax.Array:
-        def key_of(member: jax.Array) -> jax.Array:
-            return jax.random.fold_in(stream_key(member, EVALUATION_STREAM), step)
-
-        return jax.vmap(key_of)(self._axis.pad(self._population.seeds))
+        return evaluation_keys(self._axis.pad(self._population.seeds), step)
 
     def _adapt(self, count: int, seconds: float) -> None:
         """Lengthens or shortens the next chunk; where chunks end changes no number."""

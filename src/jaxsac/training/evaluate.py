@@ -11,7 +11,7 @@ import numpy as np
 from jaxsac.data import frame_stack as stacking
 from jaxsac.envs import host, time_limit
 from jaxsac.training import learner
-from jaxsac.training.population import EVALUATION_STREAM, Population, stream_key
+from jaxsac.training.population import EVALUATION_STREAM, Population, evaluation_keys
 from jaxsac.training.returns import Evaluation
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import PyTree
@@ -118,13 +118,6 @@ def _evaluate_once(
 _act = jax.vmap(learner.act)
 
 
-@jax.jit
-def _evaluation_keys(members: jax.Array, step: int) -> jax.Array:
-    return jax.vmap(lambda member: jax.random.fold_in(stream_key(member, EVALUATION_STREAM), step))(
-        members
-    )
-
-
 class Policies:
     """The policies of a group of seeds, compiled once for any parameters."""
 
@@ -142,7 +135,7 @@ class Policies:
     ) -> Callable[[PyTree], np.ndarray]:
         """The stochastic policy of each seed; its keys are those of its evaluation at a step."""
         pad, take = self._axis.pad, self._axis.take
-        keys = _evaluation_keys(pad(np.asarray(members)), step)
+        keys = evaluation_keys(pad(np.asarray(members)), step)
 
         def act(observation: PyTree) -> np.ndarray:
             nonlocal keys

@@ -16,14 +16,24 @@ from jaxsac.training.schedule import Schedule
 # for the agents that start anew.
 TRAINING_STREAM, EVALUATION_STREAM, RESET_STREAM, INSPECTION_STREAM = range(4)
 
-# Far from 0 and 1: the keys that `split` makes of a key are those that `fold_in` makes of it with
-# 0, 1, …, and a learner's are made of the same key by `split`.
-FIRST_STREAM = 2**31
+# What is folded in for each of them. Not 0 or 1: with these `fold_in` makes the two keys that
+# `split` makes, by which a learner begins and goes on.
+FOLDED_IN = {TRAINING_STREAM: 4, EVALUATION_STREAM: 2, RESET_STREAM: 3, INSPECTION_STREAM: 5}
 
 
 def stream_key(seed: jax.Array, stream: int) -> jax.Array:
     """A key of a member, apart from those of its learner and of its other streams."""
-    return jax.random.fold_in(jax.random.key(seed), FIRST_STREAM + stream)
+    return jax.random.fold_in(jax.random.key(seed), FOLDED_IN[stream])
+
+
+@jax.jit
+def evaluation_keys(seeds: jax.Array, step: int) -> jax.Array:
+    """The key of each member, (S,), for an evaluation after so many steps."""
+
+    def key_of(seed: jax.Array) -> jax.Array:
+        return jax.random.fold_in(stream_key(seed, EVALUATION_STREAM), step)
+
+    return jax.vmap(key_of)(seeds)
 
 
 class Population(struct.PyTreeNode):
