@@ -86,6 +86,22 @@ def test_a_signal_that_native_code_handles_is_left_to_it(usual_handlers, monkeyp
     assert signal.SIGUSR2 not in taken, "it could not be put back"
 
 
+def test_a_warning_that_somebody_handles_is_left_to_them_and_ours_are_not(usual_handlers):
+    heard = []
+    before = signal.signal(signal.SIGUSR2, lambda *_: heard.append("theirs"))
+    try:
+        with Interrupt(heard.append) as outer:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            with Interrupt() as inner:
+                os.kill(os.getpid(), signal.SIGUSR1)
+                assert inner.requested, "one within another is asked first"
+            assert outer.requested
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert heard == ["theirs", "SIGUSR1"]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -462,7 +462,7 @@ def test_a_run_that_begins_with_an_agent_has_its_scale_of_rewards(tmp_path):
     begun = jaxsac.train(drift, directory=tmp_path / "begun", init_from=source, **scaled)
     before, after = (run.metrics["reward_divisor"] for run in (source, begun))
     assert 0.5 < after[-1] / before[-1] < 1, "of the returns of both"
-    with pytest.raises(Exception, match="trained with reward_scale return_std and"):
+    with pytest.raises(Exception, match="trained with reward_scale return_std: its critics"):
         jaxsac.train(drift, directory=tmp_path / "other", init_from=source, **SMALL)
 
 

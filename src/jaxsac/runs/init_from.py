@@ -41,9 +41,8 @@ class Source:
 
     Its agents are taken as they are (networks, optimizers, temperature), with the hyperparameters
     of the new run, whose updates are counted from 0; and the scales of observations and rewards. A
-    member begins with the
-    agent of its own seed where the source has that, otherwise the source's members are taken in
-    turn.
+    member begins with the agent of its own seed where the source has that, otherwise the source's
+    members are taken in turn.
     """
 
     def __init__(self, config: RunConfig, structs: Carry) -> None:
@@ -84,11 +83,10 @@ class Source:
                 f"{self._run.path} was trained with frame_stack {source.frame_stack}: its agents "
                 "see stacks of no other size."
             )
-        scales = [(c.reward_scale, c.reward_scale_bound) for c in (source, config)]
-        if scales[0] != scales[1]:
+        there_is, asked_for = (_describe_scale(each) for each in (source, config))
+        if there_is != asked_for:
             raise BundleError(
-                f"{self._run.path} was trained with reward_scale {scales[0][0]} and "
-                f"reward_scale_bound {scales[0][1]}: its critics know no other rewards."
+                f"{self._run.path} was trained with {there_is}: its critics know no other rewards."
             )
         self._replays: list[SavedReplay] = []
         if self._with_replay:
@@ -176,3 +174,8 @@ class Source:
         return structs.replace(
             rows=rows, size=axis.place(held), position=axis.place(held % np.int32(capacity))
         )
+
+
+def _describe_scale(config: RunConfig) -> str:
+    bound = f" and reward_scale_bound {config.reward_scale_bound}"
+    return f"reward_scale {config.reward_scale}" + bound * (config.reward_scale == "return_bound")

@@ -22,6 +22,8 @@ NAMES = {
 """And what a person calls them. HUP comes when a terminal is closed; the last three are what
 schedulers send ahead of the end of a job's time (USR1 from Slurm with `--signal`)."""
 SIGNALS = {getattr(signal, name): text for name, text in NAMES.items() if hasattr(signal, name)}
+WARNINGS = ("SIGUSR1", "SIGUSR2", "SIGXCPU")
+"""Which mean an end to come by a scheduler's habit alone: whoever else handles them, keeps them."""
 HANGUP = getattr(signal, "SIGHUP", None)
 PATIENCE = 3.0
 """Seconds that native code has to come back to Python after a signal that insists."""
@@ -46,6 +48,7 @@ class Interrupt:
         self.requested = False
         self._announce = announce
         self._previous: dict[int, Any] = {}
+        self._taken: set[int] = set()
         self._heard: list[int] = []
         self._handled: list[int] = []
         self._insisted = False
@@ -59,8 +62,8 @@ class Interrupt:
             self._previous_fd = signal.set_wakeup_fd(self._wakeup.fileno())
             self._listener = threading.Thread(target=self._listen, args=[heard], daemon=True)
             self._listener.start()
-            heeded = filter(_is_heeded, SIGNALS)
-            self._previous = {number: signal.signal(number, self._request) for number in heeded}
+            self._taken = set(filter(_is_heeded, SIGNALS))
+            self._previous = {n: signal.signal(n, self._request) for n in self._taken}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,7 +90,7 @@ class Interrupt:
     def _listen(self, wakeups: socket.socket) -> None:
         with wakeups:
             while numbers := wakeups.recv(1):  # b"" once the other end is closed
-                if numbers[0] not in SIGNALS:
+                if numbers[0] not in self._taken:
                     continue
                 again = insists(numbers[0], self._heard)
                 self._insisted |= again
@@ -113,9 +116,14 @@ def _is_heeded(number: int) -> bool:
     """Whether a signal is ours to take.
 
     What `nohup` ignores stays ignored; a shell's background has Ctrl-C ignored too. A handler that
-    native code installed stays, as Python cannot put it back.
+    native code installed stays, as Python cannot put it back; and so does one for a warning, as
+    that by which submitit has a job requeued.
     """
     handler = signal.getsignal(number)
+    owner = getattr(handler, "__self__", None)
+    is_of_others = callable(handler) and not isinstance(owner, Interrupt)
+    if is_of_others and signal.Signals(number).name in WARNINGS:
+        return False
     return handler is not None and (number == signal.SIGINT or handler != signal.SIG_IGN)
 
 

@@ -82,7 +82,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
         observer.message(unknown)
     bundle.recover(run.checkpoints)
     bundle.recover(run.best)
-    if _is_done(config, run):
+    if not run.is_finished(config) and _is_done(config, run):
         run.finish()
     if run.is_finished(config):
         observer.message(f"{run.path} holds this run, complete: nothing to do.")

@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
+from jaxsac.runs import files
 from jaxsac.runs.interrupt import Interrupt
 from jaxsac.sweeps.launch import POLL_SECONDS, LaunchError, is_complete
 from jaxsac.sweeps.plan import Group
@@ -70,7 +71,7 @@ def telling_others(directory: Path, index: int) -> Iterator[None]:
         text = f"process {index} failed: {type(error).__name__}: {error}"
         with contextlib.suppress(OSError):  # what has been raised is what matters
             directory.mkdir(parents=True, exist_ok=True)
-            (directory / f"process-{index}{FAILED}").write_text(text)
+            files.write(directory / f"process-{index}{FAILED}", text.encode())
         raise
 
 
