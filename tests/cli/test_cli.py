@@ -176,6 +176,13 @@ def test_a_preset_gives_the_defaults_and_options_beside_it_count(name):
     assert config.seeds == 2
 
 
+def test_what_a_preset_has_for_a_choice_goes_with_it():
+    config = parse_train("--preset", "flashsac", "--lr-schedule", "constant")
+    assert config.hyperparameters.final_lr_scale == 0.0
+    with pytest.raises(ValueError, match=r"final_lr_scale 0\.25 has no effect"):
+        parse_train("--preset", "flashsac", "--lr-schedule", "constant", "--final-lr-scale", "0.25")
+
+
 def test_underscores_and_none_are_understood():
     assert parse_train("--target_entropy", "None").hyperparameters.target_entropy is None
     assert parse_train("--learning_starts", "500").learning_starts == 500

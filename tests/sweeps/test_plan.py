@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+import jaxsac
 from jaxsac.cli import commands
 from jaxsac.runs import train
 from jaxsac.sweeps import plan, results
@@ -70,11 +71,25 @@ def test_a_random_search_draws_from_ranges_and_lists_and_repeats_itself():
         (("gamma=0.8", "gamma=0.9"), None, "twice"),
         (("gamma=0.9,1.1",), None, "gamma must be between 0 and 1"),
         (("batch_size=0",), None, "batch_size must be at least 1"),
+        (("num_quantiles=10,25",), None, "num_quantiles would change nothing: head is 'scalar'"),
+        (("reward_scale_bound=1,2",), None, "reward_scale is 'none', and it is for 'return_bound'"),
     ],
 )
 def test_what_cannot_be_swept_over_is_refused(settings, samples, said):
     with pytest.raises(ValueError, match=said):
         plan.groups(small_run(), settings, samples)
+
+
+def test_a_choice_is_swept_over_with_what_belongs_to_one_of_its_values():
+    base = small_run(
+        agent=jaxsac.Config(lr_schedule="cosine"),
+        hyperparameters=jaxsac.Hyperparameters(final_lr_scale=0.5),
+    )
+    cosine, constant = plan.groups(base, ("lr_schedule=cosine,constant",))
+    assert cosine.config.hyperparameters.final_lr_scale == 0.5
+    assert constant.config.hyperparameters.final_lr_scale == 0.0
+    groups = plan.groups(base, ("head=scalar,quantile", "num_quantiles=10,25"))
+    assert len(groups) == 4
 
 
 def test_a_member_learns_in_a_sweep_what_it_learns_alone(tmp_path):

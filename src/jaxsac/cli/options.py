@@ -16,9 +16,11 @@ from typing import Annotated, Any
 import tyro
 
 from jaxsac.runs.config import RunConfig
+from jaxsac.runs.settings import of_preset
 from jaxsac.runs.values import whole_number
 from jaxsac.sac import presets
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
+from jaxsac.sac.effects import without_idle
 
 BASIC = (
     "env", "seeds", "steps", "env_kwargs", "num_envs", "learning_starts", "utd", "batch_size",
@@ -110,7 +112,10 @@ def run_config(options: Any) -> RunConfig:
     def of(kind: Any) -> dict[str, Any]:
         return {name: values[name] for name, (owner, _) in _settings().items() if owner is kind}
 
+    preset = {} if options.preset is None else of_preset(options.preset)
+    own = [name for name in values if values[name] != preset.get(name)]
     agent, hyperparameters = Config(**of(Config)), Hyperparameters(**of(Hyperparameters))
+    hyperparameters = without_idle(hyperparameters, agent, keep=own)
     return RunConfig(**of(RunConfig), agent=agent, hyperparameters=hyperparameters)
 
 

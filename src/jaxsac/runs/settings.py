@@ -15,6 +15,7 @@ from jaxsac.runs import own_networks
 from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig
 from jaxsac.sac import presets
 from jaxsac.sac.config import Config, Hyperparameters
+from jaxsac.sac.effects import without_idle
 
 NOT_IN_NAME = (*WITHOUT_EFFECT, "env", "seeds", "steps")
 """Settings that a default directory does not depend on: a run is given more of the last two."""
@@ -71,10 +72,13 @@ def of_keywords(
         if network is not None and not isinstance(network, str):
             values[what], kwargs, modules[what] = own_networks.describe(network, what)
             values[f"{what}_kwargs"] = kwargs
+    agent = Config(**{**_of(Config, values), **modules})
+    hyperparameters = Hyperparameters(**_of(Hyperparameters, values))
     return RunConfig(
         name_of(env, "env", "env"),
-        agent=Config(**{**_of(Config, values), **modules}),
-        hyperparameters=Hyperparameters(**_of(Hyperparameters, values)),
+        agent=agent,
+        # What is left of the preset: its schedule's end, say, where the schedule is another.
+        hyperparameters=without_idle(hyperparameters, agent, keep=settings),
         objects=objects,
         **_of(RunConfig, values),
     )

@@ -8,7 +8,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runs import allocator, bundle, checkpoint, env_workers, flags, init_from, releases
+from jaxsac.runs import (
+    allocator,
+    bundle,
+    checkpoint,
+    env_workers,
+    flags,
+    idle,
+    init_from,
+    releases,
+)
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.loop import Loop
@@ -137,7 +146,7 @@ def _prepare(
     source = init_from.Source(config, structs) if config.init_from and not begun else None
     if prior:
         observer.message(prior.describe())
-    for remark in (*driver.remarks, *driver.examine()):
+    for remark in (*idle.remarks(config), *driver.remarks, *driver.examine()):
         observer.message(remark)
     if prior:
         driver.prior = axis.share(prior.buffer())

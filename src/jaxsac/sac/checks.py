@@ -11,11 +11,18 @@ import numpy as np
 
 from jaxsac.sac.apply import apply
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
+from jaxsac.sac.effects import why_idle
 from jaxsac.sac.encoders import is_image
 from jaxsac.sac.networks import Networks
 from jaxsac.sac.pessimism import random_subset
 from jaxsac.sac.state import State, Trained
 from jaxsac.types import Spec, Transition, is_traced, transition_of
+
+OF_A_CHOICE = (
+    "adam_b1", "adam_b2", "adam_eps", "weight_decay", "max_gradient_norm", "final_lr_scale",
+    "schedule_updates",
+)  # fmt: skip
+"""Hyperparameters that are refused where the choice that they belong to has not been made."""
 
 
 def check_state(state: State) -> None:
@@ -269,21 +276,13 @@ def check_networks(
 
 
 def _check_effects(values: Hyperparameters, config: Config) -> None:
-    default = Hyperparameters()
-    for choice, without, names in (
-        ("optimizer", "adam", ("adam_b1", "adam_b2", "adam_eps", "weight_decay")),
-        ("clip_gradients", False, ("max_gradient_norm",)),
-        ("lr_schedule", "constant", ("final_lr_scale", "schedule_updates")),
-    ):
-        for name in names:
-            value = getattr(values, name)
-            if getattr(config, choice) != without or is_traced(value):
-                continue
-            if np.any(np.asarray(value) != getattr(default, name)):
-                raise ValueError(
-                    f"{name} {value} has no effect with {choice} {without}: choose another "
-                    f"{choice} or leave {name} out."
-                )
+    default, settings = Hyperparameters(), vars(config) | vars(values)
+    for name in OF_A_CHOICE:
+        value = getattr(values, name)
+        if is_traced(value) or np.all(np.asarray(value) == getattr(default, name)):
+            continue
+        if why := why_idle(name, settings):
+            raise ValueError(f"{name} {value} has no effect: {why}.")
 
 
 def _is_array(value: Any, *kinds: Any) -> bool:

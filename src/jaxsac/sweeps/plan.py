@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxsac.runs import idle
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.values import whole_number
+from jaxsac.sac.effects import without_idle
 from jaxsac.sac.state import Config, Hyperparameters
 
 HYPERPARAMETERS = tuple(f.name for f in dataclasses.fields(Hyperparameters))
@@ -70,8 +72,8 @@ def groups(base: RunConfig, settings: tuple[str, ...], samples: int | None = Non
         Points that are alike count once.
 
     Raises:
-      ValueError: a setting that there is not, a value that it cannot take, or a range without
-        `samples`.
+      ValueError: a setting that there is not, that cannot take a value or that changes nothing
+        beside the others, or a range without `samples`.
     """
     choices = dict(_parse(base, text) for text in settings)
     if not choices and samples is not None:
@@ -83,10 +85,13 @@ def groups(base: RunConfig, settings: tuple[str, ...], samples: int | None = Non
         static = [f"{name}={_text(point[name])}" for name in point if name not in HYPERPARAMETERS]
         by_name.setdefault(" ".join(static) or "all", []).append(point)
     firsts = itertools.accumulate(map(len, by_name.values()), initial=0)
-    return [
+    planned = [
         Group(_file_name(name), config_for(base, points), points, first)
         for (name, points), first in zip(by_name.items(), firsts, strict=False)
     ]
+    for name in choices:
+        _check_effect(name, planned)
+    return planned
 
 
 def config_for(base: RunConfig, points: list[Point]) -> RunConfig:
@@ -99,12 +104,10 @@ def config_for(base: RunConfig, points: list[Point]) -> RunConfig:
         for name in first
         if name in HYPERPARAMETERS
     }
-    return dataclasses.replace(
-        base,
-        agent=dataclasses.replace(base.agent, **network),
-        hyperparameters=base.hyperparameters.replace(**swept),
-        **run,
-    )
+    agent = dataclasses.replace(base.agent, **network)
+    # Where a choice is swept over, what belongs to another one is left out.
+    hyperparameters = without_idle(base.hyperparameters, agent).replace(**swept)
+    return dataclasses.replace(base, agent=agent, hyperparameters=hyperparameters, **run)
 
 
 def parts(directory: Path, groups: list[Group], workers: int) -> list[Group]:
@@ -164,6 +167,13 @@ def _parse(base: RunConfig, text: str) -> tuple[str, list[Any] | Range]:
             f"cannot sweep over {text!r}: {error}. Give {name}=value,value for a grid, or low:high "
             "of a hyperparameter to draw from."
         ) from error
+
+
+def _check_effect(name: str, planned: list[Group]) -> None:
+    """Refuses a setting that changes nothing in any group, as each point would be trained again."""
+    reasons = [idle.why(name, group.config) for group in planned]
+    if all(reasons):
+        raise ValueError(f"sweeping over {name} would change nothing: {reasons[0]}.")
 
 
 def _value(base: RunConfig, name: str, text: str) -> Any:
