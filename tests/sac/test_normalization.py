@@ -119,7 +119,7 @@ def test_the_bounds_of_renormalization_are_not_differentiated(batch):
 
 @pytest.mark.parametrize("warmup", [0, 9])
 def test_a_feature_that_does_not_vary_leaves_the_derivative_finite(warmup):
-    module = BatchRenorm(BatchNormSettings(renorm_warmup=warmup), True, jnp.float32)
+    module = BatchRenorm(BatchNormSettings(0.99, 1e-3, warmup), True, jnp.float32)
     variables = module.init(KEY, jnp.zeros((4, 3)))
 
     def loss(x):
@@ -130,7 +130,7 @@ def test_a_feature_that_does_not_vary_leaves_the_derivative_finite(warmup):
 
 def test_a_large_mean_costs_batch_normalization_no_digits():
     x = jnp.asarray([[1000.1], [1000.2], [1000.3]], jnp.float32)
-    module = BatchNorm(BatchNormSettings(epsilon=1e-12), True, jnp.float32)
+    module = BatchNorm(BatchNormSettings(0.99, 1e-12, 0), True, jnp.float32)
     variables = module.init(KEY, x)
     output, _ = module.apply(variables, x, mutable=["batch_stats"])
     exact = np.asarray(x, np.float64)

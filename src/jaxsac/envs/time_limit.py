@@ -22,6 +22,14 @@ REMEDY = (
 )
 
 
+class Limit(NamedTuple):
+    """Steps after which an episode is given up."""
+
+    steps: int
+    declared: bool
+    """Whether the environment itself cuts its episodes there."""
+
+
 class Watched(NamedTuple):
     """An episode by random actions."""
 
@@ -34,6 +42,20 @@ def declared(env: gymnasium.Env) -> int | None:
     """Steps after which an environment's wrappers cut its episodes; None where none does."""
     limits = [x._max_episode_steps for x in layers(env) if isinstance(x, TimeLimit)]
     return min(limits, default=None)
+
+
+def limit(env: gymnasium.Env) -> Limit:
+    """How long an episode is played."""
+    steps = declared(env)
+    return Limit(steps or LONGEST_EPISODE, steps is not None)
+
+
+def without_end(limit: Limit) -> ValueError:
+    """The error of an episode that goes on past its limit."""
+    what = "goes on past the limit that it declares" if limit.declared else "declares no time limit"
+    return ValueError(
+        f"an episode has no end after {limit.steps:,} steps, and the environment {what}: {REMEDY}."
+    )
 
 
 def watch(env: gymnasium.Env) -> Watched:

@@ -48,8 +48,8 @@ class Episode(NamedTuple):
 class Environments(Protocol):
     """Copies of an environment to play in."""
 
-    longest: int
-    """Steps after which an episode has ended."""
+    limit: time_limit.Limit
+    """Of an episode."""
 
     def reset(self, seed: int, number: int) -> PyTree:
         """Starts an episode in every copy, (E, ...), by the member's seed and a number."""
@@ -103,7 +103,7 @@ def _round(member: Member, envs: Environments, number: int) -> list[Episode | No
     key = jax.random.fold_in(stream_key(jnp.asarray(member.seed), INSPECTION_STREAM), number)
     steps, ends = [], []
     over: Any = False
-    for count in range(envs.longest):
+    for count in range(envs.limit.steps):
         looked = _look(member.policy, seen, jax.random.fold_in(key, 2 * count))
         result = jax.tree.map(np.asarray, envs.step(np.asarray(looked[0])))
         steps.append([*map(np.asarray, looked), result.reward, result.discount, result.valid])
@@ -118,10 +118,7 @@ def _round(member: Member, envs: Environments, number: int) -> list[Episode | No
             break
         seen = frame_stack.follow(seen, result.observation, result.over, np)
     else:
-        raise ValueError(
-            f"an episode has no end after {envs.longest:,} steps, and the environment declares no "
-            f"time limit: {time_limit.REMEDY}."
-        )
+        raise time_limit.without_end(envs.limit)
     stacked = [np.stack(each) for each in zip(*steps, strict=True)]
     return [_episode(stacked, *end) for end in sorted(ends)]
 
@@ -158,7 +155,7 @@ class _OnHost:
 
     def __init__(self, envs: host.HostEnvs) -> None:
         self._envs = envs
-        self.longest = envs.ask_first(time_limit.declared) or time_limit.LONGEST_EPISODE
+        self.limit = envs.ask_first(time_limit.limit)
 
     def reset(self, seed: int, number: int) -> PyTree:
         """See `Environments`."""
@@ -178,7 +175,7 @@ class _OnDevice:
     """In JAX."""
 
     def __init__(self, env: device.Environment, count: int) -> None:
-        self.longest = env.time_limit
+        self.limit = time_limit.Limit(env.time_limit, declared=True)
         self._reset = jax.jit(lambda key: device.reset(env, key, count))
         self._step = jax.jit(lambda envs, action: device.step(env, envs, action))
         self._envs: Any = None

@@ -109,7 +109,7 @@ def episode(
     frames = FrameStack(policy.frame_stack)
     seen = frames.reset(env.reset(seed=start)[0])
     total, length, over = 0.0, 0, False
-    longest = time_limit.declared(env) or time_limit.LONGEST_EPISODE
+    longest = time_limit.limit(env).steps
     unfinished = None if path is None else path.with_name(f".{path.name}")
     with contextlib.ExitStack() as stack:
         film = None

@@ -35,12 +35,12 @@ class NetworkSettings:
     activation: ActivationName
     normalization: NormalizationName
     initializer: InitializerName
-    normalization_position: PositionName = "before"
-    normalize_inputs: bool = False
-    hidden_biases: bool = True
-    dropout_rate: float = 0.0
-    batch_norm: BatchNormSettings = BatchNormSettings()
-    encoder: EncoderName = "flat"
+    normalization_position: PositionName
+    normalize_inputs: bool
+    hidden_biases: bool
+    dropout_rate: float
+    batch_norm: BatchNormSettings
+    encoder: EncoderName
 
 
 def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:

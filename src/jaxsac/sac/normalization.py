@@ -22,9 +22,9 @@ R_MAX, D_MAX = 3.0, 5.0
 class BatchNormSettings(NamedTuple):
     """How statistics of batches are used and remembered; `Config` explains each."""
 
-    momentum: float = 0.99
-    epsilon: float = 1e-3
-    renorm_warmup: int = 100_000
+    momentum: float
+    epsilon: float
+    renorm_warmup: int
 
 
 class Moments(NamedTuple):

@@ -99,7 +99,7 @@ class DeviceDriver:
         """Runs episodes of each seed's policy, all in one compiled program."""
         keys = self._evaluation_keys(step)
         results = jax.device_get(self._evaluator(episodes, sampled)(policy, keys))
-        returns, lengths, _ = self._axis.take(results)
+        returns, lengths = self._axis.take(results)
         return Evaluation(returns.astype(np.float64), lengths)
 
     def _works(self) -> Work:
@@ -161,5 +161,5 @@ def _start(axis: SeedAxis, env: Environment) -> Callable[[Population], device_lo
 
 def _evaluate(
     policy: learner.Policy, keys: jax.Array, over_members: Any, **static: Any
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array]:
     return over_members(functools.partial(device_loop.evaluate, **static))(policy, keys)

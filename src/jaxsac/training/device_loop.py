@@ -102,7 +102,7 @@ def evaluate(
     sampled: bool,
     longest: int,
     frame_stack: int = 1,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array]:
     """One episode of one seed in each of as many copies.
 
     Args:
@@ -115,8 +115,7 @@ def evaluate(
       frame_stack: observations that the policy sees at once.
 
     Returns:
-      Returns, NaN for an episode with a NaN or an infinity in it; lengths; whether each episode
-      has ended, (episodes,).
+      Returns, NaN for an episode with a NaN or an infinity in it, and lengths, (episodes,).
     """
     reset_key, key = jax.random.split(key)
     envs = device.reset(env, reset_key, episodes)
@@ -140,5 +139,5 @@ def evaluate(
     returns = jnp.full(episodes, jnp.nan, envs.episode_return.dtype)
     seen = stacking.begin(envs.state.observation, frame_stack)
     start = (0, envs, seen, key, returns, none.astype(jnp.int32), none)
-    *_, returns, lengths, ended = jax.lax.while_loop(not_ended, one_step, start)
-    return returns, lengths, ended
+    *_, returns, lengths, _ = jax.lax.while_loop(not_ended, one_step, start)
+    return returns, lengths

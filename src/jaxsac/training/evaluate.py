@@ -97,9 +97,8 @@ def _evaluate_once(
     returns = np.full((envs.num_seeds, envs.num_envs), np.nan)
     lengths = np.zeros((envs.num_seeds, envs.num_envs), np.int64)
     ended = np.zeros((envs.num_seeds, envs.num_envs), bool)
-    declared = envs.ask_first(time_limit.declared)
-    longest = declared or time_limit.LONGEST_EPISODE
-    for _ in range(longest):
+    limit = envs.ask_first(time_limit.limit)
+    for _ in range(limit.steps):
         result, end = envs.step(act(seen))
         first = end.mask & ~ended
         returns = np.where(first, end.episode_return, returns)
@@ -108,11 +107,7 @@ def _evaluate_once(
         if ended.all():
             return Evaluation(returns, lengths)
         seen = stacking.follow(seen, result.observation, result.over, np)
-    raise ValueError(
-        f"an episode of an evaluation has no end after {longest:,} steps, and the environment "
-        + ("goes on past the limit that it declares" if declared else "declares no time limit")
-        + f": {time_limit.REMEDY}."
-    )
+    raise time_limit.without_end(limit)
 
 
 _act = jax.vmap(learner.act)
