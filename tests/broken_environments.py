@@ -225,6 +225,7 @@ class ResetsItself(Sound):
 
     def step(self, action):
         self.steps += 1
+        self.x = self.x + 0.1 * action
         over = self.steps == LIMIT
         observation = self.reset()[0] if over else self.observe()
         return observation, 0.5, False, over, {}

@@ -16,6 +16,7 @@ import pytest
 
 import jaxsac
 from documents import PAGES, README, ROOT, blocks
+from jaxsac.envs import check_in_jax
 from jaxsac.runs import train as runs_train
 from run_examples import Listener, small_run
 from written_runs import written
@@ -161,10 +162,12 @@ def test_presets(run):
     assert page.state.config.value_network
 
 
-def test_prior_data(run):
+def test_environments(asked_for, run):
     page = run("environments.md")
     assert page.batch.observation.shape == (256, 3)
     assert int(page.prior.size) == 1_000
+    assert page.run.complete
+    assert check_in_jax.check_structs(page.Reach()).verdict == "good"
 
 
 def test_questions(asked_for, run):

@@ -3,6 +3,7 @@
 import itertools
 import random
 import re
+import time
 
 import gymnasium
 import jax
@@ -13,6 +14,7 @@ import pytest
 import broken_environments
 from jaxsac.cli import commands
 from jaxsac.envs import check, check_in_jax
+from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.pendulum import Pendulum
 from jaxsac.envs.registry import make
 
@@ -68,7 +70,7 @@ def test_what_is_broken_in_one_way_has_that_one_finding(name, what, verdict, sai
         "Pendulum-v1", "MountainCarContinuous-v0", "HalfCheetah-v4", "HalfCheetah-v5", "Hopper-v4",
         "InvertedPendulum-v4", "InvertedPendulum-v5", "Ant-v5", "broken_environments:Sound-v0",
         "broken_environments:Only-v0", "broken_environments:Featureless-v0",
-        "broken_environments:Tally-v0",
+        "broken_environments:Tally-v0", "broken_environments:OpensOnReset-v0",
         "probe_environments:Scripted-v0",
     ],
 )  # fmt: skip
@@ -151,12 +153,31 @@ def counted(state):
         (lambda s: s.replace(angle=s.angle.astype(jnp.float16)), "functions", "of the state"),
         (lambda s: s.replace(reward=s.reward / 0), "finite numbers", "1600 of 1,600 steps"),
         (counted, "determinism", "not pure"),
+        (lambda s: s.replace(reward=s.reward[None]), "functions", "expected scalars"),
+        (lambda s: s.replace(terminated=jnp.int32(0)), "functions", "expected a bool"),
     ],
 )
 def test_what_is_broken_in_jax_has_that_one_finding(change, what, said):
     found = [f for f in check_in_jax.check(Changed(change)) if f.verdict == "bad"]
     assert [f.what for f in found] == [what]
     assert said in found[0].detail
+
+
+def test_a_time_limit_that_is_none_is_told():
+    for limit in (0, None, 2.5):
+        (found,) = check_in_jax.check(Pendulum(time_limit=limit))
+        assert f"the time limit is {limit}, expected a whole number" in found.detail
+
+
+def test_looking_at_the_interface_has_a_time_limit(monkeypatch):
+    class Stuck(broken_environments.Sound):
+        def reset(self, *, seed=None, options=None):
+            time.sleep(60)
+
+    (env,) = make("Stuck", 1, timeout=0.05, options=EnvOptions(function=Stuck))
+    found = check.check_interface(env)
+    assert found.verdict == "bad"
+    assert "no answer within 0.05 seconds" in found.detail
 
 
 def test_nothing_is_found_in_a_sound_environment_in_jax(capsys):

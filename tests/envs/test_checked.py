@@ -1,10 +1,6 @@
 """An environment's faults are named, and it cannot hang for ever."""
 
 import re
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import OrderedDict
 from typing import Any
@@ -17,7 +13,7 @@ from gymnasium import spaces
 import probe_environments
 from assertions import assert_identical
 from jaxsac.envs import host
-from jaxsac.envs.checked import CheckedEnv, close_and_tell, deadline, is_fault
+from jaxsac.envs.checked import CheckedEnv, close_and_tell, is_fault
 from jaxsac.envs.registry import make
 
 
@@ -233,72 +229,6 @@ def test_a_step_that_takes_too_long_is_ended():
         env.step(np.zeros(1))
     assert time.monotonic() - start < 10
     assert raised.value.__notes__ == ["In the environment: step 1 of an episode of Odd, seed 3."]
-
-
-def test_a_deadline_that_is_kept_leaves_no_trace():
-    before = signal.getsignal(signal.SIGALRM)
-    with deadline(0.05):
-        pass
-    assert signal.getsignal(signal.SIGALRM) is before
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-    time.sleep(0.1)  # an alarm that was still set would end the tests
-
-
-def test_an_alarm_of_native_code_is_left_alone(monkeypatch):
-    monkeypatch.setattr(signal, "getsignal", lambda number: None)
-    monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("cannot be put back"))
-    with deadline(60):
-        pass
-
-
-STUCK = """
-import signal, time
-import gymnasium
-import numpy as np
-from jaxsac.envs import checked
-
-class Stuck(gymnasium.Env):
-    observation_space = action_space = gymnasium.spaces.Box(-1, 1, (1,))
-    def reset(self, *, seed=None, options=None):
-        return np.zeros(1, np.float32), {}
-    def step(self, action):
-        # As native code would: no signal comes through.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-        time.sleep(60)
-
-checked.GRACE = 0.2
-env = checked.CheckedEnv(Stuck(), "Stuck, seed 3", timeout=0.2)
-env.reset()
-time.sleep(1.5)
-print("still here", flush=True)
-env.step(np.zeros(1))
-"""
-
-
-@pytest.mark.parametrize("before", ["", "import signal; del signal.setitimer"])  # as on Windows
-def test_code_that_no_signal_stops_ends_the_process_and_is_named(before):
-    start = time.monotonic()
-    program = f"{before}\n{STUCK}"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert time.monotonic() - start < 50
-    assert ended.returncode == 1
-    assert ended.stdout == "still here\n", "what returns in time is left alone"
-    assert "step 1 of an episode of Stuck, seed 3 does not return" in ended.stderr
-    assert "Traceback" not in ended.stderr
-
-
-def test_in_other_threads_a_deadline_does_nothing():
-    done = []
-
-    def work():
-        with deadline(0.01):
-            time.sleep(0.1)
-        done.append(True)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert done == [True]
 
 
 def test_copies_are_called_by_their_names():

@@ -345,3 +345,57 @@ def test_with_the_time_limits_that_are_advised_nothing_is_said():
     (code,) = code_in(refusal.value)
     advised = eval(f"lambda env: {code}", {"gymnasium": gymnasium})
     assert look("NoEnd", evaluates=True, wrappers=(advised,)) == []
+
+
+def test_where_no_second_copy_can_begin_the_first_is_looked_at_all_the_same(monkeypatch):
+    monkeypatch.setattr(broken_environments.OpensOnReset, "opened", None)
+
+    class Timed(broken_environments.OpensOnReset, broken_environments.Clock):
+        pass
+
+    def one(kind=Timed):
+        return make("Timed", 1, options=EnvOptions(function=kind))[0]
+
+    limit = functools.partial(gymnasium.wrappers.TimeLimit, max_episode_steps=20)
+    found = examine.examine("Timed", one(), lambda: one(lambda: limit(Timed())), False)
+    assert found.alone == "[Errno 98] Address already in use"
+    assert any("a second reset with the same seed" in remark for remark in found.remarks)
+    with pytest.raises(ValueError, match=r"no episode ended in 10,000 random steps"):
+        examine.examine("Timed", one(), one, True)
+
+
+def test_numbers_of_processes_are_no_counts(monkeypatch):
+    ended, started = [], []
+
+    class Restarting(broken_environments.Sound):
+        """Ends the simulator that it has started, and starts another one."""
+
+        process = 0
+
+        def reset(self, *, seed=None, options=None):
+            ended.append(self.process)
+            self.process = 5000 + len(started)
+            started.append(self.process)
+            return super().reset(seed=seed)
+
+    monkeypatch.setattr(determinism, "_processes", lambda: set(started))
+    limit = functools.partial(gymnasium.wrappers.TimeLimit, max_episode_steps=20)
+    inner = Restarting()
+    assert determinism.state_elsewhere([limit(inner)])[0] is None
+    assert set(ended) <= {0, *started}, "no other process"
+    assert inner.process == started[-1]
+
+
+def test_a_handle_that_is_set_anew_stays_as_it_is():
+    class Handled(broken_environments.Sound):
+        opened = 0
+
+        def reset(self, *, seed=None, options=None):
+            Handled.opened += 1
+            self.handle = Handled.opened
+            return super().reset(seed=seed)
+
+    limit = functools.partial(gymnasium.wrappers.TimeLimit, max_episode_steps=20)
+    inner = Handled()
+    assert determinism.state_elsewhere([limit(inner)])[0] is None
+    assert inner.handle == Handled.opened

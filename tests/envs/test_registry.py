@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 import time
+import warnings
 
 import gymnasium
 import numpy as np
@@ -16,6 +17,7 @@ import probe_environments
 from jaxsac.envs import host, registry
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.options import EnvOptions
+from jaxsac.envs.pendulum import Pendulum
 from jaxsac.envs.registry import make
 
 
@@ -176,7 +178,8 @@ def test_a_class_that_is_no_environment_is_told_what_it_lacks():
 
 
 def test_a_missing_module_is_named():
-    with pytest.raises(ModuleNotFoundError, match=r"no_such_module.* must be importable from"):
+    said = r"no_such_module.* must be installed, or importable"
+    with pytest.raises(ModuleNotFoundError, match=said):
         make("no_such_module:Robot-v0", 1)
 
 
@@ -215,3 +218,94 @@ for version in (4, 5):
     assert list(tmp_path.iterdir()) == []
     assert "settotalmass" not in result.stderr
     assert result.stderr.count("HalfCheetah-v4 is out of date") == 1
+
+
+class InJax(Pendulum):
+    """An environment in JAX of a module."""
+
+
+def test_a_class_of_an_environment_in_jax_is_found_by_its_name():
+    found = registry.make_in_jax("test_registry:InJax", EnvOptions(kwargs={"time_limit": 7}))
+    assert isinstance(found, InJax)
+    assert found.time_limit == 7
+    assert registry.make_in_jax("test_registry:broken_environments.Sound") is None
+    with pytest.raises(ValueError, match=r"does not take the env_kwargs \{'speed': 1\}"):
+        registry.make_in_jax("test_registry:InJax", EnvOptions(kwargs={"speed": 1}))
+
+
+def test_what_a_class_in_jax_needs_is_named_and_no_extra_of_ours():
+    class Missing(Pendulum):
+        def __init__(self):
+            importlib.import_module("no_such_simulator")
+
+    class Sized(Pendulum):
+        def __init__(self, size):
+            super().__init__()
+
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'no_such_simulator'. Install"):
+        registry.make_in_jax("mine:Missing", EnvOptions(function=Missing))
+    with pytest.raises(ValueError, match=r"cannot be made without arguments \(.*'size'\)"):
+        registry.make_in_jax("mine:Sized", EnvOptions(function=Sized))
+    with pytest.raises(ValueError, match=r"for an environment in JAX it lacks time_limit"):
+        registry.make_in_jax(
+            "mine:InJax", EnvOptions(function=InJax, wrappers=(lambda env: env.observation,))
+        )
+
+
+def test_an_error_in_making_an_environment_stays_the_one_that_it_is(monkeypatch):
+    def lacks_library():
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+    def refuses(size):
+        raise TypeError("argument 'q' required") from ValueError("bad")
+
+    for version in (0, 1):
+        monkeypatch.setitem(
+            gymnasium.registry, f"Own-v{version}", EnvSpec(f"Own-v{version}", lacks_library)
+        )
+    with pytest.raises(ImportError, match="libGL"):
+        make("Own-v0", 1)
+    with pytest.raises(ImportError, match="libGL"):
+        make("mine:outer.<locals>.make", 1, options=EnvOptions(function=lacks_library))
+    with pytest.raises(TypeError, match="argument 'q' required"):
+        make("mine:refuses", 1, options=EnvOptions({"size": 1}, function=refuses))
+
+
+def test_what_is_misspelt_in_a_module_is_named():
+    with pytest.raises(ValueError, match="has no function or class Nope"):
+        make("test_registry:Nope", 1)
+    with pytest.raises(ValueError, match=r"'./mine.py' is a file, expected a module"):
+        make("./mine.py:Robot", 1)
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'shimmyx'. In module:EnvId"):
+        make("shimmyx:dm_control/fish-v0", 1)
+
+
+def test_a_wrapper_may_not_end_the_program_and_is_closed_where_a_later_one_is_refused():
+    closed = []
+
+    class Holding(gymnasium.Wrapper):
+        def close(self):
+            closed.append(True)
+            super().close()
+
+    def leave(env):
+        sys.exit(3)
+
+    for wrapper, kind, said in (
+        (leave, RuntimeError, "SystemExit"),
+        (lambda env: None, ValueError, "returns None, expected an environment"),
+    ):
+        with pytest.raises(kind, match=said):
+            make("Pendulum-v1", 1, options=EnvOptions(wrappers=(Holding, wrapper)))
+    assert closed == [True, True]
+
+
+def test_a_warning_of_mujocos_that_is_an_error_does_not_go_into_native_code(monkeypatch):
+    mujoco, told = pytest.importorskip("mujoco"), []
+    monkeypatch.setattr(mujoco, "set_mju_user_warning", told.append)
+    registry.redirect_mujoco_warnings()
+    with pytest.warns(RuntimeWarning, match="MuJoCo: unstable"):
+        told[0]("unstable")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told[0]("unstable")

@@ -36,6 +36,12 @@ REFUSED_ACTIONS = {
 REMEDIES = ("use", "wrap", "give", "remove", "nothing to learn")
 
 
+def test_keys_without_an_order_are_refused():
+    box = spaces.Box(-1, 1, (2,))
+    with pytest.raises(ValueError, match="has keys of several kinds"):
+        observation_example(spaces.Dict({1: box, "a": box}))  # pyright: ignore[reportArgumentType]
+
+
 @pytest.mark.parametrize("name", REFUSED_ACTIONS)
 def test_an_unusable_action_space_is_refused_by_name_with_a_remedy(name):
     space, reason = REFUSED_ACTIONS[name]
@@ -123,7 +129,7 @@ def test_an_unusable_observation_space_is_refused_with_a_remedy_that_works(space
     (wrapper,) = re.findall(r"--wrapper (\S+) makes one Box", str(refusal.value))
     env = gymnasium.Env()
     env.observation_space = space
-    wrapped = EnvOptions(wrappers=(wrapper,)).wrapped(env)
+    (wrapped,) = EnvOptions(wrappers=(wrapper,)).layers(env)
     assert observation_example(wrapped.observation_space).shape
 
 

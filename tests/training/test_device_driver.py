@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxsac
 from jaxsac.envs import device, registry
 from jaxsac.runs import checkpoint, evaluation, metrics, train
 from jaxsac.sac import agent as sac
@@ -92,11 +93,10 @@ def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
     policy = learner.Policy(agent, normalizer=())
     env, key = Short(), jax.random.key(5)
     evaluate = functools.partial(device_loop.evaluate, env=env, episodes=4, sampled=False)
-    returns, lengths, ended = jax.jit(functools.partial(evaluate, longest=9))(policy, key)
-    assert ended.all()
-    given_up, _, ended = jax.jit(functools.partial(evaluate, longest=8))(policy, key)
-    assert not ended.any()
+    returns, lengths = jax.jit(functools.partial(evaluate, longest=9))(policy, key)
+    given_up, given_up_lengths = jax.jit(functools.partial(evaluate, longest=8))(policy, key)
     assert jnp.isnan(given_up).all()
+    assert not given_up_lengths.any()
     envs = jax.jit(lambda key: device.reset(env, jax.random.split(key)[0], 4))(key)
     step = jax.jit(functools.partial(device.step, env))
     total = np.zeros(4)
@@ -163,3 +163,15 @@ def test_an_unknown_name_of_ours_is_refused_with_those_that_there_are():
         registry.make_in_jax("jaxsac:Robot")
     assert registry.make_in_jax("HalfCheetah-v4") is None
     assert registry.make_in_jax("my_module:Robot-v0") is None
+
+
+def test_an_environment_that_contradicts_itself_is_refused_before_anything_is_written(tmp_path):
+    class Wrong(Short):
+        @property
+        def observation(self):
+            return jax.ShapeDtypeStruct((5,), jnp.float32)
+
+    directory = tmp_path / "run"
+    with pytest.raises(ValueError, match=r"returns observations .* one of the two is wrong"):
+        jaxsac.train(Wrong, directory=directory, steps=10)
+    assert not directory.exists()

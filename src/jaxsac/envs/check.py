@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from jaxsac.envs import determinism, precision, time_limit
 from jaxsac.envs.checked import CheckedEnv, MisfitError
+from jaxsac.envs.deadline import deadline
 from jaxsac.envs.interface import departures
 from jaxsac.envs.spaces import BOUNDED, SpaceError, action_map
 from jaxsac.envs.walk import (
@@ -55,7 +56,12 @@ def check(make: Callable[[], CheckedEnv]) -> list[Finding]:
             env = make()
         except SpaceError as error:
             return [Finding("observation space", "bad", str(error))]
-        return [*_before_closing(env, make), check_closing(env)]
+        try:
+            found = list(_before_closing(env, make))
+        except BaseException:
+            close_quietly([env])
+            raise
+        return [*found, check_closing(env)]
 
 
 def _before_closing(env: CheckedEnv, make: Callable[[], CheckedEnv]) -> Iterator[Finding]:
@@ -115,7 +121,8 @@ def check_interface(env: CheckedEnv) -> Finding:
     for layer in (env.unwrapped, env.env):
         action = actions_of_layer(layer, env, 1)[0]
         try:
-            found |= {text: taken for taken, text in departures(layer, action)}
+            with deadline(env.timeout, "a reset or a step"):
+                found |= {text: taken for taken, text in departures(layer, action)}
         except (Exception, SystemExit) as error:
             found[f"{type(error).__name__}: {error}"] = False
     if not found:
@@ -171,8 +178,13 @@ def check_determinism(env: CheckedEnv, make: Callable[[], CheckedEnv]) -> Findin
     problem = determinism.running_statistics(env)
     if problem is None:
         copies = spare_copies(make, env.timeout)
-        problem, _ = determinism.state_elsewhere(copies or [env])
-        close_quietly(copies)
+        try:
+            problem, _ = determinism.state_elsewhere(copies or [env])
+        except Exception:  # none can begin beside another
+            close_quietly(copies)
+            problem, _ = determinism.state_elsewhere([env])
+        finally:
+            close_quietly(copies)
     good = "the same seed and actions lead to the same numbers, and to where a run was stopped"
     return Finding("determinism", "bad" if problem else "good", problem or good)
 
@@ -208,25 +220,35 @@ def check_episodes(env: gymnasium.Env, walk: Walk) -> Finding:
 def check_last_observation(env: gymnasium.Env, walk: Walk) -> Finding:
     """Whether the last observation of an episode is its own, and not the first of the next.
 
-    The first episode is taken again, but for its last step, and the environment reset instead: one
-    that resets itself in that step has returned the same.
+    The first episode is taken again with another last action. One that resets itself in that step
+    returns the same, whatever the action was, while observations do depend on actions before.
     """
     good = Finding("last observation", "good", "an episode's last observation is its own")
-    if not walk.lengths:
+    length = walk.lengths[0] if walk.lengths else 0
+    if length < 2:
         return good
-    last, before = walk.arrivals[walk.lengths[0]], walk.arrivals[walk.lengths[0] - 1]
-    actions = random_actions(env, STEPS)[: walk.lengths[0]]
-    *_, again = lead([env], actions[:-1])
-    again.restart()
-    constant = same_bits(last.observation, before.observation)
-    if constant or not same_bits(last.observation, again.arrivals[-1].observation):
+    actions = random_actions(env, STEPS)[:length]
+    last, before = walk.arrivals[length], walk.arrivals[length - 1]
+    other = _with_another(env, actions, length - 1)
+    ends_there = other[-1][2:] == last[2:]  # by terminated and truncated
+    if not ends_there or not same_bits(last.observation, other[-1].observation):
         return good
+    earlier = _with_another(env, actions[:-1], length - 2)
+    if same_bits(before.observation, earlier[-1].observation):
+        return good  # actions do not show in observations at all
     return Finding(
         "last observation",
         "bad",
         "with the last step of an episode comes the first observation of the next, so values are "
         "bootstrapped from the wrong state: do not reset in step, jaxsac does it.",
     )
+
+
+def _with_another(env: gymnasium.Env, actions: np.ndarray, index: int) -> list[Arrival]:
+    """What an episode returns with another action at one place, as far as it goes then."""
+    others = actions.copy()
+    others[index] = random_actions(env, STEPS + 1)[-1]
+    return lead([env], others)[0].arrivals[: len(actions) + 1]
 
 
 def check_reward_scale(rewards: np.ndarray) -> Finding:

@@ -14,19 +14,16 @@ from jaxsac import draws
 from jaxsac.envs import device
 from jaxsac.envs.check import check_reward_scale, check_speed
 from jaxsac.envs.device import Environment
-from jaxsac.types import Finding, Spec, same_bits
+from jaxsac.types import Finding, Spec, is_whole, same_bits
 
 STEPS, COPIES = 100, 16
 
 
 def check(env: Environment) -> list[Finding]:
     """All checks of an environment in JAX."""
-    try:
-        found = [check_structs(env)]
-    except Exception as error:
-        return [Finding("functions", "bad", f"{type(error).__name__}: {error}")]
-    if found[0].verdict == "bad":
-        return found
+    functions = check_structs(env)
+    if functions.verdict == "bad":
+        return [functions]
     walk = jax.jit(functools.partial(_walk, env))
     once = jax.device_get(walk(jax.random.key(0)))
     start = time.perf_counter()
@@ -34,7 +31,7 @@ def check(env: Environment) -> list[Finding]:
     speed = STEPS * COPIES / (time.perf_counter() - start)
     rewards, valid, ended, first = once
     return [
-        *found,
+        functions,
         check_finite(valid),
         check_repeats(same_bits(once, again), first),
         check_episodes(env, ended),
@@ -45,23 +42,46 @@ def check(env: Environment) -> list[Finding]:
 
 def check_structs(env: Environment) -> Finding:
     """Whether `reset` and `step` return what the environment says, and the same kind of state."""
+    try:
+        bad = contradiction(env)
+    except Exception as error:
+        bad = f"{type(error).__name__}: {error}"
+    if bad:
+        return Finding("functions", "bad", bad)
+    shown = f"observations {_shown(env.observation)}, actions {_shown(env.action)}"
+    return Finding("functions", "good", shown)
+
+
+def contradiction(env: Environment) -> str | None:
+    """What of an environment does not fit the rest, in a sentence; None where all of it does.
+
+    Raises:
+      Exception: what `reset` or `step` raises while it is traced.
+    """
+    if not (is_whole(env.time_limit) and env.time_limit >= 1):
+        return f"the time limit is {env.time_limit!r}, expected a whole number of steps from 1 on."
+    if len(env.action.shape) != 1:
+        return f"an action is {env.action}, expected a vector, (A,)."
     reset = jax.eval_shape(env.reset, jax.random.key(0))
     step = jax.eval_shape(env.step, reset, env.action)
     said = Spec.of(env.observation)
     for name, state in (("reset", reset), ("step", step)):
         if Spec.of(state.observation) != said:
-            return Finding(
-                "functions",
-                "bad",
+            return (
                 f"{name} returns observations {state.observation}, and the environment says "
-                f"{env.observation}: one of the two is wrong.",
+                f"{env.observation}: one of the two is wrong."
             )
+        if state.reward.shape or state.terminated.shape:
+            return (
+                f"{name} returns the reward {state.reward} and terminated {state.terminated}, "
+                "expected scalars."
+            )
+        if state.terminated.dtype != bool:
+            return f"{name} returns terminated {state.terminated}, expected a bool."
     before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), state) for state in (reset, step))
     if before != after:
-        return Finding("functions", "bad", f"step makes {after} of the state {before}.")
-    return Finding(
-        "functions", "good", f"observations {_shown(env.observation)}, actions {_shown(env.action)}"
-    )
+        return f"step makes {after} of the state {before}."
+    return None
 
 
 def check_finite(valid: np.ndarray) -> Finding:
@@ -86,8 +106,6 @@ def check_repeats(same: bool, first: Any) -> Finding:
 
 def check_episodes(env: Environment, ended: np.ndarray) -> Finding:
     """Whether episodes end."""
-    if env.time_limit < 1:
-        return Finding("episodes", "bad", f"the time limit is {env.time_limit}, expected 1 or more")
     text = f"a time limit of {env.time_limit:,} steps; {int(ended.sum())} ended in {ended.size:,}"
     return Finding("episodes", "good", text)
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 import contextlib
 import inspect
 import itertools
-import math
-import os
-import signal
-import sys
-import threading
-import time
 import warnings
 from collections.abc import Iterator, Mapping
-from types import FrameType
 from typing import Any
 
 import gymnasium
 import jax
 import numpy as np
 
+from jaxsac.envs.deadline import deadline
 from jaxsac.envs.spaces import observation_example, rescaled
 from jaxsac.types import PyTree
 
@@ -241,75 +235,3 @@ def flag(name: str, value: Any) -> bool:
     if array.dtype.kind not in "fiub" or array.size != 1 or array.item() not in (0, 1):
         raise MisfitError(f"{name} is {value!r}, expected True or False.")
     return bool(array.item())
-
-
-class Watchdog:
-    """Ends the process when native code never returns, which no signal can stop."""
-
-    def __init__(self) -> None:
-        self._due, self._what = math.inf, ""
-        self._thread: threading.Thread | None = None
-
-    def expect(self, seconds: float, what: str) -> None:
-        """Gives `what` as many seconds from now on."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, daemon=True)
-            self._thread.start()
-        self._what, self._due = what, time.monotonic() + seconds
-
-    def done(self) -> None:
-        """Nothing is waited for any more."""
-        self._due = math.inf
-
-    def _watch(self) -> None:
-        while time.monotonic() < self._due:
-            time.sleep(0.5)
-        text = (
-            f"\njaxsac: {self._what} does not return (--env-timeout), and its native code cannot "
-            "be interrupted: ending the process. A run resumes from its last checkpoint.\n"
-        )
-        os.write(sys.stderr.fileno(), text.encode())
-        os._exit(1)
-
-
-GRACE = 10.0
-"""Seconds that code has, after its deadline, to heed the signal."""
-_watchdog = Watchdog()
-
-
-@contextlib.contextmanager
-def deadline(seconds: float, what: str = "an environment") -> Iterator[None]:
-    """Raises in the middle of what takes too long.
-
-    It rests on SIGALRM, so it has no effect outside the main thread. Native code that does not
-    return to Python for `GRACE` seconds more takes the whole process with it; so does all that
-    takes too long where there are no such signals, as on Windows, or native code has taken them.
-
-    Raises:
-      TimeoutError: the time is over. 0 seconds are no limit.
-    """
-    if not seconds or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    # Python cannot put back a handler that is not its own.
-    if not hasattr(signal, "setitimer") or signal.getsignal(signal.SIGALRM) is None:
-        _watchdog.expect(seconds, what)
-        try:
-            yield
-        finally:
-            _watchdog.done()
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"no answer within {seconds:g} seconds (--env-timeout).")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    _watchdog.expect(seconds + GRACE, what)
-    try:
-        yield
-    finally:
-        _watchdog.done()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

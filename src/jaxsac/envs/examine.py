@@ -10,7 +10,8 @@ import gymnasium
 
 from jaxsac.envs import determinism, precision, time_limit
 from jaxsac.envs.check import check_actions
-from jaxsac.envs.checked import CheckedEnv, MisfitError, deadline, is_fault
+from jaxsac.envs.checked import CheckedEnv, MisfitError, is_fault
+from jaxsac.envs.deadline import deadline
 from jaxsac.envs.interface import departures
 from jaxsac.envs.walk import (
     SEED,
@@ -54,19 +55,33 @@ def examine(
     if (problem := determinism.running_statistics(env)) is not None:
         raise ValueError(f"{name}: {problem}")
     copies = spare_copies(make, env.timeout) if make is not None else []
-    found, alone = [], None
+    alone = None
     with global_generators():
         try:
-            found.extend(_look(name, env, copies, evaluates))
-        except MisfitError as error:
-            raise ValueError(f"{name}: {error}") from error
-        except Exception as error:
-            if not is_fault(error):
-                raise
-            alone = _begin(name, copies)
+            found, fault = _looked(name, env, copies, evaluates)
+            if fault is not None and (alone := _begin(name, copies)) is not None:
+                close_quietly(copies[1:])
+                del copies[1:]
+                found, _ = _looked(name, env, copies, evaluates)
         finally:
             close_quietly(copies)
     return Examined(found, alone)
+
+
+def _looked(
+    name: str, env: CheckedEnv, copies: list[CheckedEnv], evaluates: bool
+) -> tuple[list[str], Exception | None]:
+    """What is found until the environment fails, and by what it does."""
+    found = []
+    try:
+        found.extend(_look(name, env, copies, evaluates))
+    except MisfitError as error:
+        raise ValueError(f"{name}: {error}") from error
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return found, error
+    return found, None
 
 
 def _begin(name: str, copies: list[CheckedEnv]) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import traceback
 from typing import Any, NamedTuple
 
@@ -52,8 +54,12 @@ class Fault(NamedTuple):
     def _made(self) -> Exception | None:
         if self.arguments is None:
             return None
-        try:
-            found = named.find(self.kind, "error")(*self.arguments)
-        except Exception:  # it is not found here, or takes something else than it keeps
-            return None
-        return found if isinstance(found, Exception) and str(found) == self.text else None
+        with contextlib.suppress(Exception):  # it is not found here
+            kind: Any = named.find(self.kind, "error")
+            # The constructor may take something else than it keeps; without it, less may be there.
+            for make in (kind, functools.partial(kind.__new__, kind)):
+                with contextlib.suppress(Exception):
+                    found = make(*self.arguments)
+                    if isinstance(found, Exception) and str(found) == self.text:
+                        return found
+        return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+import pickle
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jaxsac import named
@@ -29,8 +30,15 @@ class EnvOptions:
           env_id: the name of `function`, where there is one.
 
         Raises:
-          ValueError: one that is not found by its name.
+          ValueError: one that is not found by its name, or arguments that cannot be sent.
         """
+        try:
+            pickle.dumps(self.kwargs)
+        except Exception as error:
+            raise ValueError(
+                f"the env_kwargs {dict(self.kwargs)} cannot be sent to a worker process ({error}): "
+                "give plain data, or leave out the workers (--env-workers 0)."
+            ) from error
         if self.function is not None:
             _check_found(self.function, env_id)
         wrappers = []
@@ -41,8 +49,8 @@ class EnvOptions:
             wrappers.append(name)
         return EnvOptions(self.kwargs, tuple(wrappers))
 
-    def wrapped(self, env: Any, kind: type | None = None) -> Any:
-        """An environment in its wrappers.
+    def layers(self, env: Any, kind: type | None = None) -> Iterator[Any]:
+        """An environment in its first wrapper, then in the second, and so on.
 
         Args:
           env: without them.
@@ -57,7 +65,7 @@ class EnvOptions:
             env = wrap(env)
             if env is None or (kind is not None and not isinstance(env, kind)):
                 raise ValueError(f"wrapper {wrapper!r} returns {env!r}, expected an environment.")
-        return env
+            yield env
 
 
 def _check_found(function: Any, name: str) -> None:

@@ -20,7 +20,8 @@ import numpy as np
 from jaxsac import named
 from jaxsac.envs import step_memory
 from jaxsac.envs.action_log import ActionLog
-from jaxsac.envs.checked import GRACE, IN_ENVIRONMENT
+from jaxsac.envs.checked import IN_ENVIRONMENT
+from jaxsac.envs.deadline import GRACE
 from jaxsac.envs.group import Followed, Restarted, Stepped
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.step_memory import Layout, StepMemory

@@ -7,6 +7,8 @@ import functools
 import importlib
 import inspect
 import io
+import re
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -73,7 +75,10 @@ def make_one(
     options = options or EnvOptions()
     env = _made(env_id, options.function or _maker(env_id), options.kwargs, patience)
     try:
-        return CheckedEnv(options.wrapped(env, gymnasium.Env), f"{env_id}, {name}", timeout)
+        with at(f"wrapping {env_id}", patience):
+            for wrapped in options.layers(env, gymnasium.Env):
+                env = wrapped
+        return CheckedEnv(env, f"{env_id}, {name}", timeout)
     except BaseException:
         close_quietly([env])  # it may be the only one that can be open
         raise
@@ -84,6 +89,11 @@ def _maker(env_id: str) -> Callable[..., Any]:
     if env_id.startswith(envpool.FAMILY):
         return envpool.maker(env_id)
     module, _, name = env_id.rpartition(":")
+    if "/" in module or module.startswith(".") or module.endswith(".py"):
+        raise ValueError(
+            f"{env_id!r}: {module!r} is a file, expected a module as Python imports it, such as "
+            "my_module:make for a function make in my_module.py."
+        )
     try:
         parse_env_id(name)
         if module:
@@ -94,8 +104,11 @@ def _maker(env_id: str) -> Callable[..., Any]:
         raise _no_module(env_id, error) from error
     except gymnasium.error.Error as error:
         if module:
-            with contextlib.suppress(ValueError):
+            try:
                 return named.find(env_id, "env")
+            except ValueError as missing:
+                if VERSION.search(name) is None:  # hardly an id
+                    raise missing from error
         raise _unknown(env_id, error) from error
     # Gymnasium's checker warns in several lines, or refuses, what `checked` and `examine` take.
     return functools.partial(gymnasium.make, env_id, disable_env_checker=True)
@@ -119,25 +132,20 @@ def _made(
     except ModuleNotFoundError as error:
         raise _no_module(env_id, error) from error
     except Exception as error:
-        if isinstance(error, ImportError) and (newest := _newest(env_id)) is not None:
+        if isinstance(error, ImportError) and (newest := _newest_of_gymnasium(env_id)) is not None:
             raise ValueError(
                 f"{env_id} is not made any more ({str(error).rstrip('.')}): use {newest}."
             ) from error
-        if _are_not_taken(kwargs, error):
-            raise ValueError(
-                f"{env_id} does not take the env_kwargs {dict(kwargs)}: {error.__cause__ or error}."
-            ) from error
-        if _lacks_arguments(error):
-            raise ValueError(
-                f"{env_id} cannot be made without arguments ({error.__cause__ or error}): give "
-                "them as --env-kwargs '{\"name\": value}', or env_kwargs from Python."
-            ) from error
+        if (problem := _of_arguments(env_id, kwargs, error)) is not None:
+            raise problem from error
         raise
     if not isinstance(env, gymnasium.Env):
         raise ValueError(f"{env_id} makes {env!r}, expected an environment of Gymnasium.")
     return env
 
 
+VERSION = re.compile(r"-v\d+$")
+"""Of an id."""
 IN_JAX = tuple(name for name in vars(Environment) if not name.startswith("_"))
 """What an environment in JAX has."""
 
@@ -157,10 +165,10 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
     """
     options = options or EnvOptions()
     family, _, name = env_id.partition(":")
-    if inspect.isclass(options.function) and not issubclass(options.function, gymnasium.Env):
-        make: Callable[..., Any] = options.function
-    elif options.function is None and family in FAMILIES:
-        make = functools.partial(FAMILIES[family], name)
+    if options.function is None and family in FAMILIES:
+        make: Callable[..., Any] = functools.partial(FAMILIES[family], name)
+    elif (own := _class_in_jax(env_id, options.function)) is not None:
+        make = own
     else:
         return None
     try:
@@ -168,21 +176,34 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
         with contextlib.redirect_stdout(io.StringIO()):
             env = make(**options.kwargs)
     except ModuleNotFoundError as error:
+        if family not in FAMILIES:
+            raise _no_module(env_id, error) from error
         extra = "warp" if error.name == "warp" else family
         raise _not_installed(env_id, error, f"run `pip install 'jaxsac[{extra}]'`") from error
     except TypeError as error:
-        if not _are_not_taken(options.kwargs, error):
-            raise
-        raise ValueError(
-            f"{env_id} does not take the env_kwargs {dict(options.kwargs)}: {error}."
-        ) from error
-    if lacking := [name for name in IN_JAX if not hasattr(env, name)]:
-        raise ValueError(
-            f"{env_id} is no gymnasium.Env, and for an environment in JAX it lacks "
-            f"{', '.join(lacking)}: derive the class from gymnasium.Env, or give it those "
-            "(docs/environments.md)."
-        )
-    return options.wrapped(env)
+        if (problem := _of_arguments(env_id, options.kwargs, error)) is not None:
+            raise problem from error
+        raise
+    nested = [env, *options.layers(env)]
+    for layer in nested:
+        if lacking := [name for name in IN_JAX if not hasattr(layer, name)]:
+            raise ValueError(
+                f"{env_id} makes {layer!r}, which is no gymnasium.Env, and for an environment in "
+                f"JAX it lacks {', '.join(lacking)}: derive the class from gymnasium.Env, or give "
+                "it those (docs/environments.md)."
+            )
+    return nested[-1]
+
+
+def _class_in_jax(env_id: str, function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """The class of a user's own environment in JAX; None where it is anything else."""
+    found: Any = function
+    if function is None and ":" in env_id:
+        # What cannot be found or imported is told of as an environment for the host.
+        with contextlib.suppress(Exception):
+            found = named.find(env_id, "env")
+    own = inspect.isclass(found) and not issubclass(found, gymnasium.Env)
+    return found if own and env_id.rpartition(":")[2] not in gymnasium.registry else None
 
 
 def _ours(name: str, **kwargs: Any) -> Environment:
@@ -233,9 +254,16 @@ def _check_name(family: str, name: str, known: Iterable[str]) -> None:
         )
 
 
-def _newest(env_id: str) -> str | None:
-    """The newest version of an environment; None if it is the one that is asked for."""
-    namespace, name, version = parse_env_id(env_id.rpartition(":")[2])
+def _newest_of_gymnasium(env_id: str) -> str | None:
+    """The newest version of an environment of Gymnasium's; None if it is what is asked for."""
+    spec = gymnasium.registry.get(env_id)
+    if spec is None:
+        return None
+    entry = spec.entry_point
+    module = entry if isinstance(entry, str) else getattr(entry, "__module__", "")
+    if not module.startswith("gymnasium."):
+        return None
+    namespace, name, version = spec.namespace, spec.name, spec.version
     versions = {
         spec.version: each
         for each, spec in gymnasium.registry.items()
@@ -243,6 +271,20 @@ def _newest(env_id: str) -> str | None:
     }
     newest = max(versions, default=None)
     return None if version is None or newest in (None, version) else versions[newest]
+
+
+def _of_arguments(env_id: str, kwargs: Mapping[str, Any], error: Exception) -> ValueError | None:
+    """The error of arguments that do not fit, or lack; None where it is another one."""
+    if _are_not_taken(kwargs, error):
+        text = f"does not take the env_kwargs {dict(kwargs)}: {error.__cause__ or error}."
+    elif _lacks_arguments(error):
+        text = (
+            f"cannot be made without arguments ({error.__cause__ or error}): give them as "
+            "--env-kwargs '{\"name\": value}', or env_kwargs from Python."
+        )
+    else:
+        return None
+    return ValueError(f"{env_id} {text}")
 
 
 def _are_not_taken(kwargs: Mapping[str, Any], error: Exception) -> bool:
@@ -259,8 +301,11 @@ def _lacks_arguments(error: Exception) -> bool:
 
 def _is_of_the_call(error: Exception) -> bool:
     """Whether an error comes from the call of what makes an environment, and not from within."""
-    *_, (frame, _) = traceback.walk_tb((error.__cause__ or error).__traceback__)
-    return frame.f_globals["__name__"] in (__name__, registration.__name__)
+    frames = list(traceback.walk_tb((error.__cause__ or error).__traceback__))
+    # A cause that was never raised has none.
+    return bool(frames) and frames[-1][0].f_globals.get("__name__") in (
+        __name__, registration.__name__,
+    )  # fmt: skip
 
 
 def _unknown(env_id: str, error: Exception) -> ValueError:
@@ -271,8 +316,9 @@ def _unknown(env_id: str, error: Exception) -> ValueError:
 
 
 def _no_module(env_id: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
-    own = env_id.rpartition(":")[0].startswith(error.name or "")
-    remedy = "In module:EnvId the module must be importable from here." if own else "Install it."
+    own = error.name and f"{env_id.rpartition(':')[0]}.".startswith(f"{error.name}.")
+    importable = "In module:EnvId the module must be installed, or importable from here."
+    remedy = importable if own else "Install it."
     return ModuleNotFoundError(
         f"cannot import what {env_id!r} needs: {error}. {remedy}", name=error.name
     )
@@ -299,7 +345,11 @@ def redirect_mujoco_warnings() -> None:
 
     def warn(message: str) -> None:
         # Said by mujoco 4 of Gymnasium's own half_cheetah.xml, once a copy; no user can act on it.
-        if "settotalmass" not in message:
+        if "settotalmass" in message:
+            return
+        try:
             warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
+        except BaseException as error:  # of `python -W error`: native code ends the process by it
+            print(f"MuJoCo: {message} ({error!r})", file=sys.__stderr__)
 
     mujoco.set_mju_user_warning(warn)  # pyright: ignore[reportAttributeAccessIssue]

@@ -109,6 +109,11 @@ def observation_example(space: spaces.Space[Any]) -> PyTree:
 def _example(space: spaces.Space[Any], remedy_of_range: str) -> PyTree:
     if isinstance(space, spaces.Dict):
         parts = space.spaces.items()
+        if len({type(name) for name in space.spaces}) > 1:
+            raise SpaceError(
+                f"observation space {space} has keys of several kinds, which have no order: give "
+                "each a text."
+            )
         return {name: _example(part, remedy_of_range) for name, part in parts}
     if isinstance(space, spaces.Tuple):
         return tuple(_example(part, remedy_of_range) for part in space.spaces)

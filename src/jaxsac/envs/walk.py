@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxsac.envs.action_log import ActionLog
-from jaxsac.envs.checked import deadline
+from jaxsac.envs.deadline import deadline
 from jaxsac.envs.spaces import SpaceError, action_map
 from jaxsac.types import PyTree
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ import numpy as np
 
 from jaxsac import named
 from jaxsac.envs import step_memory
-from jaxsac.envs.checked import GRACE
+from jaxsac.envs.deadline import GRACE
 from jaxsac.envs.fault import Fault
 from jaxsac.envs.group import Group
 from jaxsac.envs.options import EnvOptions
@@ -76,10 +77,10 @@ def serve(connection: Connection, x64: bool) -> None:
             return
         served = Served(made.value, connection)
         closing.callback(served.close)
-        connection.send(Answer((served.group.observation_space, served.group.action_space)))
+        _send(connection, Answer((served.group.observation_space, served.group.action_space)))
         while True:
             method, arguments = connection.recv()
-            connection.send(_answer(getattr(served, method), *arguments))
+            _send(connection, _answer(getattr(served, method), *arguments))
 
 
 class Served:
@@ -110,6 +111,16 @@ def _answer(function: Callable[..., Any], *arguments: Any) -> Answer:
         return Answer(function(*arguments))
     except Exception as error:
         return Answer(fault=Fault.of(error))
+
+
+def _send(connection: Connection, answer: Answer) -> None:
+    """Sends an answer, or what is wrong with it if it cannot be sent."""
+    try:
+        data = ForkingPickler.dumps(answer)
+    except Exception as error:
+        error.add_note("A worker process (--env-workers) could not send it.")
+        data = ForkingPickler.dumps(Answer(fault=Fault.of(error)))
+    connection.send_bytes(data)
 
 
 def _leave_signals_to_parent() -> None:

@@ -114,7 +114,7 @@ class RunConfig(Members):
     """Transitions between checkpoints, per seed; 0 saves at the end and when stopped only."""
     env_timeout: float = 300.0
     """Seconds that one reset or step of one environment may take, and closing it; the run is saved
-    and stopped when it takes longer. 0: no limit."""
+    and stopped when it takes longer. 0: no limit, and so in other threads than the main one."""
     env_workers: int | Literal["auto"] = 0
     """Processes that step the copies of an environment on the host side by side, several in each,
     and as many for evaluation; 0: they are stepped in turn, in the process that learns. For

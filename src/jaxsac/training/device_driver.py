@@ -12,6 +12,8 @@ import numpy as np
 from jax.stages import Compiled
 
 from jaxsac.envs.action_map import ActionMap
+from jaxsac.envs.check_in_jax import contradiction
+from jaxsac.envs.checked import at
 from jaxsac.envs.device import Environment
 from jaxsac.training import device_loop, learner
 from jaxsac.training.population import Population, evaluation_keys
@@ -31,6 +33,15 @@ class DeviceDriver:
     """A `Driver` of environments in JAX."""
 
     def __init__(self, population: Population, env: Environment, axis: SeedAxis) -> None:
+        """Nothing is compiled yet.
+
+        Raises:
+          ValueError: an environment that contradicts itself.
+          Exception: what its `reset` or `step` raises while it is traced.
+        """
+        with at(f"tracing {population.env}", timeout=0):
+            if problem := contradiction(env):
+                raise ValueError(f"{population.env}: {problem}")
         self._population, self._env, self._axis = population, env, axis
         self._learn_chunk = axis.program(
             device_loop.learn_chunk,

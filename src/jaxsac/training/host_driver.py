@@ -14,6 +14,7 @@ from jax.stages import Compiled
 from jaxsac.data import frame_stack, packing
 from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
+from jaxsac.envs.checked import close_and_tell
 from jaxsac.training import learner
 from jaxsac.training.copies import (
     TRAINING,
@@ -93,7 +94,7 @@ class HostDriver:
         found = examine_first(self._envs, population)
         if found.alone is None or self._eval_envs is None or population.eval_envs is not None:
             return found.remarks
-        self._eval_envs.close()
+        close_and_tell(population.env, self._eval_envs)
         self._eval_envs = None
         self._evaluator = HostEvaluator(population, self._axis, self._envs)
         return [*found.remarks, in_turn(population, TRAINING, found.alone)]
