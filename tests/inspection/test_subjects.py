@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 
 import jaxsac
-from jaxsac.inspection import saturation
+from jaxsac.inspection import figures, saturation
 from jaxsac.inspection.curves import entropy, norms
 from jaxsac.inspection.episodes import Episode
 from jaxsac.inspection.features import dead_share, hidden, srank
@@ -150,6 +150,28 @@ def test_growing_gradients_and_updates_left_out_are_flagged():
     wild["skipped"] = np.ones(10)
     assert len(bad(norms(wild))) == 2
     assert norms({}).left_out
+
+
+def test_of_a_run_that_diverged_from_the_start_the_updates_left_out_are_flagged():
+    found = norms({"step": np.array([0.0, 50, 100]), "skipped": np.array([10.0, 60, 110])})
+    assert bad(found) == ["updates left out"]
+    assert "none that was finite" in found.left_out[0]
+    assert figures.gradient_norms([found.numbers]) is None
+
+
+def test_members_have_colours_of_their_own_and_every_target_is_drawn():
+    def member(label, target):
+        curves = {"entropy": [0] * 10, "alpha": [1] * 10, "actor_gradient_norm": [1] * 10}
+        return {**columns(target_entropy=[target] * 10, **curves), "heading": label}
+
+    members = [member("a", -1), member("b", -2), member("c", -2)]
+    above, below = figures.entropy(members).axes
+    drawn = {line.get_ydata()[0] for line in above.lines if line.get_label() == "target"}
+    assert drawn == {-1, -2}
+    (norm,) = figures.gradient_norms(members).axes
+    for axes in (below, norm):
+        assert [line.get_label() for line in axes.lines] == ["a", "b", "c"]
+        assert len({line.get_color() for line in axes.lines}) == 3
 
 
 def test_inputs_that_the_networks_scale_one_by_one_need_no_other_scale():

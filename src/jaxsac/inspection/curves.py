@@ -18,6 +18,7 @@ LARGE = 10.0
 """Growth of a gradient norm from the first half of training to its end."""
 LAST = 0.2
 """Share of the rows that count as the end."""
+NONE = "the metrics have no {} yet: no update was logged, or none that was finite."
 
 
 def read(run: RunDirectory, name: str) -> dict[str, np.ndarray]:
@@ -44,7 +45,7 @@ def entropy(
     """
     kept = _known(columns, ("entropy", "target_entropy", "alpha"))
     if "entropy" not in kept or "alpha" not in kept:
-        return Section.without("the metrics have no entropy yet: no update was logged.")
+        return Section.without(NONE.format("entropy"))
     if "target_entropy" not in kept and target is not None:
         kept["target_entropy"] = np.full(len(kept["step"]), target)
     section = Section(numbers=kept)
@@ -70,17 +71,13 @@ def entropy(
 
 def norms(columns: dict[str, np.ndarray]) -> Section:
     """Norms of the gradients over training, and updates left out."""
-    kept = _known(columns, NORMS)
-    found = [name for name in NORMS if name in kept]
-    if not found:
-        return Section.without("the metrics have no gradient norms yet: no update was logged.")
-    section = Section(numbers=kept)
-    for name in found:
-        values = kept[name][np.isfinite(kept[name])]
-        start, end = np.median(values[: max(len(values) // 2, 1)]), _end(kept[name])
+    section = Section(numbers=_known(columns, NORMS))
+    for name in ("actor_gradient_norm", "critic_gradient_norm"):  # α's swings around 0
+        if name not in section.numbers:
+            continue
+        values = section.numbers[name][np.isfinite(section.numbers[name])]
+        start, end = np.median(values[: max(len(values) // 2, 1)]), _end(values)
         growth = end / start if start > 0 else np.nan
-        if name == "alpha_gradient_norm":
-            continue  # it swings around 0 as the entropy does around its target
         section.add(
             f"{name.split('_')[0]}: norm at the end (× that of the first half)",
             f"{number(end)} (× {number(growth)})",
@@ -88,6 +85,8 @@ def norms(columns: dict[str, np.ndarray]) -> Section:
             "divergence.",
             growth > LARGE,
         )  # fmt: skip
+    if not section.numbers:
+        section.left_out.append(NONE.format("gradient norms"))
     skipped = columns.get("skipped", np.array([]))
     skipped = skipped[np.isfinite(skipped)]
     if len(skipped):
