@@ -14,9 +14,9 @@ from jaxsac.inspection.curves import entropy, norms
 from jaxsac.inspection.episodes import Episode
 from jaxsac.inspection.features import dead_share, hidden, srank
 from jaxsac.inspection.replay import scaled_by
+from jaxsac.inspection.section import number, percent
 from jaxsac.inspection.values import returns
 from jaxsac.sac.networks import make_networks
-from run_examples import small_run
 
 NET = jaxsac.Config(hidden_sizes=(4, 3))
 
@@ -117,6 +117,11 @@ def test_returns_of_several_steps_count_entropy_where_their_targets_do():
     np.testing.assert_allclose(found.soft, [-4 / 8, 0, 0, 0])
 
 
+def test_what_is_no_number_is_a_dash():
+    assert percent(np.nan) == number(np.inf) == "-"
+    assert (percent(0.5), number(0.5)) == ("50 %", "0.5")
+
+
 def test_saturation_is_counted_by_dimension_with_the_gradient_left():
     actions = np.array([[0.995, 0], [0.5, -0.999], [-1, 0.2], [0.1, 0.3]])
     found = saturation._shares(actions)
@@ -133,14 +138,13 @@ def bad(section):
 
 
 def test_an_entropy_off_its_target_is_flagged_unless_the_temperature_is_fixed():
-    def of(end, config=small_run()):
+    def of(end, alpha_lr=3e-4):
         found = columns(entropy=[0] * 8 + [end] * 2, target_entropy=[-2] * 10, alpha=[0.1] * 10)
-        return bad(entropy(config, found, 2))
+        return bad(entropy(found, 2, alpha_lr))
 
     assert of(-2.2) == []
     assert of(-3) == ["entropy at the end, target"]
-    fixed = small_run(hyperparameters=jaxsac.Hyperparameters(alpha_lr=0.0))
-    assert of(-3, fixed) == []
+    assert of(-3, 0.0) == []
 
 
 def test_growing_gradients_and_updates_left_out_are_flagged():

@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxsac.inspection.section import Section, number
 from jaxsac.runs import metrics
-from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 
 NORMS = ("actor_gradient_norm", "critic_gradient_norm", "alpha_gradient_norm")
@@ -21,10 +20,17 @@ LAST = 0.2
 NONE = "the metrics have no {} yet: no update was logged, or none that was finite."
 
 
-def read(run: RunDirectory, name: str) -> dict[str, np.ndarray]:
-    """The columns of a member's metrics, NaN where a cell is empty; {} without metrics."""
+def read(run: RunDirectory, name: str, last: int | None = None) -> dict[str, np.ndarray]:
+    """The columns of a member's metrics, NaN where a cell is empty; {} without metrics.
+
+    Args:
+      run: the run.
+      name: of the member's files.
+      last: step after which rows are left out; None leaves none out.
+    """
     file = metrics.path(run.metrics, name)
     rows = metrics.read(file) if file.exists() else []
+    rows = [row for row in rows if last is None or row["step"] <= last]
     names = dict.fromkeys(name for row in rows for name in row)
     return {
         name: np.array([np.nan if row.get(name) is None else row[name] for row in rows], float)
@@ -33,14 +39,14 @@ def read(run: RunDirectory, name: str) -> dict[str, np.ndarray]:
 
 
 def entropy(
-    config: RunConfig, columns: dict[str, np.ndarray], actions: int, target: float | None = None
+    columns: dict[str, np.ndarray], actions: int, alpha_lr: float, target: float | None = None
 ) -> Section:
     """Entropy against its target, and the temperature.
 
     Args:
-      config: of the run.
       columns: of the metrics.
       actions: dimensions of an action.
+      alpha_lr: of the member; 0: the temperature is fixed.
       target: entropy that the agent steers to, for metrics of older versions, which lack it.
     """
     kept = _known(columns, ("entropy", "target_entropy", "alpha"))
@@ -50,7 +56,7 @@ def entropy(
         kept["target_entropy"] = np.full(len(kept["step"]), target)
     section = Section(numbers=kept)
     end = {name: _end(values) for name, values in kept.items() if name != "step"}
-    there, fixed = end.get("target_entropy", np.nan), _is_fixed(config)
+    there, fixed = end.get("target_entropy", np.nan), not alpha_lr
     off = abs(end["entropy"] - there) / actions
     section.add(
         "entropy at the end, target", f"{number(end['entropy'])}, {number(there)} nats",
@@ -108,7 +114,3 @@ def _end(values: np.ndarray) -> float:
     """The mean over the last fifth of the numbers that there are."""
     values = values[np.isfinite(values)]
     return float(values[-max(round(LAST * len(values)), 1) :].mean())
-
-
-def _is_fixed(config: RunConfig) -> bool:
-    return not np.any(np.asarray(config.hyperparameters.alpha_lr))

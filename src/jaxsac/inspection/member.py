@@ -34,6 +34,8 @@ class Member(NamedTuple):
     name: str
     """Of its files."""
     seed: int
+    point: dict[str, float]
+    """Its values of what is swept over."""
     step: int
     """Transitions of training after which its policy was saved."""
     policy: learner.Policy
@@ -111,8 +113,8 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
             scale = part("learning", there, partial=True)["return_scale"]
         name = config.member_names[index]
         yield Member(
-            config, config.member_labels[index], name, config.member_seeds[index], saved,
-            jax.device_put(policy), whole, scale,
+            config, config.member_labels[index], name, config.member_seeds[index],
+            config.points[index // config.seeds], saved, jax.device_put(policy), whole, scale,
             *_replay(run, step, name, facts, structs),  # in no variable, which would hold it
         )  # fmt: skip
 
