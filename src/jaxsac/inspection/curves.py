@@ -30,7 +30,7 @@ def read(run: RunDirectory, name: str, last: int | None = None) -> dict[str, np.
     """
     file = metrics.path(run.metrics, name)
     rows = metrics.read(file) if file.exists() else []
-    rows = [row for row in rows if last is None or row["step"] <= last]
+    rows = [row for row in rows if last is None or (row["step"] or 0) <= last]
     names = dict.fromkeys(name for row in rows for name in row)
     return {
         name: np.array([np.nan if row.get(name) is None else row[name] for row in rows], float)

@@ -146,7 +146,8 @@ def _round(member: Member, envs: Environments, number: int) -> list[Episode | No
             last = frame_stack.push(seen, result.next_observation, np)
             after = _look(member.policy, last, jax.random.fold_in(key, 2 * count + 1))
             q, log_prob = np.asarray(after.q_min), np.asarray(after.log_prob)
-            ends |= {copy: _End(count, q[copy], log_prob[copy]) for copy in np.flatnonzero(ended)}
+            for copy in np.flatnonzero(ended).tolist():
+                ends[copy] = _End(count, q[copy], log_prob[copy])
         over = over | result.over
         if over.all():
             break
