@@ -54,14 +54,14 @@ def policy_of(observation=FLAT, action_map=ASYMMETRIC, seed=0, normalized=False,
     return Policy(learner.Policy(acting, normalizer), spaces, 300, {"actor": "mine:Actor"})
 
 
-def save(directory, policies, returns, env="probe_environments:Drift-v0"):
-    """A run whose best policies these are, seed by seed, by evaluations with these returns."""
+def save(directory, policies, returns, env="probe_environments:Drift-v0", **settings):
+    """A run whose best policies these are, member by member, by evaluations with these returns."""
     first = policies[0]
     agent = dataclasses.replace(first.learned.agent.config, actor=None)
     own = {} if first.learned.agent.config.actor is None else {"actor": first.settings["actor"]}
     config = RunConfig(
-        env, seeds=len(policies), agent=agent,
-        normalize_observations=bool(first.learned.normalizer), **own,
+        env, agent=agent, normalize_observations=bool(first.learned.normalizer), **own,
+        **{"seeds": len(policies), **settings},
     )  # fmt: skip
     action = first.learned.agent.action_spec.tree
     run = RunDirectory(directory)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import flax.linen as nn
@@ -11,12 +12,13 @@ import pytest
 
 import jaxsac
 from jaxsac.cli import commands
-from jaxsac.inspection import page
+from jaxsac.inspection import curves, page
 from jaxsac.inspection.inspect import TITLES
-from jaxsac.inspection.read import read
-from jaxsac.inspection.write import _lines, write
+from jaxsac.inspection.read import from_json, read
+from jaxsac.inspection.write import _lines, to_json, write
 from jaxsac.runs import train
 from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.directory import RunDirectory
 from run_examples import LOOP, Listener, small_run
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "v0.1"
@@ -204,7 +206,7 @@ def test_an_inspection_stays_in_one_place_whoever_changes_the_working_folder(
 ):
     monkeypatch.setenv("HOME", str(run.parent))
     monkeypatch.chdir(tmp_path)
-    found = jaxsac.inspect("~/run", 0, output="out", episodes=0)
+    found = jaxsac.inspect("~/run", np.int64(0), output="out", episodes=0)
     assert (found.run, found.directory) == (run, tmp_path / "out")
 
 
@@ -217,6 +219,29 @@ def test_runs_of_older_versions_in_jax_and_with_value_networks(name, tmp_path):
         assert "critic" in member.sections["features"].numbers
         # Their metrics lack it: it is the agent's.
         assert set(member.sections["entropy"].numbers["target_entropy"]) == {-1.0}
+
+
+@pytest.mark.usefixtures("unwritten")
+def test_a_member_has_the_settings_of_its_point_and_the_metrics_up_to_its_checkpoint(tmp_path):
+    run = Path(shutil.copytree(FIXTURES / "pendulum_jax", tmp_path / "run"))
+    manifest = run / "manifest.json"
+    fixed = manifest.read_text().replace('"alpha_lr": 0.0003', '"alpha_lr": [0.0, 0.0003]')
+    manifest.write_text(fixed)
+    for file in (run / "metrics").iterdir():
+        lines = file.read_text().splitlines()
+        file.write_text("\n".join([*lines, lines[-1].replace("160,", "1000,", 1)]) + "\n")
+    inspection = jaxsac.inspect(run, 0, 160, episodes=0)
+    found = inspection.members
+    again = from_json(to_json(inspection), tmp_path).members
+    for members in (found, again):
+        assert [member.heading for member in members] == [
+            "point 0, seed 0 (actor_lr=1e-4 alpha_lr=0)",
+            "point 1, seed 0 (actor_lr=1e-3 alpha_lr=3e-4)",
+        ]
+    assert [bool(member.sections["entropy"].notes) for member in found] == [True, False]
+    assert {member.sections["entropy"].numbers["step"][-1] for member in found} == {160}
+    latest = curves.read(RunDirectory(run), "point-000-seed-0000")
+    assert latest["step"][-1] == 1000
 
 
 VARIANTS = {
@@ -262,6 +287,8 @@ def test_the_terminal_shows_a_table_and_where_the_page_is(run, tmp_path, capsys)
 def test_what_cannot_be_looked_into_is_refused_in_a_sentence(run, tmp_path, capsys):
     with pytest.raises(ValueError, match="has no seed 7"):
         jaxsac.inspect(run, seeds=7)
+    with pytest.raises(ValueError, match=r"seeds is \[\]: name one at least"):
+        jaxsac.inspect(run, seeds=[])
     with pytest.raises(ValueError, match="episodes must not be negative, got -1"):
         jaxsac.inspect(run, episodes=-1)
     with pytest.raises(BundleError, match="no best policy"):

@@ -9,14 +9,14 @@ import pytest
 from flax import linen as nn
 
 import jaxsac
-from jaxsac.inspection import saturation
+from jaxsac.inspection import figures, saturation
 from jaxsac.inspection.curves import entropy, norms
 from jaxsac.inspection.episodes import Episode
 from jaxsac.inspection.features import dead_share, hidden, srank
 from jaxsac.inspection.replay import scaled_by
+from jaxsac.inspection.section import number, percent
 from jaxsac.inspection.values import returns
 from jaxsac.sac.networks import make_networks
-from run_examples import small_run
 
 NET = jaxsac.Config(hidden_sizes=(4, 3))
 
@@ -117,6 +117,11 @@ def test_returns_of_several_steps_count_entropy_where_their_targets_do():
     np.testing.assert_allclose(found.soft, [-4 / 8, 0, 0, 0])
 
 
+def test_what_is_no_number_is_a_dash():
+    assert percent(np.nan) == number(np.inf) == "-"
+    assert (percent(0.5), number(0.5)) == ("50 %", "0.5")
+
+
 def test_saturation_is_counted_by_dimension_with_the_gradient_left():
     actions = np.array([[0.995, 0], [0.5, -0.999], [-1, 0.2], [0.1, 0.3]])
     found = saturation._shares(actions)
@@ -133,14 +138,13 @@ def bad(section):
 
 
 def test_an_entropy_off_its_target_is_flagged_unless_the_temperature_is_fixed():
-    def of(end, config=small_run()):
+    def of(end, alpha_lr=3e-4):
         found = columns(entropy=[0] * 8 + [end] * 2, target_entropy=[-2] * 10, alpha=[0.1] * 10)
-        return bad(entropy(config, found, 2))
+        return bad(entropy(found, 2, alpha_lr))
 
     assert of(-2.2) == []
     assert of(-3) == ["entropy at the end, target"]
-    fixed = small_run(hyperparameters=jaxsac.Hyperparameters(alpha_lr=0.0))
-    assert of(-3, fixed) == []
+    assert of(-3, 0.0) == []
 
 
 def test_growing_gradients_and_updates_left_out_are_flagged():
@@ -150,6 +154,28 @@ def test_growing_gradients_and_updates_left_out_are_flagged():
     wild["skipped"] = np.ones(10)
     assert len(bad(norms(wild))) == 2
     assert norms({}).left_out
+
+
+def test_of_a_run_that_diverged_from_the_start_the_updates_left_out_are_flagged():
+    found = norms({"step": np.array([0.0, 50, 100]), "skipped": np.array([10.0, 60, 110])})
+    assert bad(found) == ["updates left out"]
+    assert "none that was finite" in found.left_out[0]
+    assert figures.gradient_norms([found.numbers]) is None
+
+
+def test_members_have_colours_of_their_own_and_every_target_is_drawn():
+    def member(label, target):
+        curves = {"entropy": [0] * 10, "alpha": [1] * 10, "actor_gradient_norm": [1] * 10}
+        return {**columns(target_entropy=[target] * 10, **curves), "heading": label}
+
+    members = [member("a", -1), member("b", -2), member("c", -2)]
+    above, below = figures.entropy(members).axes
+    drawn = {np.max(line.get_ydata()) for line in above.lines if line.get_label() == "target"}
+    assert drawn == {-1, -2}
+    (norm,) = figures.gradient_norms(members).axes
+    for axes in (below, norm):
+        assert [line.get_label() for line in axes.lines] == ["a", "b", "c"]
+        assert len({line.get_color() for line in axes.lines}) == 3
 
 
 def test_inputs_that_the_networks_scale_one_by_one_need_no_other_scale():

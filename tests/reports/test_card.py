@@ -1,5 +1,6 @@
 """A model card says what was measured, is read by the hub, and its example acts."""
 
+import json
 import re
 import sys
 import types
@@ -14,20 +15,21 @@ from jaxsac.cli import commands
 from jaxsac.reports.card import export_with_card
 from jaxsac.reports.report import report
 from jaxsac.runs import metrics
+from jaxsac.runs import report as report_of_run
 from jaxsac.runs.directory import RunDirectory
 from saved_policies import FLAT, NESTED, observations_of, policy_of, save
 
 RETURNS = (5.0, 1.0, 9.0, 3.0)
 
 
-def saved(directory, observation=FLAT, returns=RETURNS):
+def saved(directory, observation=FLAT, returns=RETURNS, **settings):
     policies = [policy_of(observation, seed=seed) for seed in range(len(returns))]
-    save(directory, policies, returns)
+    save(directory, policies, returns, **settings)
     run = RunDirectory(directory)
     run.metrics.mkdir()
-    for seed, value in enumerate(returns):
+    for name, value in zip(run.config().member_names, returns, strict=True):
         text = f"step,eval_return,eval_return_std\n100,0,1\n300,{value},0.25\n"
-        metrics.path(run.metrics, f"seed-{seed:04d}").write_text(text)
+        metrics.path(run.metrics, name).write_text(text)
     return directory
 
 
@@ -62,6 +64,29 @@ def test_the_card_has_the_returns_that_the_run_and_its_report_have(run, tmp_path
     assert {file.name for file in tmp_path.iterdir()} >= {
         "README.md", "policy.py", "policy.npz", "learning_curve.png",
     }  # fmt: skip
+
+
+def test_a_seed_that_was_added_has_the_versions_that_trained_it(tmp_path):
+    run = saved(tmp_path / "run", returns=RETURNS[:1])
+    more = RunDirectory(saved(run / "more-seeds" / "0001-0001", returns=RETURNS[:1], seed=1))
+    facts = json.loads(more.manifest.read_text())
+    more.manifest.write_text(json.dumps(facts | {"versions": {"jax": "9.9"}}))
+    for seed, version in ((0, jax.__version__), (1, "9.9")):
+        made = export_with_card(run, seed=seed, which="best")
+        assert f"jax {version}" in made.card.read_text()
+
+
+def test_of_a_point_of_a_sweep_its_own_curve_is_drawn(tmp_path, monkeypatch):
+    swept = jaxsac.Hyperparameters(gamma=(0.9, 0.99))
+    run = saved(tmp_path / "run", returns=(5.0, 9.0), seeds=1, hyperparameters=swept)
+    drawn, figure = [], report_of_run.figure
+    monkeypatch.setattr(
+        report_of_run, "figure", lambda *args: drawn.append(figure(*args)) or drawn[0]
+    )
+    export_with_card(run, which="best", point=1)
+    (axes,) = drawn[0].axes
+    assert axes.get_title() == "probe_environments:Drift-v0, 1 seed"
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[0, 9]]
 
 
 @pytest.mark.parametrize("format", ["numpy", "onnx", "stablehlo"])
@@ -104,6 +129,13 @@ def test_the_newest_video_of_the_seed_is_copied_unless_one_is_given(run, tmp_pat
     assert f"{tmp_path}/b/README.md, with {given}" in capsys.readouterr().out
 
 
+def test_a_video_that_is_the_copy_already_stays(run, tmp_path):
+    video = tmp_path / "replay.gif"
+    video.write_bytes(b"mine")
+    export_with_card(run, output=tmp_path / "policy", which="best", video=video)
+    assert video.read_bytes() == b"mine"
+
+
 def test_paths_from_home(run, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(run.parent))
     (run.parent / "mine.gif").write_bytes(b"mine")
@@ -133,6 +165,16 @@ def test_the_hub_reads_it(run, tmp_path):
 # Refusals.
 
 
+def test_a_card_of_someone_else_in_the_default_folder_stays_alone(tmp_path):
+    run = saved(tmp_path / "run", returns=RETURNS[:1])
+    folder = run / "export" / "seed-0000"
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text("mine")
+    with pytest.raises(ValueError, match="is no model card"):
+        export_with_card(run, which="best")
+    assert [file.name for file in folder.iterdir()] == ["README.md"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -140,6 +182,8 @@ def test_the_hub_reads_it(run, tmp_path):
         (["--card", "--video", "film.mp4"], "there is no video film.mp4"),
         (["--video", "film.mp4"], "give --card too"),
         (["--card", "--output", "policy"], "README.md is there and is no model card"),
+        (["--card", "--output", "of/half-cheetah.py"], "cannot import a program called 'half-c"),
+        (["--card", "--output", "of/class"], "cannot import a program called 'class'"),
     ],
 )
 def test_a_refusal_is_one_line_and_leaves_all_as_it_was(

@@ -44,7 +44,12 @@ def init(observation: PyTree) -> Normalizer:
         zeros = jnp.zeros(x.shape, jnp.promote_types(x.dtype, jnp.float32))
         return Moments(jnp.zeros((), jnp.int32), zeros, jnp.copy(zeros))
 
-    return tuple(none_of(x) for x in Spec.of(observation).leaves if _is_float(x))
+    return tuple(none_of(x) for x in Spec.of(observation).leaves if is_float(x))
+
+
+def is_float(leaf: jax.Array | np.ndarray | jax.ShapeDtypeStruct) -> bool:
+    """Whether an array of an observation is scaled: of floats, bfloat16 too."""
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Normalizer:
@@ -96,7 +101,7 @@ def of_data(observations: PyTree) -> Normalizer:
             jnp.asarray(len(x), jnp.int32), jnp.asarray(mean, dtype), jnp.asarray(squares, dtype)
         )
 
-    return tuple(moments(x) for x in jax.tree.leaves(observations) if _is_float(x))
+    return tuple(moments(x) for x in jax.tree.leaves(observations) if is_float(x))
 
 
 def merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
@@ -142,7 +147,7 @@ def apply(normalizer: Normalizer, observation: PyTree) -> PyTree:
 def _floats(normalizer: Normalizer, observation: PyTree) -> tuple[list[jax.Array], list[int]]:
     """The arrays of an observation, and which of them are scaled."""
     leaves = [x if hasattr(x, "dtype") else jnp.asarray(x) for x in jax.tree.leaves(observation)]
-    places = [place for place, x in enumerate(leaves) if _is_float(x)]
+    places = [place for place, x in enumerate(leaves) if is_float(x)]
     if len(places) != len(normalizer):
         raise ValueError(
             f"the observation has {len(places)} arrays of floats, the example given to `init` had "
@@ -163,7 +168,3 @@ def _scale(moments: Moments, x: jax.Array) -> jax.Array:
     count = jnp.maximum(moments.count, 1).astype(moments.mean.dtype)
     scaled = (x - moments.mean) * jax.lax.rsqrt(moments.squares / count + EPSILON)
     return jnp.where(moments.count > 0, jnp.clip(scaled, -LIMIT, LIMIT).astype(x.dtype), x)
-
-
-def _is_float(leaf: jax.Array | np.ndarray | jax.ShapeDtypeStruct) -> bool:
-    return jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxsac.inspection.section import Section, number
 from jaxsac.runs import metrics
-from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 
 NORMS = ("actor_gradient_norm", "critic_gradient_norm", "alpha_gradient_norm")
@@ -18,12 +17,20 @@ LARGE = 10.0
 """Growth of a gradient norm from the first half of training to its end."""
 LAST = 0.2
 """Share of the rows that count as the end."""
+NONE = "the metrics have no {} yet: no update was logged, or none that was finite."
 
 
-def read(run: RunDirectory, name: str) -> dict[str, np.ndarray]:
-    """The columns of a member's metrics, NaN where a cell is empty; {} without metrics."""
+def read(run: RunDirectory, name: str, last: int | None = None) -> dict[str, np.ndarray]:
+    """The columns of a member's metrics, NaN where a cell is empty; {} without metrics.
+
+    Args:
+      run: the run.
+      name: of the member's files.
+      last: step after which rows are left out; None leaves none out.
+    """
     file = metrics.path(run.metrics, name)
     rows = metrics.read(file) if file.exists() else []
+    rows = [row for row in rows if last is None or (row["step"] or 0) <= last]
     names = dict.fromkeys(name for row in rows for name in row)
     return {
         name: np.array([np.nan if row.get(name) is None else row[name] for row in rows], float)
@@ -32,24 +39,24 @@ def read(run: RunDirectory, name: str) -> dict[str, np.ndarray]:
 
 
 def entropy(
-    config: RunConfig, columns: dict[str, np.ndarray], actions: int, target: float | None = None
+    columns: dict[str, np.ndarray], actions: int, alpha_lr: float, target: float | None = None
 ) -> Section:
     """Entropy against its target, and the temperature.
 
     Args:
-      config: of the run.
       columns: of the metrics.
       actions: dimensions of an action.
+      alpha_lr: of the member; 0: the temperature is fixed.
       target: entropy that the agent steers to, for metrics of older versions, which lack it.
     """
     kept = _known(columns, ("entropy", "target_entropy", "alpha"))
     if "entropy" not in kept or "alpha" not in kept:
-        return Section.without("the metrics have no entropy yet: no update was logged.")
+        return Section.without(NONE.format("entropy"))
     if "target_entropy" not in kept and target is not None:
         kept["target_entropy"] = np.full(len(kept["step"]), target)
     section = Section(numbers=kept)
     end = {name: _end(values) for name, values in kept.items() if name != "step"}
-    there, fixed = end.get("target_entropy", np.nan), _is_fixed(config)
+    there, fixed = end.get("target_entropy", np.nan), not alpha_lr
     off = abs(end["entropy"] - there) / actions
     section.add(
         "entropy at the end, target", f"{number(end['entropy'])}, {number(there)} nats",
@@ -70,17 +77,13 @@ def entropy(
 
 def norms(columns: dict[str, np.ndarray]) -> Section:
     """Norms of the gradients over training, and updates left out."""
-    kept = _known(columns, NORMS)
-    found = [name for name in NORMS if name in kept]
-    if not found:
-        return Section.without("the metrics have no gradient norms yet: no update was logged.")
-    section = Section(numbers=kept)
-    for name in found:
-        values = kept[name][np.isfinite(kept[name])]
-        start, end = np.median(values[: max(len(values) // 2, 1)]), _end(kept[name])
+    section = Section(numbers=_known(columns, NORMS))
+    for name in ("actor_gradient_norm", "critic_gradient_norm"):  # α's swings around 0
+        if name not in section.numbers:
+            continue
+        values = section.numbers[name][np.isfinite(section.numbers[name])]
+        start, end = np.median(values[: max(len(values) // 2, 1)]), _end(values)
         growth = end / start if start > 0 else np.nan
-        if name == "alpha_gradient_norm":
-            continue  # it swings around 0 as the entropy does around its target
         section.add(
             f"{name.split('_')[0]}: norm at the end (× that of the first half)",
             f"{number(end)} (× {number(growth)})",
@@ -88,6 +91,8 @@ def norms(columns: dict[str, np.ndarray]) -> Section:
             "divergence.",
             growth > LARGE,
         )  # fmt: skip
+    if not section.numbers:
+        section.left_out.append(NONE.format("gradient norms"))
     skipped = columns.get("skipped", np.array([]))
     skipped = skipped[np.isfinite(skipped)]
     if len(skipped):
@@ -109,7 +114,3 @@ def _end(values: np.ndarray) -> float:
     """The mean over the last fifth of the numbers that there are."""
     values = values[np.isfinite(values)]
     return float(values[-max(round(LAST * len(values)), 1) :].mean())
-
-
-def _is_fixed(config: RunConfig) -> bool:
-    return not np.any(np.asarray(config.hyperparameters.alpha_lr))

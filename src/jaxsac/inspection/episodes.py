@@ -45,6 +45,37 @@ class Episode(NamedTuple):
     """log π(a|s) there."""
 
 
+class _Said(NamedTuple):
+    """What a policy and its critics say of the states of all copies."""
+
+    action: Any
+    """(E, A)."""
+    log_prob: Any
+    """(E,)."""
+    q_min: Any
+    """Over the critics, (E,)."""
+    q_mean: Any
+
+
+class _Step(NamedTuple):
+    """A step of all copies."""
+
+    said: _Said
+    reward: np.ndarray
+    discount: np.ndarray
+    valid: np.ndarray
+
+
+class _End(NamedTuple):
+    """How the first episode of a copy ended."""
+
+    step: int
+    """Its last one, from 0 on."""
+    q: float
+    """As `Episode.last_q`."""
+    log_prob: float
+
+
 class Environments(Protocol):
     """Copies of an environment to play in."""
 
@@ -101,53 +132,51 @@ def _round(member: Member, envs: Environments, number: int) -> list[Episode | No
     first = jax.tree.map(np.asarray, envs.reset(member.seed, number))
     seen = frame_stack.begin(first, member.config.frame_stack, np)
     key = jax.random.fold_in(stream_key(jnp.asarray(member.seed), INSPECTION_STREAM), number)
-    steps, ends = [], []
-    over: Any = False
+    over = np.zeros(len(jax.tree.leaves(first)[0]), bool)
+    steps: list[_Step] = []
+    ends: dict[int, _End] = {}
     for count in range(envs.limit.steps):
-        looked = _look(member.policy, seen, jax.random.fold_in(key, 2 * count))
-        result = jax.tree.map(np.asarray, envs.step(np.asarray(looked[0])))
-        steps.append([*map(np.asarray, looked), result.reward, result.discount, result.valid])
-        ended = result.over & ~np.asarray(over)
+        said = jax.tree.map(
+            np.asarray, _look(member.policy, seen, jax.random.fold_in(key, 2 * count))
+        )
+        result = jax.tree.map(np.asarray, envs.step(said.action))
+        steps.append(_Step(said, result.reward, result.discount, result.valid))
+        ended = result.over & ~over
         if ended.any():
             last = frame_stack.push(seen, result.next_observation, np)
-            following = _look(member.policy, last, jax.random.fold_in(key, 2 * count + 1))
-            last_log_prob, last_q = (np.asarray(following[i]) for i in (1, 2))
-            ends += [(i, count, last_q[i], last_log_prob[i]) for i in np.flatnonzero(ended)]
+            after = _look(member.policy, last, jax.random.fold_in(key, 2 * count + 1))
+            q, log_prob = np.asarray(after.q_min), np.asarray(after.log_prob)
+            for copy in np.flatnonzero(ended).tolist():
+                ends[copy] = _End(count, q[copy], log_prob[copy])
         over = over | result.over
-        if np.all(over):
+        if over.all():
             break
         seen = frame_stack.follow(seen, result.observation, result.over, np)
     else:
         raise time_limit.without_end(envs.limit)
-    stacked = [np.stack(each) for each in zip(*steps, strict=True)]
-    return [_episode(stacked, *end) for end in sorted(ends)]
+    stacked = jax.tree.map(lambda *each: np.stack(each), *steps)
+    return [_episode(stacked, copy, end) for copy, end in sorted(ends.items())]
 
 
-def _episode(
-    stacked: list[np.ndarray], copy: int, last: int, last_q: float, last_log_prob: float
-) -> Episode | None:
-    """The episode of one copy up to its last step."""
-    action, log_prob, q_min, q_mean, reward, discount, valid = (
-        x[: last + 1, copy] for x in stacked
-    )
+def _episode(stacked: _Step, copy: int, end: _End) -> Episode | None:
+    """The episode of one copy up to its last step, of steps (T, E, ...)."""
+    said, reward, discount, valid = jax.tree.map(lambda x: x[: end.step + 1, copy], stacked)
     if not valid.all():
         return None
     return Episode(
-        action, reward.astype(np.float64), log_prob.astype(np.float64),
-        q_min.astype(np.float64), q_mean.astype(np.float64), bool(discount[-1] == 0),
-        float(last_q), float(last_log_prob),
+        said.action, reward.astype(np.float64), said.log_prob.astype(np.float64),
+        said.q_min.astype(np.float64), said.q_mean.astype(np.float64), bool(discount[-1] == 0),
+        float(end.q), float(end.log_prob),
     )  # fmt: skip
 
 
 @jax.jit
-def _look(
-    policy: learner.Policy, observation: PyTree, key: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Actions (E, A), their log-probabilities, and min and mean of Q over the critics, (E,)."""
+def _look(policy: learner.Policy, observation: PyTree, key: jax.Array) -> _Said:
+    """What a policy and its critics say of states."""
     seen = normalize.apply(policy.normalizer, observation)
     action, log_prob = sac.sample(policy.agent, seen, key)
     q = queries.q_values(policy.agent, seen, action)
-    return action, log_prob, q.min(axis=0), q.mean(axis=0)
+    return _Said(action, log_prob, q.min(axis=0), q.mean(axis=0))
 
 
 class _OnHost:

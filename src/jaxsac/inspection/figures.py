@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ Numbers = list[dict[str, Any]]
 """Of one subject, a member each."""
 MOST_POINTS = 1200
 MOST_DIMENSIONS = 32
+LONGEST_OF_TWO = 28
+"""Letters of a label beside which there is room for another."""
 
 
 def draw(inspection: Inspection) -> dict[str, Figure]:
@@ -42,11 +45,12 @@ def entropy(members: Numbers) -> Figure:
     """Entropy and its target over training, and α below."""
     figure = _figure(4.6)
     above, below = figure.subplots(2, sharex=True)
-    for numbers in members:
-        _line(above, numbers, "entropy", COLORS[0], "entropy", len(members))
-        _line(below, numbers, "alpha", COLORS[1], "α", len(members))
-    if "target_entropy" in members[0]:
-        _line(above, members[0], "target_entropy", INK, "target", 1, DASHES[1])
+    for numbers, color, label in _colored(members):
+        _line(above, numbers, "entropy", color, label, len(members))
+        _line(below, numbers, "alpha", color, label, len(members))
+    targets = {x["target_entropy"].tobytes(): x for x in members if "target_entropy" in x}
+    for numbers in targets.values():  # those of a sweep may differ
+        _line(above, numbers, "target_entropy", INK, "target", 1, DASHES[1])
     above.set(ylabel="entropy, nats")
     below.set(ylabel="α (temperature)")
     alpha = np.concatenate([numbers["alpha"] for numbers in members])
@@ -66,12 +70,11 @@ def values(members: Numbers) -> Figure:
     """min Q against the soft return, a point each state."""
     figure = _figure(4.2)
     axes = figure.subplots()
-    for index, numbers in enumerate(members):
+    for numbers, color, label in _colored(members):
         every = max(len(numbers["q_min"]) * len(members) // MOST_POINTS, 1)
         axes.plot(
             numbers["soft_return"][::every], numbers["q_min"][::every], ".", markersize=3,
-            alpha=0.5, color=COLORS[index % len(COLORS)],
-            label=numbers["heading"] if len(members) <= len(COLORS) else None,
+            alpha=0.5, color=color, label=label,
         )  # fmt: skip
     both = np.concatenate([n[name] for n in members for name in ("q_min", "soft_return")])
     ends = [both.min(), both.max()]
@@ -123,18 +126,23 @@ def gradient_terms(members: Numbers) -> Figure:
     return figure
 
 
-def gradient_norms(members: Numbers) -> Figure:
-    """Gradient norms over training."""
-    figure = _figure(3.6)
-    axes = figure.subplots()
-    for numbers in members:
-        for name, color in zip(NORMS, COLORS, strict=False):
+def gradient_norms(members: Numbers) -> Figure | None:
+    """Gradient norms over training, each in axes of its own."""
+    names = [name for name in NORMS if any(name in numbers for numbers in members)]
+    if not names:  # every update was left out
+        return None
+    figure = _figure(1.2 + 1.4 * len(names))
+    each = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
+    for axes, name in zip(each, names, strict=True):
+        for numbers, color, label in _colored(members):
             if name in numbers:
-                _line(axes, numbers, name, color, name.split("_")[0], len(members))
-    axes.set(ylabel="gradient norm", yscale="log")
-    label_steps(axes)
+                _line(axes, numbers, name, color, label, len(members))
+        axes.set(ylabel=name.split("_")[0], yscale="log")
+        axes.grid(alpha=0.3)
+    label_steps(each[-1])
+    figure.align_ylabels(each)
     _title(figure, "Gradient norms over training")
-    _legend(axes)
+    _legend(each[0])
     return figure
 
 
@@ -169,9 +177,8 @@ def features(members: Numbers) -> Figure | None:
 
 def replay(members: Numbers) -> Figure | None:
     """The range of each dimension of the observations, and mean ± deviation within it."""
-    each = [x for numbers in members for x in numbers["observations"].values()]
     size = sum(len(x["min"]) for x in members[0]["observations"].values())
-    if not each or not size:
+    if not size:
         return None
     figure = _figure(3.4)
     axes = figure.subplots()
@@ -205,6 +212,13 @@ DRAWINGS: dict[str, Callable[[Numbers], Figure | None]] = {
     "features": features,
     "replay": replay,
 }
+
+
+def _colored(members: Numbers) -> list[tuple[dict[str, Any], str, str]]:
+    """Each member with its colour, and its name where there are colours enough to tell them."""
+    few = len(members) <= len(COLORS)
+    colors = itertools.cycle(COLORS)
+    return [(x, color, x["heading"] * few) for x, color in zip(members, colors, strict=False)]
 
 
 def _line(
@@ -241,6 +255,8 @@ def _legend(axes: Axes) -> None:
     """Below the axes, a line for each label."""
     handles, names = axes.get_legend_handles_labels()
     unique = dict(zip(names, handles, strict=True))
+    if not unique:  # of many members, which have no colours of their own
+        return
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
     figure.legend(
@@ -248,6 +264,6 @@ def _legend(axes: Axes) -> None:
         unique.keys(),
         loc="outside lower left",
         frameon=False,
-        ncols=2,
+        ncols=1 if max(map(len, unique)) > LONGEST_OF_TWO else 2,
         markerscale=3,
     )

@@ -24,6 +24,7 @@ from jaxsac.inspection import (
 from jaxsac.inspection.episodes import Environments, Episode
 from jaxsac.inspection.member import NO_CRITICS, Member
 from jaxsac.inspection.section import Check, Section
+from jaxsac.runs import labels
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 
@@ -47,11 +48,14 @@ class MemberInspection(NamedTuple):
     """Transitions of training after which its policy was saved."""
     sections: dict[str, Section]
     """By subject, in the order of `TITLES`."""
+    point: dict[str, float]
+    """Its values of what is swept over."""
 
     @property
     def heading(self) -> str:
         """What it is called over a column."""
-        return self.label if self.label.startswith("point") else f"seed {self.label}"
+        name = self.label if self.label.startswith("point") else f"seed {self.label}"
+        return f"{name} ({labels.settings(self.point)})" if self.point else name
 
     @property
     def bad(self) -> list[tuple[str, Check]]:
@@ -89,7 +93,7 @@ def inspect(
       run: a run directory, or what `train` returned.
       seeds: which of its seeds; all by default.
       which: the latest checkpoint, one by its step, or the best policies, which are kept without
-        their critics.
+        their critics. Of the latter two the metrics are read up to their steps.
       output: directory to write inspect.html, inspect.json and the figures to; `inspect/` within
         the run by default.
       episodes: of the sampled policy of each seed, which its critics are compared with; 0: none.
@@ -113,7 +117,7 @@ def inspect(
         raise ValueError(f"{output} is a file: give a directory to write the inspection to.")
     directory = RunDirectory(path)
     config = directory.config()
-    chosen = _chosen(directory, [seeds] if isinstance(seeds, int) else seeds)
+    chosen = _chosen(directory, seeds)
     members: list[MemberInspection] = []
     for group, indices in chosen:
         members += _group(group, indices, which, episodes)
@@ -122,9 +126,19 @@ def inspect(
     return inspection
 
 
-def _chosen(run: RunDirectory, seeds: Sequence[int] | None) -> list[tuple[RunDirectory, list[int]]]:
-    """The groups of a run with the indices of the members that are asked for."""
-    for seed in seeds or ():
+def _chosen(
+    run: RunDirectory, seeds: Sequence[int] | int | None
+) -> list[tuple[RunDirectory, list[int]]]:
+    """The groups of a run with the indices of the members that are asked for.
+
+    Raises:
+      ValueError: the run has no such seed, or none is named.
+    """
+    if isinstance(seeds, int | np.integer):
+        seeds = [seeds]
+    if seeds is not None and not len(seeds):
+        raise ValueError(f"seeds is {seeds}: name one at least, or leave it out for all of them.")
+    for seed in () if seeds is None else seeds:
         run.of_seed(seed)
     found = []
     for group in run.groups():
@@ -142,7 +156,9 @@ def _group(
         for one in member.read(run, which, indices):
             if envs is None and not without:  # after a checkpoint has been found
                 envs, without = _environments(one.config, count)
-            found = _member(run, one, envs, count, without)
+            # Of another checkpoint than the latest all that came later is left out.
+            columns = curves.read(run, one.name, None if which == "latest" else one.step)
+            found = _member(columns, one, envs, count, without)
             del one  # its replay, before the next is read
             yield found
     finally:
@@ -159,7 +175,11 @@ def _environments(config: RunConfig, count: int) -> tuple[Environments | None, s
 
 
 def _member(
-    run: RunDirectory, one: Member, envs: Environments | None, count: int, without: str
+    columns: dict[str, np.ndarray],
+    one: Member,
+    envs: Environments | None,
+    count: int,
+    without: str,
 ) -> MemberInspection:
     played: list[Episode] = []
     if envs is not None:
@@ -169,11 +189,11 @@ def _member(
             if is_fault(error):  # its traceback is for whoever wrote the environment
                 raise
             without = str(error)
-    columns = curves.read(run, one.name)
     (size,) = one.agent.action_spec.tree.shape
+    alpha_lr = (one.config.hyperparameter_values | one.point)["alpha_lr"]
     target = np.asarray(one.agent.hyperparameters.target_entropy).item() if one.whole else None
     sections = {
-        "entropy": curves.entropy(one.config, columns, size, target),
+        "entropy": curves.entropy(columns, size, alpha_lr, target),
         "values": Section.without(without) if without else values.inspect(one, played, count),
         "saturation": saturation.inspect(one, played),
         "gradient_terms": gradients.inspect(one),
@@ -181,4 +201,4 @@ def _member(
         "features": features.inspect(one),
         "replay": replay.inspect(one),
     }
-    return MemberInspection(one.label, one.step, sections)
+    return MemberInspection(one.label, one.step, sections, one.point)

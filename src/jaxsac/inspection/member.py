@@ -26,6 +26,17 @@ NO_CRITICS = (
 )
 
 
+class Kept(NamedTuple):
+    """What a checkpoint has kept of a member's replay."""
+
+    rows: Transition | None = None
+    """All that it holds, in the order of its rows, (N, ...); None where it was not kept."""
+    missing: str = ""
+    """Why there is none."""
+    frames: SavedFrames | None = None
+    """What its observations are numbers of; None where it holds them themselves."""
+
+
 class Member(NamedTuple):
     """One seed at one point of a sweep, as a checkpoint has it."""
 
@@ -34,6 +45,8 @@ class Member(NamedTuple):
     name: str
     """Of its files."""
     seed: int
+    point: dict[str, float]
+    """Its values of what is swept over."""
     step: int
     """Transitions of training after which its policy was saved."""
     policy: learner.Policy
@@ -42,12 +55,7 @@ class Member(NamedTuple):
     """Whether the agent has its critics."""
     scale: ReturnScale | tuple[()]
     """What the critics' rewards are divided by."""
-    replay: Transition | None
-    """All that replay holds, in the order of its rows, (N, ...); None where it was not kept."""
-    no_replay: str
-    """Why there is none."""
-    frames: SavedFrames | None
-    """What its observations are numbers of; None where it holds them themselves."""
+    kept: Kept
 
     @property
     def agent(self) -> State:
@@ -55,17 +63,28 @@ class Member(NamedTuple):
         return self.policy.agent
 
     @property
+    def replay(self) -> Transition | None:
+        """The rows of replay."""
+        return self.kept.rows
+
+    @property
+    def no_replay(self) -> str:
+        """Why there is none."""
+        return self.kept.missing
+
+    @property
     def observations(self) -> PyTree:
         """Those of replay as environments returned them, (N, ...)."""
         assert self.replay is not None
-        return (self.frames.latest(self.replay) if self.frames else self.replay).observation
+        frames = self.kept.frames
+        return (frames.latest(self.replay) if frames else self.replay).observation
 
     def drawn(self, count: int, seed: int = 0) -> Transition:
         """Transitions of replay as the agent sees them, drawn with replacement, (count, ...)."""
         assert self.replay is not None
         rows = np.random.default_rng(seed).integers(len(self.replay.reward), size=count)
         batch = jax.tree.map(lambda x: x[rows], self.replay)
-        batch = self.frames.stacked(batch) if self.frames else batch
+        batch = self.kept.frames.stacked(batch) if self.kept.frames else batch
         return _as_seen(self.policy.normalizer, self.scale, batch)
 
 
@@ -111,29 +130,26 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
             scale = part("learning", there, partial=True)["return_scale"]
         name = config.member_names[index]
         yield Member(
-            config, config.member_labels[index], name, config.member_seeds[index], saved,
-            jax.device_put(policy), whole, scale,
-            *_replay(run, step, name, facts, structs),  # in no variable, which would hold it
+            config, config.member_labels[index], name, config.member_seeds[index],
+            config.points[index // config.seeds], saved, jax.device_put(policy), whole, scale,
+            _kept(run, step, name, facts, structs),  # in no variable, which would hold it
         )  # fmt: skip
 
 
-def _replay(
+def _kept(
     run: RunDirectory, step: int, name: str, facts: dict[str, Any], carry: learner.Carry
-) -> tuple[PyTree | None, str, SavedFrames | None]:
+) -> Kept:
     if not facts.get("replay", True):
-        return (
-            None,
-            f"{checkpoint.folder(run.checkpoints, step)} was saved without its replay.",
-            None,
-        )
+        folder = checkpoint.folder(run.checkpoints, step)
+        return Kept(missing=f"{folder} was saved without its replay.")
     size = int(facts["replay_sizes"][facts["members"].index(name)])
     if not size:
-        return None, "replay holds nothing yet.", None
+        return Kept(missing="replay holds nothing yet.")
     structs, part = rings.filled(carry.buffer.rows, size), rings.replay_part(name)
     rows = checkpoint.load(run.checkpoints, step, part, structs)
     replay = packing.unpack(carry.buffer.spec, rows, np)
     if not carry.frames:
-        return replay, "", None
+        return Kept(replay)
     frames = SavedFrames(run.checkpoints, step, facts["members"], name, carry.frames)
     if frames.whole < size:  # the oldest have lost frames
         index = facts["members"].index(name)
@@ -141,4 +157,4 @@ def _replay(
         found = checkpoint.load(run.checkpoints, step, "learning", there, row=index, partial=True)
         rows = np.arange(found["position"] - frames.whole, found["position"]) % size
         replay = jax.tree.map(lambda x: x[rows], replay)
-    return replay, "", frames
+    return Kept(replay, frames=frames)

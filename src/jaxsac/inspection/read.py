@@ -36,6 +36,7 @@ def from_json(found: dict[str, Any], directory: Path) -> Inspection:
             member["label"],
             member["step"],
             {subject: _section(section) for subject, section in member["sections"].items()},
+            member.get("point", {}),  # older files lack it
         )
         for member in found["members"]
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from jaxsac.data import normalize
 from jaxsac.inspection.member import Member
 from jaxsac.inspection.section import Section, number, percent
 from jaxsac.sac.config import Config
@@ -59,7 +60,7 @@ def _observations(member: Member, section: Section) -> None:
         if flat.shape[1] > MOST_DIMENSIONS:
             large.append(f"{name}: {flat.shape[1]:,} values, {flat.min()} to {flat.max()}.")
             continue
-        ranges.append((name, _summary(flat), leaf.dtype.kind == "f"))
+        ranges.append((name, _summary(flat), normalize.is_float(leaf)))
     section.notes += large
     section.numbers["observations"] = {name: summary for name, summary, _ in ranges}
     floats = [np.asarray(summary["std"]) for _, summary, is_float in ranges if is_float]

@@ -57,7 +57,9 @@ def _member(member: MemberInspection) -> dict[str, Any]:
         }
         for subject, section in member.sections.items()
     }
-    return {"label": member.label, "step": member.step, "sections": sections}
+    return {
+        "label": member.label, "point": member.point, "step": member.step, "sections": sections,
+    }  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import math
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from jaxsac.reports.card_text import Facts, OwnReturn
 from jaxsac.reports.numbers import Result
 from jaxsac.runs import files, metrics, report
 from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.export import numpy_format
 from jaxsac.runs.export.export import Exported, FormatName, export
 from jaxsac.runs.load import load_policy
 from jaxsac.runs.play import Member
@@ -57,24 +59,28 @@ def export_with_card(
       The files.
 
     Raises:
-      ValueError: as `export`; a README.md of someone else in its place; no such video, or another
-        ending.
+      ValueError: as `export`; a README.md of someone else in its place; a program of a name that
+        Python cannot import; no such video, or another ending.
       RunDirectoryError, BundleError, ModuleNotFoundError, OSError: as `export`.
     """
     packages.load("a model card", "report", "matplotlib", "scipy", "yaml")
-    directory = Path(directory).expanduser()
+    directory = Path(directory).expanduser().absolute()
     seed = RunDirectory(directory).config().seed if seed is None else seed
-    if output is not None:
-        _refuse_others(Path(output).expanduser().parent / CARD)
+    if output is None:
+        member = f"seed-{seed:04d}" if point is None else f"point-{point:03d}-seed-{seed:04d}"
+        output = directory / "export" / member / "policy"
+    output = Path(output).expanduser()
+    folder = output.parent
+    _refuse_others(folder / CARD)
+    if format == "numpy":
+        _refuse_name(output)
     found = _video(directory, Member(seed, point).name, video)
     exported = export(directory, format, output, seed, which, point)
-    folder = exported.paths[0].parent
-    _refuse_others(folder / CARD)
     facts = _facts(directory, exported, format, seed, which, point)
     shown = [] if found is None else [f"{VIDEO}{found.suffix}"]
-    if found is not None:
+    if found is not None and not _is_there(folder / shown[0], found):
         shutil.copyfile(found, folder / shown[0])
-    if (drawn := report.figure(RunDirectory(directory))) is not None:
+    if (drawn := report.figure(RunDirectory(directory), point)) is not None:
         drawn.savefig(folder / CURVE, dpi=150)
         shown.append(CURVE)
     files.write(folder / CARD, card_text.markdown(facts, shown).encode())
@@ -86,6 +92,21 @@ def _refuse_others(card: Path) -> None:
         raise ValueError(
             f"{card} is there and is no model card of jaxsac: give an --output in another folder."
         )
+
+
+def _refuse_name(output: Path) -> None:
+    """The card's example imports the program by its name."""
+    name = output.stem if output.suffix in numpy_format.ENDINGS else output.name
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(
+            f"output {output}: Python cannot import a program called {name!r}, and the card says "
+            "how to: give a name of letters, digits and underscores, such as policy."
+        )
+
+
+def _is_there(copy: Path, video: Path) -> bool:
+    """Whether a video is its own copy."""
+    return copy.exists() and copy.samefile(video)
 
 
 def _video(directory: Path, member: str, given: Path | str | None) -> Path | None:
@@ -130,7 +151,7 @@ def _facts(
         step=policy.step,
         best=which == "best",
         settings=settings,
-        versions=run.package_versions(),
+        versions=group.package_versions(),
         policy=policy,
         format=format,
         files=[path.name for path in exported.paths],

@@ -30,18 +30,25 @@ def learning_curve(run: RunDirectory) -> Path | None:
     return path
 
 
-def figure(run: RunDirectory) -> Figure | None:
+def figure(run: RunDirectory, point: int | None = None) -> Figure | None:
     """Draws return against steps from the metrics of a run, with the seeds that were added to it.
 
     Thin lines are seeds, the thick line is their mean: deterministic evaluations, and the returns
     of the training episodes (the sampled policy) where they were measured.
+
+    Args:
+      run: the run.
+      point: of a sweep, the one whose seeds are drawn; all members by default.
 
     Returns:
       The figure, or None when the metrics hold no return yet.
     """
     config, rows, population = run.config(), [], 0
     for group in run.groups():
-        files = [metrics.path(group.metrics, name) for name in group.config().member_names]
+        names, seeds = group.config().member_names, group.config().seeds
+        if point is not None:
+            names = names[point * seeds : (point + 1) * seeds]
+        files = [metrics.path(group.metrics, name) for name in names]
         rows += [metrics.read(file) for file in files if file.exists()]
         population += len(files)
     from matplotlib.figure import Figure
@@ -54,7 +61,7 @@ def figure(run: RunDirectory) -> Figure | None:
     ]
     if not any(curves):
         return None
-    members = "member" if len(config.points) > 1 else "seed"
+    members = "member" if len(config.points) > 1 and point is None else "seed"
     count = f"{population} {members}" + ("s" if population > 1 else "")
     axes.set(title=f"{config.env}, {count}", ylabel="return")
     label_steps(axes)

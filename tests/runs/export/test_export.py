@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
@@ -21,6 +22,7 @@ from jaxsac.runs.run import Run
 from saved_policies import FLAT, NESTED, observations_of, policy_of, save
 
 FACTS = {"env": "Robot-v0", "seed": 3, "step": 1000, "parity": None}
+HALF = jax.ShapeDtypeStruct((5,), np.float16)
 NEEDS = {"numpy": (), "onnx": ("onnx", "onnxruntime"), "stablehlo": ("flatbuffers",)}
 BODIES = ("mlp", "residual", "inverted_residual")
 NORMALIZATIONS = ("none", "layer", "batch", "batch_renorm")
@@ -167,6 +169,34 @@ def test_what_single_precision_leaves_open_is_counted_apart(normalized):
         parity.measure(policy, rounded)
 
 
+def test_digits_of_half_precision_that_the_scale_decides_are_counted_apart():
+    policy, rounded = (policy_of(HALF, normalized=True) for _ in range(2))
+    with_moments(policy, 1)
+    with_moments(rounded, 1 + 2e-7)
+    found = parity.measure(policy, rounded)
+    assert 0 < found.rounding < 20
+    with_moments(rounded, 1 + 1e-4)
+    with pytest.raises(parity.ParityError):
+        parity.measure(policy, rounded)
+
+
+def with_moments(policy, factor):
+    """Moments of no round numbers, and with these deviations."""
+    moments = tuple(
+        each.replace(mean=np.full_like(each.mean, 4 / 3), squares=each.squares * np.float32(factor))
+        for each in policy.learned.normalizer
+    )
+    policy.learned = policy.learned._replace(normalizer=moments)
+
+
+def test_floats_of_jax_alone_are_scaled_and_compared_too():
+    half = jax.ShapeDtypeStruct((3,), jnp.bfloat16)
+    policy = policy_of({"half": half, "single": FLAT}, normalized=True)
+    assert parity.measure(policy, policy).largest_difference == 0
+    with pytest.raises(ValueError, match=r"this run is of bfloat16.*stablehlo"):
+        exported(policy, "numpy")
+
+
 def with_kernels(policy, change):
     """Changes the weights of a policy's actor."""
     agent = policy.learned.agent
@@ -215,6 +245,13 @@ print(json.dumps([policy(observation).tolist(), policy.metadata["parity"]]))
     np.testing.assert_allclose(action, policy(observations), atol=3e-6)
     assert found["observations"] == 10_000
     assert found["largest_difference"] < 1e-5
+
+
+def test_the_numpy_program_says_what_was_counted_apart():
+    found = dataclasses.asdict(parity.Parity(10_000, 9.6e-6, 1e-6, 1e-5, 0.5, 13, 5.6e-5))
+    head = "9.6e-06 of half an action's range.\nCounted apart: 13 actions"
+    assert head in numpy_format._program(FACTS | {"parity": found})
+    assert "apart" not in numpy_format._program(FACTS | {"parity": {**found, "rounding": 0}})
 
 
 def test_the_numpy_program_keeps_leading_axes_and_refuses_other_shapes():

@@ -105,7 +105,7 @@ def _inputs(policy: Policy) -> tuple[Input, ...]:
     moments, found = iter(policy.learned.normalizer), []
     for path, struct in jax.tree.leaves_with_path(policy.observation_spec):
         mean = scale = None
-        if policy.learned.normalizer and np.dtype(struct.dtype).kind == "f":
+        if policy.learned.normalizer and normalize.is_float(struct):
             counted = next(moments)
             if counted.count > 0:
                 mean = np.ravel(counted.mean)

@@ -89,4 +89,9 @@ def _program(facts: dict[str, Any]) -> str:
             f"\nLargest difference from jaxsac's over {count:,} observations: {difference:.1e} of "
             "half an action's range.\n"
         )
+        if parity["rounding"]:
+            head += (
+                f"Counted apart: {parity['rounding']} actions that single precision leaves open, "
+                f"with differences of up to {parity['largest_rounding']:.1e}.\n"
+            )
     return f'"""{head}"""\n\n{code}'

@@ -8,16 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxsac.data import normalize
 from jaxsac.runs.load import Policy
+from jaxsac.training import learner
 from jaxsac.types import PyTree
 
 OBSERVATIONS, CHUNK = 10_000, 500
 LIMIT = 1e-5
 """Largest difference that is let pass, in half ranges of an action."""
 TRIES, LAST_DIGITS = 16, 1e-6
-"""Policies with parameters changed by this share, up or down, which show how far rounding goes."""
+"""Policies with parameters and moments of observations changed by this share, up or down, which
+show how far rounding goes."""
 
 
 class ParityError(ValueError):
@@ -29,8 +33,9 @@ class Parity:
     """How far apart two policies are.
 
     A difference that is not larger than that which the policy itself makes when the seventh digits
-    of its parameters change is rounding, and counted apart: where the mean is the small difference
-    of large numbers, single precision leaves the action open.
+    of its parameters and of the moments of observations change is rounding, and counted apart:
+    where the mean is the small difference of large numbers, single precision leaves the action
+    open, and so it does where it decides the last digit of an observation in half precision.
     """
 
     observations: int
@@ -110,7 +115,7 @@ def _difference(policy: Policy, found: np.ndarray, expected: np.ndarray) -> np.n
 
 
 def _changed(policy: Policy) -> list[Policy]:
-    """Policies whose parameters differ from it in their last digits."""
+    """Policies whose parameters and moments differ from it in their last digits."""
     rng = np.random.default_rng(1)
 
     def changed(x: Any) -> np.ndarray:
@@ -121,7 +126,11 @@ def _changed(policy: Policy) -> list[Policy]:
     for _ in range(TRIES):
         other = copy.copy(policy)
         actor = agent.actor.replace(params=jax.tree.map(changed, agent.actor.params))
-        other.learned = policy.learned._replace(agent=agent.replace(actor=actor))
+        normalizer = tuple(
+            each.replace(mean=changed(each.mean), squares=changed(each.squares))
+            for each in policy.learned.normalizer
+        )
+        other.learned = learner.Policy(agent.replace(actor=actor), normalizer)
         found.append(other)
     return found
 
@@ -140,8 +149,8 @@ def _observations(policy: Policy, rng: np.random.Generator, start: int) -> PyTre
         values = middle + deviation * size * rng.standard_normal(shape)
         if dtype.kind == "b":
             return values > 0
-        limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
-        return np.clip(values, limits.min, limits.max).astype(dtype)
+        limits = jnp.finfo(dtype) if normalize.is_float(struct) else jnp.iinfo(dtype)
+        return np.clip(values, float(limits.min), float(limits.max)).astype(dtype)
 
     return jax.tree.map(drawn, policy.observation_spec, *_scale(policy))
 
@@ -153,7 +162,7 @@ def _scale(policy: Policy) -> tuple[PyTree, PyTree]:
     middles, deviations = [], []
     for struct in leaves:
         middle, deviation = np.zeros(struct.shape), np.ones(struct.shape)
-        if policy.learned.normalizer and np.dtype(struct.dtype).kind == "f":
+        if policy.learned.normalizer and normalize.is_float(struct):
             counted = next(moments)
             if counted.count > 0:
                 middle, deviation = counted.mean, np.sqrt(counted.squares / counted.count)
