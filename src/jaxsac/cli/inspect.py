@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxsac.cli.policies import which_of
+from jaxsac.runs import labels
 
 if TYPE_CHECKING:
     from jaxsac.inspection.inspect import Inspection
@@ -61,7 +62,9 @@ def table(found: Inspection) -> Table:
     drawn.add_column("subject")
     drawn.add_column("what")
     for member in members:
-        drawn.add_column(member.heading)
+        drawn.add_column(member.name)
+    points = {m.name.partition(",")[0]: labels.settings(m.point) for m in members if m.point}
+    drawn.caption = "\n".join(f"{name}: {settings}" for name, settings in points.items())
     for subject, title in TITLES.items():
         each = [{c.name: c for c in member.sections[subject].checks} for member in members]
         names = list(dict.fromkeys(name for checks in each for name in checks))

@@ -52,10 +52,14 @@ class MemberInspection(NamedTuple):
     """Its values of what is swept over."""
 
     @property
+    def name(self) -> str:
+        """What it is called where there is little room."""
+        return self.label if self.label.startswith("point") else f"seed {self.label}"
+
+    @property
     def heading(self) -> str:
-        """What it is called over a column."""
-        name = self.label if self.label.startswith("point") else f"seed {self.label}"
-        return f"{name} ({labels.settings(self.point)})" if self.point else name
+        """The same, with the settings of its point."""
+        return f"{self.name} ({labels.settings(self.point)})" if self.point else self.name
 
     @property
     def bad(self) -> list[tuple[str, Check]]:
