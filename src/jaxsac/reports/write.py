@@ -21,7 +21,8 @@ def write(numbers: Numbers) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(figures.STYLE):
         drawn = {name: save(figure, output / name) for name, figure in _figures(numbers).items()}
-    files.write(output / JSON, (json.dumps(tables.to_json(numbers), indent=1) + "\n").encode())
+    text = json.dumps(tables.to_json(numbers), indent=1, allow_nan=False)
+    files.write(output / JSON, f"{text}\n".encode())
     files.write(output / CSV, tables.to_csv(numbers).encode())
     files.write(output / PAGE, page.html(numbers, drawn).encode())
 
