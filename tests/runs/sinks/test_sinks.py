@@ -102,7 +102,10 @@ def test_rows_that_are_trained_again_are_there_once(fake, tmp_path):
     assert fake.targets[1].group == fake.targets[0].group
 
 
-def test_a_sink_that_fails_is_named_once_and_has_what_it_missed_after_a_resume(fake, tmp_path):
+def test_a_sink_that_fails_is_named_once_and_has_what_it_missed_after_a_resume(
+    fake, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sinks, "HELD", 0)
     fake.fails_at, listener = 40, Listener()
     assert train.train(logged_run(), tmp_path / "run", listener)
     (said,) = [text for text in listener.messages if TOLD in text]
@@ -161,27 +164,31 @@ def row(step):
     return {0: {"step": step, "updates": 0}, 1: {"step": step, "updates": 0}}
 
 
-def test_what_a_sink_may_have_held_back_when_the_process_was_killed_is_sent_again(fake, tmp_path):
-    run = RunDirectory(tmp_path)
+def test_what_a_sink_may_have_held_back_when_the_process_was_killed_is_sent_again(
+    fake, tmp_path, monkeypatch
+):
+    run, now = RunDirectory(tmp_path), [0.0]
+    monkeypatch.setattr(sinks.time, "monotonic", lambda: now[0])
     killed = streams_of(run)
-    for step in (20, 40, 60):
+    for second, step in ((0, 20), (30, 40), (80, 60), (89, 80)):
+        now[0] = second
         killed.write(row(step))
-    there = [[{"step": 60, "updates": 0}]] * 2
+    there = [[{"step": 80, "updates": 0}]] * 2
+    assert streams_of(run, there)._places == [20, 20]  # of the others less than a minute ago
+    now[0] = 100
+    killed.write(row(100))
     assert streams_of(run, there)._places == [40, 40]
-    closed = streams_of(run, there)
-    closed.send(row(60))
-    closed.close()
-    assert streams_of(run, there)._places == [60, 60]
+    killed.close()
+    there = [[{"step": 100, "updates": 0}]] * 2
+    assert streams_of(run, there)._places == [100, 100]
 
 
-def test_rows_from_before_count_as_sent_when_the_next_one_comes(fake, tmp_path):
+def test_rows_from_before_are_no_less_held_back(fake, tmp_path):
     run = RunDirectory(written(tmp_path / "run", [1, 2], steps=(20, 40)))
     there = sinks._rows_there(logged_run(), run)
-    opened = sinks.Sinks(logged_run(), run, lambda text: None).__enter__()
+    sinks.Sinks(logged_run(), run, lambda text: None).__enter__()
     assert fake.places("seed-0000") == [20, 40]
     assert streams_of(run, there)._places == [-1, -1]
-    opened.write([row(60)[0]] * 2)
-    assert streams_of(run, there)._places == [40, 40]
 
 
 def test_wandb_keeps_no_row_back_and_takes_every_name_of_a_directory(tmp_path, monkeypatch):

@@ -1,18 +1,20 @@
 """The sinks of a run: each has every row of every member, also of a run that was resumed.
 
-A sink may hold a row back for a while, in a thread of this process for one. So a row counts as sent
-when the row after it comes, or when the sink has been closed: what a process takes with it that is
-killed is sent again. A sink that can take rows back has each of them once all the same; one that
-cannot may have the last row before such an end twice, with the same values.
+A sink may hold rows back for a while, in a thread of this process for one. So a row counts as sent
+only when it was handed over a minute ago, or when the sink has been closed: what a process takes
+with it that is killed is sent again. A sink that can take rows back has each of them once all the
+same; one that cannot may have those of that minute twice, with the same values.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import itertools
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from jaxsac.runs.sinks.sink import SinkName, Target
 
 LONGEST = 2**20
 """Bytes of a file of places."""
+HELD = 60.0
+"""Seconds; of a process that was killed wandb and trackio had lost what came in the last few."""
 LETTERS = 6
 """Of those behind the name of a group."""
 
@@ -95,7 +99,7 @@ class _Streams:
         self._config = config
         self._file = run.path / "sinks" / f"{name}.json"
         self._places = _read_places(self._file, config.member_names, name, kind.TAKES_BACK)
-        self._noted = list(self._places)
+        self._handed_over: collections.deque[tuple[float, list[int]]] = collections.deque()
         if kind.TAKES_BACK:
             ends = [_place(config, rows[-1]) if rows else -1 for rows in there]
             self._places = [min(each) for each in zip(self._places, ends, strict=True)]
@@ -105,8 +109,12 @@ class _Streams:
         self.where: str = self._sink.where
 
     def write(self, rows: dict[int, dict[str, Any] | None]) -> None:
-        """Sends those that are new, and notes those of before, which have had their time."""
-        self._note()
+        """Sends those that are new, and notes those of before that have had their time."""
+        arrived = None
+        while self._handed_over and time.monotonic() - self._handed_over[0][0] >= HELD:
+            _, arrived = self._handed_over.popleft()
+        if arrived is not None:
+            self._note(arrived)
         self.send(rows)
 
     def send(self, rows: dict[int, dict[str, Any] | None]) -> None:
@@ -119,6 +127,8 @@ class _Streams:
             self._sink.write(place, members)
             for index in members:
                 self._places[index] = place
+        if new:
+            self._handed_over.append((time.monotonic(), list(self._places)))
 
     def _named(self, row: dict[str, Any]) -> dict[str, float]:
         """The values of a row; trackers draw those beside each other that begin alike."""
@@ -129,20 +139,17 @@ class _Streams:
             if value is not None and name not in left_out
         }
 
-    def _note(self) -> None:
-        if self._noted == self._places:
-            return
+    def _note(self, places: list[int]) -> None:
         # Not on the disk when this returns, as rows are not either: both outlive the process.
-        content = dict(zip(self._config.member_names, self._places, strict=True))
+        content = dict(zip(self._config.member_names, places, strict=True))
         temporary = self._file.with_suffix(".tmp")
         temporary.write_text(json.dumps(content))
         os.replace(temporary, self._file)
-        self._noted = list(self._places)
 
     def close(self) -> None:
         """Waits until the rows are where they belong, and notes it."""
         self._sink.close()
-        self._note()
+        self._note(self._places)
 
 
 def _place(config: RunConfig, row: dict[str, Any]) -> int:
