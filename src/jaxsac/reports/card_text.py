@@ -129,10 +129,11 @@ def front_matter(facts: Facts) -> dict[str, Any]:
 def _metrics(facts: Facts) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if (own := facts.own) is not None:
+        digits = _decimals(own.mean, own.deviation)
         found.append(
             {
                 "type": "mean_reward",
-                "value": f"{own.mean:.2f} +/- {own.deviation:.2f}",
+                "value": f"{own.mean:.{digits}f} +/- {own.deviation:.{digits}f}",
                 "name": f"return of this policy, mean and deviation over {_episodes(own)}",
                 "verified": False,
             }
@@ -142,12 +143,17 @@ def _metrics(facts: Facts) -> list[dict[str, Any]]:
         found.append(
             {
                 "type": "iqm_return",
-                "value": round(seeds.final.value, 2),
+                "value": round(seeds.final.value, _decimals(seeds.final.value)),
                 "name": f"interquartile mean over {sentences.seeds(len(seeds.finals))}, {interval}",
                 "verified": False,
             }
         )
     return found
+
+
+def _decimals(*values: float) -> int:
+    """What the hub is given: two, or more of small returns."""
+    return max(2, labels.decimals(max(map(abs, values))))
 
 
 def _episodes(own: OwnReturn) -> str:
@@ -172,7 +178,8 @@ def _returns(facts: Facts) -> str:
     rows = []
     if (own := facts.own) is not None:
         chosen = "; it was chosen by this number, which therefore flatters it" if facts.best else ""
-        value = f"{labels.number(own.mean)} ± {labels.number(own.deviation)}"
+        value = labels.number(own.mean, own.deviation)
+        value += f" ± {labels.number(own.deviation, own.mean)}"
         rows.append((f"this policy, {_episodes(own)}{chosen}", value))
     if (seeds := facts.seeds) is not None:
         column = COLUMNS[seeds.population.column]
