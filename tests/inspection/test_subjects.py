@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 
 import jaxsac
-from jaxsac.inspection import saturation
+from jaxsac.inspection import saturation, section
 from jaxsac.inspection.curves import entropy, norms
 from jaxsac.inspection.episodes import Episode
 from jaxsac.inspection.features import dead_share, hidden, srank
@@ -73,6 +73,11 @@ def test_dead_units_are_zero_for_all_of_a_batch_in_each_critic():
     activations[1, :, 2:] = 0
     activations[1, :4, 0] = 0  # once alive
     assert dead_share(activations) == [0.25, 0.5]
+
+
+def test_a_share_that_is_no_number_is_a_dash():
+    assert section.percent(0.125) == "12.5 %"
+    assert section.percent(float("nan")) == "-"
 
 
 def test_srank_is_the_least_number_of_singular_values_with_99_percent():

@@ -295,6 +295,14 @@ def test_an_environment_without_published_curves_is_named(tmp_path):
 
 
 @quickly
+def test_published_curves_that_begin_after_a_run_has_ended_are_named(tmp_path):
+    found = report(written(tmp_path / "a", [1, 2], env="HalfCheetah-v4"), reference=True)
+    assert found.references == {"HalfCheetah-v4": []}
+    said = "no second point up to 50 steps, are the published curves of SAC and CrossQ."
+    assert any(note.endswith(said) for note in found.notes)
+
+
+@quickly
 def test_the_command_prints_the_answer_and_refuses_in_one_sentence(tmp_path, capsys):
     low = written(tmp_path / "low", [1, 2, 3, 4])
     high = written(tmp_path / "high", [11, 12, 13, 14])

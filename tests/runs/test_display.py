@@ -352,6 +352,18 @@ def test_a_return_has_three_digits_however_small_it_is(value, text):
     assert labels.number(value) == text
 
 
+def test_long_names_stay_different_from_each_other():
+    names = ["a b", "b"]
+    assert labels.apart(names, 10) == {"a b": "a b", "b": "b"}
+    long = [f"{'x' * 30} gamma={gamma} tau=0.005" for gamma in (0.9, 0.99)]
+    assert [*labels.apart(long, 20).values()] == ["gamma=0.9", "gamma=0.99"]
+    ends = [f"{'y' * 30}-{name}" for name in "ab"]
+    assert [*labels.apart(ends, 9).values()] == ["yyyy…yy-a", "yyyy…yy-b"]
+    middles = [f"{'y' * 30}{name}{'y' * 30}" for name in "ab"]
+    assert [*labels.apart(middles, 9).values()] == ["yyyy…yyyy (1)", "yyyy…yyyy (2)"]
+    assert labels.apart(["z" * 10], 5) == {"z" * 10: "zz…zz"}
+
+
 def test_a_deviation_has_as_many_decimals_as_its_mean():
     assert labels.spread([8000.0, 8002.0]) == "8,001.0 ± 1.0"
     assert labels.spread([0.8, 0.82]) == "0.810 ± 0.010"

@@ -46,5 +46,5 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share: "12 %"."""
-    return f"{100 * share:.3g} %"
+    """A share: "12 %"; "-" for none."""
+    return f"{number(100 * share)} %" if math.isfinite(share) else "-"

@@ -94,7 +94,7 @@ def to_csv(numbers: Numbers) -> str:
         writer.writerows(_rows(task))
     if numbers.across is not None:
         for method in numbers.across.methods:
-            seeds = sum(map(len, method.scores))
+            seeds = min(map(len, method.scores))  # of an environment, as beside each comparison
             row = {"run": method.label, "quantity": "normalized_final_score", "seeds": seeds}
             writer.writerow(row | _cells(method.iqm))
         writer.writerows(_improvement_row(each) for each in numbers.across.improvements)

@@ -69,6 +69,31 @@ def settings(point: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={setting(value)}" for name, value in point.items())
 
 
+def apart(texts: Sequence[str], length: int) -> dict[str, str]:
+    """By text: it, or so many letters of it by which it is told from the others.
+
+    Where one is too long they lose the words that all have, and then their middles; those that are
+    alike even so are numbered.
+    """
+    texts = list(dict.fromkeys(texts))
+    if all(len(text) <= length for text in texts):
+        return dict(zip(texts, texts, strict=True))
+    shared = set.intersection(*(set(text.split()) for text in texts))
+    short = []
+    for text in texts:
+        own = " ".join(word for word in text.split() if word not in shared) or text
+        short.append(_without_middle(own, length))
+    return {
+        text: f"{name} ({short[: index + 1].count(name)})" if short.count(name) > 1 else name
+        for index, (text, name) in enumerate(zip(texts, short, strict=True))
+    }
+
+
+def _without_middle(text: str, length: int) -> str:
+    half = (length - 1) // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
+
+
 def shorten(text: str, length: int) -> str:
     """The text, or its beginning where it is longer than so many letters."""
     return text if len(text) <= length else f"{text[: max(length - 1, 0)]}…"
