@@ -101,7 +101,7 @@ def test_a_figure_shows_every_seed_the_iqm_and_its_interval(tmp_path):
 def test_every_run_is_in_the_legend_by_its_own_name(tmp_path):
     names = ("_hidden", "$a$", f"{'x' * 50}-one", f"{'x' * 50}-two")
     found = [population.read(written(tmp_path / name, [1]))[0] for name in names]
-    with matplotlib.rc_context(figures.STYLE):
+    with matplotlib.rc_context(figures.WITH_NAMES):
         (legend,) = figures.learning_curves(numbers.task(found)).legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert len(set(texts)) == 4

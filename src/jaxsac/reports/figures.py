@@ -48,9 +48,10 @@ STYLE: Any = {
     "axes.spines.right": False,
     "svg.fonttype": "none",
     "font.family": "sans-serif",
-    "text.parse_math": False,  # a name with $ in it is a name
 }
 """For `matplotlib.rc_context`, around the drawing and the saving."""
+WITH_NAMES: Any = STYLE | {"text.parse_math": False}
+"""For figures with names of runs, where a $ is a letter; they have no logarithmic axes."""
 Look = tuple[str, object]
 
 

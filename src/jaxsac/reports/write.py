@@ -24,7 +24,7 @@ def write(numbers: Numbers) -> None:
     output = numbers.directory
     output.mkdir(parents=True, exist_ok=True)
     before = _drawn_before(output / JSON)
-    with matplotlib.rc_context(figures.STYLE):
+    with matplotlib.rc_context(figures.WITH_NAMES):
         drawn = {name: save(figure, output / name) for name, figure in _figures(numbers).items()}
     text = json.dumps(tables.to_json(numbers), indent=1, allow_nan=False)
     files.write(output / JSON, f"{text}\n".encode())
