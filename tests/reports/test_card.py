@@ -19,9 +19,11 @@ from jaxsac.reports.statistics import Estimate
 from jaxsac.runs import metrics
 from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.export.export import Exported
+from jaxsac.runs.export.parity import Parity
 from saved_policies import FLAT, NESTED, observations_of, policy_of, save
 
 RETURNS = (5.0, 1.0, 9.0, 3.0)
+PARITY = Parity(10_000, 0.0, 0.0, 1e-5, 0.5, 0, 0.0)
 
 
 def saved(directory, observation=FLAT, returns=RETURNS):
@@ -91,8 +93,16 @@ def test_its_example_acts_as_the_policy_does(tmp_path, monkeypatch, format, obse
     np.testing.assert_allclose(np.reshape(names["action"], (1, 3)), policy(zeros), atol=1e-5)
 
 
-def test_returns_of_small_rewards_have_their_digits(run, tmp_path):
-    facts = card._facts(run, Exported([tmp_path / "policy.py"], None), "numpy", 0, "best", None)
+def test_a_card_says_how_observations_are_stacked(run):
+    facts = card._facts(run, Exported([run / "policy.py"], PARITY), "numpy", 0, "best", None)
+    assert "as the environment returns them, and actions" in card_text._use(facts)
+    facts.policy.frame_stack = 3
+    said = "returns them, the latest 3 joined along the last axis of each array, the oldest first"
+    assert said in card_text._use(facts)
+
+
+def test_returns_of_small_rewards_have_their_digits(run):
+    facts = card._facts(run, Exported([run / "policy.py"], PARITY), "numpy", 0, "best", None)
     small = facts._replace(
         own=OwnReturn(0.81234, 0.01, 3),
         seeds=facts.seeds._replace(

@@ -204,10 +204,16 @@ def _use(facts: Facts) -> str:
     ranges = ", ".join(f"{low:g} to {high:g}" for low, high in bounds)
     parity = facts.parity
     aside = f", {parity.rounding} aside that single precision leaves open" * (parity.rounding > 0)
+    stacked = ""
+    if (size := facts.policy.frame_stack) > 1:
+        stacked = (
+            f", the latest {size} joined along the last axis of each array, the oldest first (the "
+            "first of an episode is repeated)"
+        )
     return (
         f"```python\n{code}```\n\n"
-        "Observations go in as the environment returns them, and actions come out in its own "
-        f"units ({ranges}): scale and bounds are inside. Over "
+        f"Observations go in as the environment returns them{stacked}, and actions come out in its "
+        f"own units ({ranges}): scale and bounds are inside. Over "
         f"{parity.observations:,} observations actions differ from those of jaxsac by at most "
         f"{parity.largest_difference:.1e} of half their range{aside}."
     )
