@@ -12,14 +12,20 @@ import yaml
 
 import jaxsac
 from jaxsac.cli import commands
+from jaxsac.reports import card, card_text
 from jaxsac.reports.card import export_with_card
+from jaxsac.reports.card_text import OwnReturn
 from jaxsac.reports.report import report
+from jaxsac.reports.statistics import Estimate
 from jaxsac.runs import metrics
 from jaxsac.runs import report as report_of_run
 from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.export.export import Exported
+from jaxsac.runs.export.parity import Parity
 from saved_policies import FLAT, NESTED, observations_of, policy_of, save
 
 RETURNS = (5.0, 1.0, 9.0, 3.0)
+PARITY = Parity(10_000, 0.0, 0.0, 1e-5, 0.5, 0, 0.0)
 
 
 def saved(directory, observation=FLAT, returns=RETURNS, **settings):
@@ -52,10 +58,10 @@ def test_the_card_has_the_returns_that_the_run_and_its_report_have(run, tmp_path
     assert (own["type"], own["value"]) == ("mean_reward", "9.00 +/- 0.25")
     final = report(run, tmp_path / "report").tasks[0].results[0].final
     assert seeds["value"] == round(final.value, 2)
-    interval = f"95 % interval {final.low:.1f} to {final.high:.1f}"
+    interval = f"95 % interval {final.low:.2f} to {final.high:.2f}"
     assert seeds["name"] == f"interquartile mean over 4 seeds, {interval}"
     text = made.card.read_text()
-    assert f"| {final.value:.1f}, {interval} |" in text
+    assert f"| {final.value:.2f}, {interval} |" in text
     assert "seed 2 after 300 steps, the best by its evaluations" in text
     assert "chosen by this number" in text
     assert "| `hidden_sizes` | `[12, 12]` |" in text
@@ -110,6 +116,30 @@ def test_its_example_acts_as_the_policy_does(tmp_path, monkeypatch, format, obse
     policy = jaxsac.load_policy(directory, which="best")
     zeros = jax.tree.map(np.zeros_like, observations_of(policy, 1))
     np.testing.assert_allclose(np.reshape(names["action"], (1, 3)), policy(zeros), atol=1e-5)
+
+
+def test_a_card_says_how_observations_are_stacked(run):
+    facts = card._facts(run, Exported([run / "policy.py"], PARITY), "numpy", 0, "best", None)
+    assert "as the environment returns them, and actions" in card_text._use(facts)
+    facts.policy.frame_stack = 3
+    said = "returns them, the latest 3 joined along the last axis of each array, the oldest first"
+    assert said in card_text._use(facts)
+
+
+def test_returns_of_small_rewards_have_their_digits(run):
+    facts = card._facts(run, Exported([run / "policy.py"], PARITY), "numpy", 0, "best", None)
+    small = facts._replace(
+        own=OwnReturn(0.81234, 0.01, 3),
+        seeds=facts.seeds._replace(
+            final=Estimate(0.81234, 0.7912, 0.83), finals={0: 0.81234, 1: 0.79}
+        ),
+    )
+    own, seeds = card_text._metrics(small)
+    assert (own["value"], seeds["value"]) == ("0.812 +/- 0.010", 0.812)
+    text = card_text._returns(small)
+    assert "| 0.812 ± 0.010 |" in text
+    assert "| 0.812, 95 % interval 0.791 to 0.830 |" in text
+    assert "| seed 1, likewise | 0.790 |" in text
 
 
 def test_the_newest_video_of_the_seed_is_copied_unless_one_is_given(run, tmp_path, capsys):

@@ -3,15 +3,19 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from jaxsac.reports import figures, markup, numbers, page, population
+from jaxsac.reports import figures, markup, numbers, page, population, write
 from jaxsac.reports.reference import SOURCES, published
 from jaxsac.reports.report import report
+from jaxsac.reports.tables import file_name
 from run_examples import FAST
-from written_runs import written
+from written_runs import STEPS, written
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,7 @@ def whole_report(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole")
     rng = np.random.default_rng(0)
     runs = [
-        written(path / f"{env}-{gamma}", rng.normal(gamma, 0.2, 4), env=env,
+        written(path / f"{env}-{gamma}", rng.normal(gamma, 0.2, 4), env=env, steps=(*STEPS, 50_000),
                 hyperparameters=dataclasses.replace(FAST, gamma=gamma))
         for env in ("HalfCheetah-v4", "Hopper-v4") for gamma in (0.9, 0.99)
     ]  # fmt: skip
@@ -79,7 +83,8 @@ def test_every_figure_is_there_twice_and_every_number_in_both_tables(whole_repor
             ]  # fmt: skip
             assert float(row["high"]) == pytest.approx(result.final.high)
             assert row["seeds"] == "4"
-    assert [row for row in rows if row["quantity"] == "normalized_final_score"]
+    across = [row["seeds"] for row in rows if row["quantity"] == "normalized_final_score"]
+    assert across == ["4", "4"]
 
 
 def test_a_figure_shows_every_seed_the_iqm_and_its_interval(tmp_path):
@@ -91,6 +96,39 @@ def test_a_figure_shows_every_seed_the_iqm_and_its_interval(tmp_path):
     assert len(axes.collections) == 1
     assert axes.get_xlabel() == "environment steps per seed"
     assert axes.get_ylabel() == "return (evaluation)"
+
+
+def test_every_run_is_in_the_legend_by_its_own_name(tmp_path):
+    names = ("_hidden", "$a$", f"{'x' * 50}-one", f"{'x' * 50}-two")
+    found = [population.read(written(tmp_path / name, [1]))[0] for name in names]
+    with matplotlib.rc_context(figures.WITH_NAMES):
+        (legend,) = figures.learning_curves(numbers.task(found)).legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert len(set(texts)) == 4
+    assert texts[0].strip().startswith("_hidden")
+    assert texts[2].endswith("-one (1 seed)")
+    assert not any(text.get_parse_math() for text in legend.get_texts())
+
+
+def test_figures_of_an_earlier_report_go_with_it_and_others_stay(tmp_path):
+    drawn = report([written(tmp_path / "a", [1]), written(tmp_path / "b", [1])], tmp_path / "out")
+    (tmp_path / "out" / "scores-mine.png").write_text("mine")
+    name = file_name(drawn.tasks[0].env)
+    assert (tmp_path / "out" / f"improvement-{name}.svg").exists()
+    report(tmp_path / "a", tmp_path / "out")
+    there = {file.name for file in (tmp_path / "out").glob("*.png")}
+    assert there == {f"learning-curves-{name}.png", f"scores-{name}.png", "scores-mine.png"}
+    assert not (tmp_path / "out" / f"improvement-{name}.svg").exists()
+
+
+def test_a_figure_is_read_back_in_the_encoding_that_it_was_written_in(tmp_path, monkeypatch):
+    read_text = Path.read_text
+
+    def told(path, encoding):
+        return read_text(path, encoding)
+
+    monkeypatch.setattr(Path, "read_text", told)
+    assert "<svg" in write.save(Figure(), tmp_path / "empty")
 
 
 def test_settings_that_differ_have_a_row_each_unless_the_labels_say_them(tmp_path):
@@ -126,5 +164,6 @@ def test_published_curves_name_their_source_and_are_of_the_same_version():
             assert curve.steps[-1] <= 500_000
             assert np.isfinite(curve.iqm).all()
     assert published("HalfCheetah-v5") == []
+    assert [curve.algorithm for curve in published("HalfCheetah-v4", 35_000)] == ["SAC"]
     (sac,) = [curve for curve in published("HalfCheetah-v4") if curve.algorithm == "SAC"]
     assert 10_500 < sac.iqm[-1] < 12_000

@@ -9,22 +9,31 @@ import pytest
 
 import jaxsac
 from jaxsac.cli import commands
+from jaxsac.reports import numbers, tables
 from jaxsac.reports.report import report
+from jaxsac.reports.statistics import Estimate
 from jaxsac.runs import metrics
 from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
 from run_examples import FAST
 from written_runs import STEPS, written
 
 quickly = pytest.mark.usefixtures("drawn_quickly")
+NAN = float("nan")
+
+
+def with_returns(run, seed, returns, steps=STEPS):
+    with MetricsWriter(run / "metrics", [f"seed-{seed:04d}"], RUN_COLUMNS) as writer:
+        for step, value in zip(steps, returns, strict=True):
+            writer.write(0, {"step": step, "eval_return": value})
 
 
 @quickly
 def test_scores_are_the_last_fifth_and_the_area_the_mean_over_all_steps(tmp_path):
     found = report(written(tmp_path / "a", [100, 200]))
     (result,) = found.tasks[0].results
-    assert result.finals == {0: 100, 1: 200}
+    assert result.finals == {0: 90, 1: 180}  # from 80 and 160 at 40 steps
     assert result.areas == {0: 60, 1: 120}
-    assert result.final.value == 150
+    assert result.final.value == 135
     assert result.curve.iqm.tolist() == [30, 60, 90, 120, 150]
     assert found.directory == tmp_path / "a" / "report"
 
@@ -33,6 +42,90 @@ def test_scores_are_the_last_fifth_and_the_area_the_mean_over_all_steps(tmp_path
 def test_the_area_is_under_the_curve_whatever_steps_were_evaluated(tmp_path):
     found = report(written(tmp_path / "a", [50], steps=(10, 20, 50)))
     assert found.tasks[0].results[0].areas == {0: 30}
+
+
+@quickly
+def test_a_score_counts_steps_whatever_this_run_or_another_was_evaluated_at(tmp_path):
+    coarse = written(tmp_path / "coarse", [1])
+    with_returns(coarse, 0, (0, 0, 90, 90, 0), steps=(10, 30, 50, 55, 60))
+    fine = written(tmp_path / "fine", [1], steps=(10, *range(41, 61)))
+    shorter = written(tmp_path / "shorter", [1], steps=(10, 50))
+    alone = report(coarse).tasks[0].results[0]
+    together = report([coarse, fine], tmp_path / "out").tasks[0].results[0]
+    assert alone.finals == together.finals == {0: 70.5}  # 81 at 48
+    assert alone.areas == together.areas
+    up_to_50 = report([coarse, shorter], tmp_path / "out").tasks[0].results[0]
+    assert up_to_50.finals == {0: 67.5}  # from 45
+
+
+@quickly
+def test_seeds_that_score_alike_are_ties_whatever_they_were_evaluated_at(tmp_path):
+    for name, steps in (("coarse", (10, 20, 50)), ("fine", (10, 43, 47, 50))):
+        file = metrics.path(written(tmp_path / name, [1]) / "metrics", "seed-0000")
+        rows = "".join(f"{step},0.3\n" for step in steps)
+        file.write_text(f"step,eval_return\n{rows}")
+    (task,) = report([tmp_path / "coarse", tmp_path / "fine"], tmp_path / "out").tasks
+    assert [result.finals for result in task.results] == [{0: 0.3}, {0: 0.3}]
+    assert task.improvements[0].probability.value == 0.5
+
+
+@quickly
+def test_a_run_at_step_0_has_the_score_of_that_step_and_nothing_is_concluded_from_it(tmp_path):
+    begun = written(tmp_path / "begun", [1, 2, 3, 4, 5], steps=(0,), finished=False)
+    rising = written(tmp_path / "rising", [1, 2, 3, 4, 5], steps=(0, 10, 50))
+    found = report([begun, rising], tmp_path / "out")
+    (task,) = found.tasks
+    assert task.end == 0
+    assert all(set(result.finals.values()) == {0.0} for result in task.results)
+    assert [each.differs for each in task.improvements] == [False]
+    text = (tmp_path / "out" / "numbers.json").read_text()
+    assert "NaN" not in text
+
+
+def test_where_p_is_no_number_nothing_is_concluded_and_json_has_none():
+    nothing = numbers._doubt(Estimate(1.0, 1.0, 1.0), float("nan"), least_p=0.01)
+    assert nothing == numbers.TOO_FEW
+    assert tables._without_nan({"p": [float("nan"), 1.0]}) == {"p": [None, 1.0]}
+
+
+@quickly
+def test_a_seed_whose_returns_end_as_no_numbers_has_no_score_and_moves_no_others(tmp_path):
+    whole = written(tmp_path / "whole", [1, 2])
+    lost = written(tmp_path / "lost", [1, 2, 3])
+    with_returns(lost, 1, (1.0, NAN, NAN, NAN, NAN))
+    late = written(tmp_path / "late", [5, 5])
+    with_returns(late, 0, (NAN, NAN, 3.0, 4.0, 5.0))
+    found = report([whole, lost, late], tmp_path / "out")
+    (task,) = found.tasks
+    assert (task.start, task.end) == (10, 50)
+    assert task.results[0].finals == report(whole).tasks[0].results[0].finals
+    assert list(task.results[1].finals) == [0, 2]
+    assert task.results[1].curve.steps[-1] == 50
+    assert task.results[2].finals == {0: 4.5, 1: 4.5}
+    said = "lost: seed 1 has no score, as the returns are not finite up to 50 steps."
+    assert any(note.startswith(said) for note in found.notes)
+    assert not any("scores count up to" in note for note in found.notes)
+
+
+@quickly
+def test_a_run_without_a_score_is_left_out_unless_there_is_no_other(tmp_path):
+    whole, lost = written(tmp_path / "whole", [1]), written(tmp_path / "lost", [1])
+    with_returns(lost, 0, (1.0, 2.0, NAN, NAN, NAN))
+    found = report([whole, lost], tmp_path / "out")
+    assert [result.label for result in found.tasks[0].results] == ["whole"]
+    assert any("lost is left out and has no score: of seed 0" in note for note in found.notes)
+    alone = report(lost)
+    assert alone.tasks[0].end == 20
+    assert alone.tasks[0].results[0].finals == {0: pytest.approx(1.8)}
+    assert any("no seed has finite returns up to 50 steps" in note for note in alone.notes)
+
+
+@quickly
+def test_a_run_that_goes_on_without_evaluations_keeps_those_it_has(tmp_path):
+    run = written(tmp_path / "a", [1, 2], eval_every=0)
+    (task,) = report(run).tasks
+    assert task.results[0].population.column == "eval_return"
+    assert task.results[0].finals == {0: 0.9, 1: 1.8}
 
 
 @quickly
@@ -48,7 +141,7 @@ def test_the_verdict_follows_the_interval_and_the_number_of_seeds(tmp_path):
         return found.verdict
 
     assert verdict(low, high) == verdict(high, low) == "high is better than low"
-    assert verdict(low, mixed) == "these do not differ"
+    assert verdict(low, mixed) == "no difference was found"
     assert verdict(few, fewer) == "too few seeds to be sure"
     alike = written(tmp_path / "alike", [1.5, 2, 2.5])
     assert verdict(few, alike) == "too few seeds to be sure", "with three no p is below 0.05"
@@ -89,8 +182,8 @@ def test_seeds_that_were_added_are_of_one_population(tmp_path):
     run = written(tmp_path / "a", [1, 2])
     written(run / "more-seeds" / "0002-0003", [3, 4], seed=2)
     (result,) = report(run).tasks[0].results
-    assert result.finals == {0: 1, 1: 2, 2: 3, 3: 4}
-    assert result.final.value == 2.5
+    assert list(result.finals) == [0, 1, 2, 3]
+    assert result.final.value == pytest.approx(0.9 * 2.5)
 
 
 @quickly
@@ -123,8 +216,8 @@ def test_a_run_that_is_still_writing_counts_as_far_as_it_has_come(tmp_path):
     found = report([whole, live], tmp_path / "out")
     (task,) = found.tasks
     assert task.end == 20
-    assert task.results[0].finals == {0: 40, 1: 40}
-    assert task.results[1].finals == {0: 20, 1: 20}
+    assert task.results[0].finals == {0: 36, 1: 36}
+    assert task.results[1].finals == {0: 18, 1: 18}
     assert "live is not finished: evaluated up to 20 of 50 steps." in found.notes
     assert any("scores count up to 20 steps" in note for note in found.notes)
 
@@ -135,7 +228,7 @@ def test_seeds_without_a_return_are_left_out_and_named(tmp_path):
     metrics.path(run / "metrics", "seed-0001").unlink()
     found = report(run)
     assert list(found.tasks[0].results[0].finals) == [0]
-    assert found.tasks[0].results[0].final == (1, None, None)
+    assert found.tasks[0].results[0].final == (0.9, None, None)
     assert "a: no return yet of seed 1, which is left out." in found.notes
     assert "a has one seed: no interval can be given." in found.notes
     metrics.path(run / "metrics", "seed-0000").unlink()
@@ -146,11 +239,9 @@ def test_seeds_without_a_return_are_left_out_and_named(tmp_path):
 @quickly
 def test_returns_that_are_no_numbers_are_left_out_and_counted(tmp_path):
     run = written(tmp_path / "a", [1, 2], finished=False)
-    with MetricsWriter(run / "metrics", ["seed-0001"], RUN_COLUMNS) as writer:
-        for step, value in zip(STEPS, (1.0, 2.0, float("nan"), 4.0, 5.0), strict=True):
-            writer.write(0, {"step": step, "eval_return": value})
+    with_returns(run, 1, (1.0, 2.0, NAN, 4.0, 5.0))
     found = report(run)
-    assert found.tasks[0].results[0].finals[1] == 5
+    assert found.tasks[0].results[0].finals[1] == 4.5
     assert "a, seed 1: 1 returns are not finite and left out." in found.notes
 
 
@@ -204,6 +295,14 @@ def test_an_environment_without_published_curves_is_named(tmp_path):
 
 
 @quickly
+def test_published_curves_that_begin_after_a_run_has_ended_are_named(tmp_path):
+    found = report(written(tmp_path / "a", [1, 2], env="HalfCheetah-v4"), reference=True)
+    assert found.references == {"HalfCheetah-v4": []}
+    said = "no second point up to 50 steps, are the published curves of SAC and CrossQ."
+    assert any(note.endswith(said) for note in found.notes)
+
+
+@quickly
 def test_the_command_prints_the_answer_and_refuses_in_one_sentence(tmp_path, capsys):
     low = written(tmp_path / "low", [1, 2, 3, 4])
     high = written(tmp_path / "high", [11, 12, 13, 14])
@@ -221,7 +320,7 @@ def test_from_python_runs_are_paths_or_what_train_returned(tmp_path):
     from jaxsac.runs.run import Run
 
     path = written(tmp_path / "a", [1, 2])
-    assert jaxsac.report(Run(path)).tasks[0].results[0].finals == {0: 1, 1: 2}
+    assert jaxsac.report(Run(path)).tasks[0].results[0].finals == {0: 0.9, 1: 1.8}
 
 
 @quickly

@@ -275,7 +275,7 @@ def test_without_evaluation_every_row_is_a_line_with_the_training_returns():
     rows = [progress(20, evaluated=False, train_returns=[None, 3.25]), progress(40)]
     text = shown(small_run(eval_every=0), *rows)
     first, second = text.splitlines()
-    assert first.endswith("return 3.2")
+    assert first.endswith("return 3.25")
     assert second.endswith("return 100.5 ± 0.5")
     assert "evaluation" not in shown(small_run(eval_every=0), *rows, terminal=True)
 
@@ -317,9 +317,9 @@ def test_points_of_a_sweep_are_shown_by_their_settings():
     told = progress(members=4, eval_returns=[1.0, 3.0, 5.0, 9.0])
     screen = shown(config, told, ">stopped", terminal=True).splitlines()
     assert screen[-2].split()[:2] == ["actor_lr=1e-4", "gamma=0.9"]
-    assert screen[-1].endswith("7.0 ± 2.0")
+    assert screen[-1].endswith("7.00 ± 2.00")
     line, _, *table = shown(config, told, ">stopped").splitlines()
-    assert line.endswith("step 30 return 7.0 ± 2.0 (best: actor_lr=3e-4 gamma=0.99)")
+    assert line.endswith("step 30 return 7.00 ± 2.00 (best: actor_lr=3e-4 gamma=0.99)")
     assert "point" not in "".join([*screen, line, *table])
     assert table[-1].split()[:2] == ["actor_lr=3e-4", "gamma=0.99"]
 
@@ -338,6 +338,36 @@ def test_faults_are_told(terminal):
 )
 def test_a_setting_is_written_in_its_shorter_form(value, text):
     assert labels.setting(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"), (0.0, "0.0"), (1234.56, "1,234.6"), (-10.0, "-10.0"), (2e7, "2.000e+07"),
+        (5.0, "5.00"), (-0.8234, "-0.823"), (0.01234, "0.0123"), (1.234e-5, "1.23e-05"),
+        (float("nan"), "nan"),
+    ],
+)  # fmt: skip
+def test_a_return_has_three_digits_however_small_it_is(value, text):
+    assert labels.number(value) == text
+
+
+def test_long_names_stay_different_from_each_other():
+    names = ["a b", "b"]
+    assert labels.apart(names, 10) == {"a b": "a b", "b": "b"}
+    long = [f"{'x' * 30} gamma={gamma} tau=0.005" for gamma in (0.9, 0.99)]
+    assert [*labels.apart(long, 20).values()] == ["gamma=0.9", "gamma=0.99"]
+    ends = [f"{'y' * 30}-{name}" for name in "ab"]
+    assert [*labels.apart(ends, 9).values()] == ["yyyy…yy-a", "yyyy…yy-b"]
+    middles = [f"{'y' * 30}{name}{'y' * 30}" for name in "ab"]
+    assert [*labels.apart(middles, 9).values()] == ["yyyy…yyyy (1)", "yyyy…yyyy (2)"]
+    assert labels.apart(["z" * 10], 5) == {"z" * 10: "zz…zz"}
+
+
+def test_a_deviation_has_as_many_decimals_as_its_mean():
+    assert labels.spread([8000.0, 8002.0]) == "8,001.0 ± 1.0"
+    assert labels.spread([0.8, 0.82]) == "0.810 ± 0.010"
+    assert labels.spread([-20.0, 20.0]) == "0.0 ± 20.0"
 
 
 # A notebook.

@@ -44,14 +44,14 @@ def test_of_several_points_the_best_is_named_by_its_settings_in_a_line_that_fits
             for index in range(2):
                 writer.write(index, {"step": 60, "eval_return": value + index})
     assert progress.describe(parts, tmp_path) == (
-        "4 of 4 parts, 100% of all steps, return 7.5 ± 0.5 (best: actor_lr=1e-4 gamma=0.99)"
+        "4 of 4 parts, 100% of all steps, return 7.50 ± 0.50 (best: actor_lr=1e-4 gamma=0.99)"
     )
     output = StringIO()
     with progress.SweepProgress(parts, tmp_path, Console(file=output, width=80)):
         pass
     (line,) = output.getvalue().splitlines()
     assert len(line) == 80
-    assert line.endswith("(best: actor_lr=1e-4…")
+    assert line.endswith("(best: actor_lr=1e…")
 
 
 def test_a_file_that_is_being_written_counts_as_none(planned, tmp_path):

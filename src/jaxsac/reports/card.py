@@ -88,7 +88,7 @@ def export_with_card(
 
 
 def _refuse_others(card: Path) -> None:
-    if card.exists() and card_text.LIBRARY not in card.read_text()[:400]:
+    if card.exists() and card_text.LIBRARY not in card.read_text(encoding="utf-8")[:400]:
         raise ValueError(
             f"{card} is there and is no model card of jaxsac: give an --output in another folder."
         )

@@ -129,10 +129,11 @@ def front_matter(facts: Facts) -> dict[str, Any]:
 def _metrics(facts: Facts) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if (own := facts.own) is not None:
+        digits = _decimals(own.mean, own.deviation)
         found.append(
             {
                 "type": "mean_reward",
-                "value": f"{own.mean:.2f} +/- {own.deviation:.2f}",
+                "value": f"{own.mean:.{digits}f} +/- {own.deviation:.{digits}f}",
                 "name": f"return of this policy, mean and deviation over {_episodes(own)}",
                 "verified": False,
             }
@@ -142,12 +143,17 @@ def _metrics(facts: Facts) -> list[dict[str, Any]]:
         found.append(
             {
                 "type": "iqm_return",
-                "value": round(seeds.final.value, 2),
+                "value": round(seeds.final.value, _decimals(seeds.final.value)),
                 "name": f"interquartile mean over {sentences.seeds(len(seeds.finals))}, {interval}",
                 "verified": False,
             }
         )
     return found
+
+
+def _decimals(*values: float) -> int:
+    """What the hub is given: two, or more of small returns."""
+    return max(2, labels.decimals(max(map(abs, values))))
 
 
 def _episodes(own: OwnReturn) -> str:
@@ -172,7 +178,8 @@ def _returns(facts: Facts) -> str:
     rows = []
     if (own := facts.own) is not None:
         chosen = "; it was chosen by this number, which therefore flatters it" if facts.best else ""
-        value = f"{labels.number(own.mean)} ± {labels.number(own.deviation)}"
+        value = labels.number(own.mean, own.deviation)
+        value += f" ± {labels.number(own.deviation, own.mean)}"
         rows.append((f"this policy, {_episodes(own)}{chosen}", value))
     if (seeds := facts.seeds) is not None:
         column = COLUMNS[seeds.population.column]
@@ -197,10 +204,16 @@ def _use(facts: Facts) -> str:
     ranges = ", ".join(f"{low:g} to {high:g}" for low, high in bounds)
     parity = facts.parity
     aside = f", {parity.rounding} aside that single precision leaves open" * (parity.rounding > 0)
+    stacked = ""
+    if (size := facts.policy.frame_stack) > 1:
+        stacked = (
+            f", the latest {size} joined along the last axis of each array, the oldest first (the "
+            "first of an episode is repeated)"
+        )
     return (
         f"```python\n{code}```\n\n"
-        "Observations go in as the environment returns them, and actions come out in its own "
-        f"units ({ranges}): scale and bounds are inside. Over "
+        f"Observations go in as the environment returns them{stacked}, and actions come out in its "
+        f"own units ({ranges}): scale and bounds are inside. Over "
         f"{parity.observations:,} observations actions differ from those of jaxsac by at most "
         f"{parity.largest_difference:.1e} of half their range{aside}."
     )

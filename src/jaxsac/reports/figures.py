@@ -50,6 +50,8 @@ STYLE: Any = {
     "font.family": "sans-serif",
 }
 """For `matplotlib.rc_context`, around the drawing and the saving."""
+WITH_NAMES: Any = STYLE | {"text.parse_math": False}
+"""For figures with names of runs, where a $ is a letter; they have no logarithmic axes."""
 Look = tuple[str, object]
 
 
@@ -64,8 +66,9 @@ def learning_curves(task: Task, references: Sequence[Reference] = ()) -> Figure:
             axes.plot(result.curve.steps, result.curve.iqm, color=OTHERS, linewidth=0.6, zorder=1)
     few = len(task.results) <= MOST_FULL
     full = {result.label for result in ranked(task.results)[: None if few else 2]}
+    names = _with_seeds(task)
     for result in _named(task):
-        _curve(axes, result, looks[result.label], result.label in full)
+        _curve(axes, result, looks[result.label], result.label in full, names[result.label])
     for reference, dashes in zip(references, itertools.cycle(DASHES[1:])):
         label = f"{reference.algorithm} as published, {reference.seeds} seeds"
         axes.plot(
@@ -96,7 +99,8 @@ def scores(task: Task) -> Figure:
     begin, end = (EngFormatter(sep="")(step) for step in ((1 - WINDOW) * task.end, task.end))
     axes.set(xlabel=f"mean return, {begin} to {end} steps")
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    _rows(axes, [_with_seeds(result) for result in shown])
+    names = _with_seeds(task)
+    _rows(axes, [names[result.label] for result in shown])
     return figure
 
 
@@ -109,14 +113,11 @@ def improvements(found: Sequence[Improvement], title: str) -> Figure:
     for row, each in enumerate(shown):
         _interval(axes, row, each.probability, COLORS[0] if each.differs else OTHERS)
     of = "a seed of the first"
-    lines = [
-        f"{labels.shorten(each.first, LONGEST_LABEL)} over "
-        f"{labels.shorten(each.second, LONGEST_LABEL)}"
-        for each in shown
-    ]
+    names = labels.apart([name for each in found for name in each[:2]], LONGEST_LABEL)
+    lines = [f"{names[each.first]} over {names[each.second]}" for each in shown]
     if len(found) > 1 and len({each.first for each in found}) == 1:  # the best, and all others
         of = "a seed of the best"
-        lines = [f"over {labels.shorten(each.second, LONGEST_LABEL)}" for each in shown]
+        lines = [f"over {names[each.second]}" for each in shown]
     _title(axes, f"{title}{_of(shown, found)}")
     doubt = "; grey: not sure" * any(not each.differs for each in shown)
     axes.set(xlim=(-0.04, 1.04), xlabel=f"P({of} scores higher){doubt}")
@@ -129,11 +130,12 @@ def profiles(across: Across) -> Figure:
     figure = _figure(3.4 + 0.2 * len(across.methods))
     axes = figure.subplots()
     looks = itertools.cycle(_all_looks())
+    names = labels.apart([method.label for method in across.methods], LONGEST_LABEL)
     for method, (color, dashes) in zip(across.methods, looks, strict=False):
-        label = labels.shorten(method.label, LONGEST_LABEL)
         axes.step(
-            THRESHOLDS, method.profile, where="post", color=color, linestyle=dashes, label=label
-        )
+            THRESHOLDS, method.profile, where="post", color=color, linestyle=dashes,
+            label=_shown(names[method.label]),
+        )  # fmt: skip
         if method.low is not None and method.high is not None:
             axes.fill_between(
                 THRESHOLDS,
@@ -155,7 +157,7 @@ def profiles(across: Across) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, result: Result, look: Look, full: bool) -> None:
+def _curve(axes: Axes, result: Result, look: Look, full: bool, label: str) -> None:
     color, dashes = look
     curve, series = result.curve, result.population.series
     if full and len(series) > 1:
@@ -165,7 +167,7 @@ def _curve(axes: Axes, result: Result, look: Look, full: bool) -> None:
     mark = "o" if len(curve.steps) == 1 else None
     axes.plot(
         curve.steps, curve.iqm, color=color, linestyle=dashes, linewidth=2, zorder=3, marker=mark,
-        label=_with_seeds(result),
+        label=label,
     )  # fmt: skip
     if full and curve.low is not None and curve.high is not None:
         axes.fill_between(
@@ -213,9 +215,19 @@ def _all_looks() -> list[Look]:
     return [(color, dashes) for dashes in DASHES for color in COLORS]
 
 
-def _with_seeds(result: Result) -> str:
-    count = len(result.finals)
-    return f"{labels.shorten(result.label, LONGEST_LABEL)} ({count} seed{'s' * (count > 1)})"
+def _with_seeds(task: Task) -> dict[str, str]:
+    """By label: what a population is called in a figure, and how many seeds it has."""
+    names = labels.apart([result.label for result in task.results], LONGEST_LABEL)
+    counts = {result.label: len(result.finals) for result in task.results}
+    return {
+        label: f"{_shown(names[label])} ({count} seed{'s' * (count > 1)})"
+        for label, count in counts.items()
+    }
+
+
+def _shown(name: str) -> str:
+    """As a legend takes it: matplotlib leaves out what begins with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def _ylabel(task: Task) -> str:

@@ -17,7 +17,7 @@ from jaxsac.reports import statistics
 from jaxsac.reports.population import Population
 from jaxsac.reports.statistics import Estimate
 
-DO_NOT_DIFFER, TOO_FEW = "these do not differ", "too few seeds to be sure"
+NO_DIFFERENCE, TOO_FEW = "no difference was found", "too few seeds to be sure"
 WINDOW = 0.2
 """Share of the steps, the last ones, over which the final score is taken."""
 MOST_PAIRED = 8
@@ -42,7 +42,8 @@ class Result(NamedTuple):
     population: Population
     curve: Curve
     finals: dict[int, float]
-    """By seed: its mean return over the last fifth of the task's steps."""
+    """By seed: its mean return over the last fifth of the task's steps. A seed without finite
+    returns there has no score."""
     areas: dict[int, float]
     """By seed: the area under its curve over the number of steps, that is its mean return."""
     final: Estimate
@@ -75,12 +76,14 @@ class Task:
     env: str
     results: list[Result]
     start: float
-    """First step that all seeds have a return at."""
+    """First step that all seeds have been evaluated at."""
     end: float
     """Last one; scores are taken up to it."""
     improvements: list[Improvement]
     chances: dict[str, float] | None
     """By label: share of the resamples in which it is the best; None with a seed alone."""
+    notes: list[str]
+    """Whose score cannot be given, and why."""
 
     @property
     def best(self) -> Result:
@@ -99,20 +102,19 @@ def task(populations: Sequence[Population]) -> Task:
     Raises:
       ValueError: they have no steps in common.
     """
-    every = [values[:, 0] for p in populations for values in p.series.values()]
-    start, end = max(steps[0] for steps in every), min(steps[-1] for steps in every)
-    if start > end:
-        raise ValueError(_nothing_in_common(populations, start, end))
-    steps = np.unique(np.concatenate(every))
-    steps = steps[(steps >= start) & (steps <= end)]
-    results = [_result(population, steps) for population in populations]
+    start, end = _common(populations)
+    notes = [note for each in populations if (note := _unscored(each, start, end))]
+    found = [_result(each, start, end) for each in populations if _scored(each, start, end)]
+    if not found:  # better a score of less than none
+        return _where_finite(populations, end)
     return Task(
         env=populations[0].env,
-        results=results,
-        start=float(start),
-        end=float(end),
-        improvements=_improvements(results),
-        chances=_chances(results),
+        results=found,
+        start=start,
+        end=end,
+        improvements=_improvements(found),
+        chances=_chances(found),
+        notes=notes,
     )
 
 
@@ -142,19 +144,84 @@ def improvement(
     return Improvement(first, second, seeds, found, p, verdict, differs=doubt is None)
 
 
-def _result(population: Population, steps: np.ndarray) -> Result:
-    late = steps > (1 - WINDOW) * steps[-1]
-    on_grid = {seed: np.interp(steps, *values.T) for seed, values in population.series.items()}
-    finals = {seed: float(values[late].mean()) for seed, values in on_grid.items()}
-    areas = {seed: _area(steps, values) for seed, values in on_grid.items()}
-    return Result(
-        population, _curve(population), finals, areas, _estimate(finals), _estimate(areas)
+def _common(populations: Sequence[Population]) -> tuple[float, float]:
+    """The first and the last step that every seed has been evaluated at.
+
+    Raises:
+      ValueError: there are none between them.
+    """
+    spans = [span for population in populations for span in population.spans.values()]
+    start, end = max(first for first, _ in spans), min(last for _, last in spans)
+    if start > end:
+        raise ValueError(_nothing_in_common(populations, start, end))
+    return start, end
+
+
+def _late(start: float, end: float) -> float:
+    """Where the last fifth begins."""
+    return max(start, (1 - WINDOW) * end)
+
+
+def _scored(population: Population, start: float, end: float) -> dict[int, np.ndarray]:
+    """The seeds whose finite returns reach over the last fifth; of others it is not known."""
+    late = _late(start, end)
+    series = population.series.items()
+    return {seed: v for seed, v in series if v[0, 0] <= late and v[-1, 0] >= end}
+
+
+def _unscored(population: Population, start: float, end: float) -> str | None:
+    """Who has no score, and what that does to the others."""
+    scored = _scored(population, start, end)
+    without = [str(seed) for seed in population.series if seed not in scored]
+    if not without:
+        return None
+    seeds = f"seed{'s' * (len(without) > 1)} {', '.join(without)}"
+    why = f"returns are not finite up to {end:,.0f} steps"
+    if not scored:
+        return f"{population.label} is left out and has no score: of {seeds} the {why}."
+    return (
+        f"{population.label}: {seeds} {'have' if len(without) > 1 else 'has'} no score, as the "
+        f"{why}. The score is that of the other seeds, and looks better than the run is."
     )
 
 
-def _area(steps: np.ndarray, values: np.ndarray) -> float:
-    length = steps[-1] - steps[0]
-    return float(np.trapezoid(values, steps) / length) if length else float(values[0])
+def _where_finite(populations: Sequence[Population], end: float) -> Task:
+    """The task up to the last steps at which all returns are finite."""
+    finite = [
+        dataclasses.replace(
+            each, spans={seed: (v[0, 0], v[-1, 0]) for seed, v in each.series.items()}
+        )
+        for each in populations
+    ]
+    found = task(finite)
+    note = (
+        f"{found.env}: no seed has finite returns up to {end:,.0f} steps. Scores count up to "
+        f"{found.end:,.0f}, where those of all seeds are finite, and look better than the runs are."
+    )
+    return dataclasses.replace(found, notes=[note, *found.notes])
+
+
+def _result(population: Population, start: float, end: float) -> Result:
+    scored = _scored(population, start, end)
+    finals = {seed: _mean(values, _late(start, end), end) for seed, values in scored.items()}
+    areas = {seed: _mean(values, start, end) for seed, values in scored.items()}
+    return Result(population, _curve(scored), finals, areas, _estimate(finals), _estimate(areas))
+
+
+def _mean(values: np.ndarray, low: float, high: float) -> float:
+    """Mean over the steps from `low` to `high` of one seed's returns, with straight lines between.
+
+    It counts steps, not evaluations: how often this run was evaluated, or another beside it,
+    changes nothing.
+    """
+    steps, returns = values.T
+    inside = steps[(steps > low) & (steps < high)]
+    at = np.concatenate([[low], inside, [high]])
+    found = np.interp(at, steps, returns)
+    if low == high:
+        return float(found[-1])
+    # From the first one, so that a constant is its own mean to the last bit: ties count.
+    return float(found[0] + np.trapezoid(found - found[0], at) / (high - low))
 
 
 def _estimate(scores: dict[int, float]) -> Estimate:
@@ -162,8 +229,8 @@ def _estimate(scores: dict[int, float]) -> Estimate:
     return statistics.iqm_estimate([np.array(sorted(scores.values()))], rng)
 
 
-def _curve(population: Population) -> Curve:
-    series = list(population.series.values())
+def _curve(scored: dict[int, np.ndarray]) -> Curve:
+    series = list(scored.values())
     start, end = max(each[0, 0] for each in series), min(each[-1, 0] for each in series)
     steps = np.unique(np.concatenate([each[:, 0] for each in series]))
     steps = steps[(steps >= start) & (steps <= end)]
@@ -208,8 +275,9 @@ def _doubt(found: Estimate, p: float | None, least_p: float) -> str | None:
     if least_p > 1 - statistics.CONFIDENCE:
         return TOO_FEW
     if found.low <= 0.5 <= found.high:
-        return DO_NOT_DIFFER
-    return TOO_FEW if p is not None and p > 1 - statistics.CONFIDENCE else None
+        return NO_DIFFERENCE
+    # Also of a p that is no number nothing may be concluded.
+    return None if p is not None and p <= 1 - statistics.CONFIDENCE else TOO_FEW
 
 
 def _chances(results: list[Result]) -> dict[str, float] | None:
@@ -225,12 +293,9 @@ def _chances(results: list[Result]) -> dict[str, float] | None:
 
 
 def _nothing_in_common(populations: Sequence[Population], start: float, end: float) -> str:
-    latest = max(
-        (values[0, 0], p.label, seed) for p in populations for seed, values in p.series.items()
-    )
-    earliest = min(
-        (values[-1, 0], p.label, seed) for p in populations for seed, values in p.series.items()
-    )
+    spans = [(span, p.label, seed) for p in populations for seed, span in p.spans.items()]
+    latest = max((first, label, seed) for (first, _), label, seed in spans)
+    earliest = min((last, label, seed) for (_, last), label, seed in spans)
     return (
         f"no step is common to all seeds in {populations[0].env}: the returns of seed "
         f"{latest[2]} of {latest[1]} begin at {start:,.0f}, and those of seed {earliest[2]} of "

@@ -20,17 +20,18 @@ The thick line is the interquartile mean (IQM): the mean of the seeds without th
 highest quarter. Bands and intervals are its 95&nbsp;% confidence intervals: percentiles of
 {resamples} bootstrap resamples of the seeds, stratified by environment. The final score of a seed
 is its mean return over the last fifth of the steps, the area its mean return over all of them (the
-area under its curve divided by the steps). &ldquo;Best in resamples&rdquo; is the share of the
-resamples in which a run has the highest final score. The probability of improvement is the chance
+area under its curve divided by the steps), both with straight lines between evaluations.
+&ldquo;Best in resamples&rdquo; is the share of the resamples in which a run has the highest final
+score. The probability of improvement is the chance
 that a seed of the first run scores higher than one of the second (Mann and Whitney's U over the
-number of pairs), by their final scores; where its interval holds 0.5 the two are said not to
-differ, if there are seeds enough for p to reach 0.05 at all. All this is as in Agarwal et al. 2021
-(arXiv:2108.13264). Such intervals are too short for
-few seeds, so the p of a two-sided Mann-Whitney test stands beside them (of several environments,
-that of a permutation test within each): one run is said to be better only where p is at most 0.05
-too. Nothing is corrected for the number of comparisons, and the best of many looks better than it
-is. n is the number of seeds. A figure of more than four curves shows the seeds and bands of the
-best two only.
+number of pairs), by their final scores; where its interval holds 0.5 no difference was found, which
+does not say that there is none, and where seeds are so few that p cannot reach 0.05 there are too
+few to be sure. All this is as in Agarwal et al. 2021 (arXiv:2108.13264). Such intervals are too
+short for few seeds, so the p of a two-sided Mann-Whitney test stands beside them (of several
+environments, that of a permutation test within each): one run is said to be better only where p is
+at most 0.05 too. Nothing is corrected for the number of comparisons, and the best of many looks
+better than it is. n is the number of seeds. A figure of more than four curves shows the seeds and
+bands of the best two only.
 """
 LINES = "Thick lines: IQM of the seeds; bands: its 95&nbsp;% interval; thin lines: single seeds."
 
@@ -99,7 +100,7 @@ def _scores(task: Task) -> str:
     heads += ["best in resamples"] * (task.chances is not None)
     rows = []
     for result in ranked(task.results):
-        reached = min(values[-1, 0] for values in result.population.series.values())
+        reached = min(last for _, last in result.population.spans.values())
         row = [text(result.label), str(len(result.finals)), _estimate(result.final)]
         row += [_estimate(result.area), f"{reached:,.0f}"]
         row += [f"{task.chances[result.label]:.0%}"] if task.chances is not None else []

@@ -34,7 +34,9 @@ class Population:
     column: str
     """Of the metrics: eval_return, or train_return of a run without evaluation."""
     series: dict[int, np.ndarray]
-    """By seed: (N, 2), steps and returns. Seeds without a return are left out."""
+    """By seed: (N, 2), steps and finite returns. Seeds without one are left out."""
+    spans: dict[int, tuple[float, float]]
+    """By seed: the first and the last step with a return, finite or not."""
     steps: int
     """Asked for, per seed."""
     complete: bool
@@ -56,6 +58,8 @@ class _Part(NamedTuple):
     run: RunDirectory
     config: RunConfig
     point: int
+    column: str
+    """The returns that it is judged by."""
 
 
 def read(path: Path) -> list[Population]:
@@ -77,10 +81,11 @@ def read(path: Path) -> list[Population]:
     for run in _directories(path):
         for group in run.groups():
             config = group.config()
+            column = _column(group, config)
             for point in range(len(config.points)):
-                what = [config.env, column_of(config), _settings(config, point)]
+                what = [config.env, column, _settings(config, point)]
                 key = json.dumps(what, sort_keys=True)
-                alike.setdefault(key, []).append(_Part(group, config, point))
+                alike.setdefault(key, []).append(_Part(group, config, point, column))
     found = [_population(path, parts) for parts in alike.values()]
     if len(found) == 1:
         return found
@@ -131,17 +136,21 @@ def _settings(config: RunConfig, point: int) -> dict[str, Any]:
 
 def _population(path: Path, parts: list[_Part]) -> Population:
     config, notes = parts[0].config, []
+    spans: dict[int, tuple[float, float]] = {}
     name = path.resolve().name
     series: dict[int, np.ndarray] = {}
     seen: dict[int, Path] = {}
-    for run, its_config, point in parts:
-        column = column_of(its_config)
+    for run, its_config, point, column in parts:
         for seed, file in _files(run, its_config, point):
             if seed in seen:
                 raise ValueError(f"seed {seed} is there twice: {seen[seed]} and {file}.")
             seen[seed] = file
-            series[seed], odd = _series(file, column)
-            if odd:
+            values = _series(file, column)
+            finite = np.isfinite(values).all(axis=1)
+            series[seed] = values[finite]
+            if finite.any():
+                spans[seed] = (float(values[0, 0]), float(values[-1, 0]))
+            if odd := int((~finite).sum()):
                 notes.append(f"{name}, seed {seed}: {odd} returns are not finite and left out.")
     if without := [seed for seed, values in series.items() if not len(values)]:
         notes.append(f"{name}: no return yet of {_seeds(without)}, which is left out.")
@@ -151,8 +160,9 @@ def _population(path: Path, parts: list[_Part]) -> Population:
         label=name,
         env=config.env,
         settings=_settings(config, parts[0].point),
-        column=column_of(config),
+        column=parts[0].column,
         series={seed: series[seed] for seed in sorted(series) if len(series[seed])},
+        spans=spans,
         steps=max(part.config.steps for part in parts),
         complete=all(part.run.is_finished(part.config) for part in parts),
         simulators=_simulators(parts, name, notes),
@@ -160,9 +170,14 @@ def _population(path: Path, parts: list[_Part]) -> Population:
     )
 
 
-def column_of(config: RunConfig) -> str:
-    """The returns that a run is judged by: those of its evaluations, if it has any."""
-    return "eval_return" if config.eval_every else "train_return"
+def _column(run: RunDirectory, config: RunConfig) -> str:
+    """The returns that a run is judged by: those of its evaluations, if it has any.
+
+    It may have been evaluated before it went on without.
+    """
+    files = (metrics.path(run.metrics, name) for name in config.member_names)
+    evaluated = config.eval_every or any(len(_series(file, "eval_return")) for file in files)
+    return "eval_return" if evaluated else "train_return"
 
 
 def _files(run: RunDirectory, config: RunConfig, point: int) -> Iterator[tuple[int, Path]]:
@@ -171,13 +186,11 @@ def _files(run: RunDirectory, config: RunConfig, point: int) -> Iterator[tuple[i
         yield config.member_seeds[index], metrics.path(run.metrics, config.member_names[index])
 
 
-def _series(file: Path, column: str) -> tuple[np.ndarray, int]:
-    """Steps and returns of one seed, (N, 2), and how many returns were no numbers."""
+def _series(file: Path, column: str) -> np.ndarray:
+    """Steps and returns of one seed, (N, 2)."""
     rows = metrics.read(file) if file.exists() else []
     found = {row["step"]: row[column] for row in rows if row[column] is not None}
-    values = np.array(sorted(found.items()), float).reshape(-1, 2)
-    finite = np.isfinite(values).all(axis=1)
-    return values[finite], int((~finite).sum())
+    return np.array(sorted(found.items()), float).reshape(-1, 2)
 
 
 def _simulators(parts: list[_Part], name: str, notes: list[str]) -> dict[str, str]:

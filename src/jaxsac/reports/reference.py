@@ -39,9 +39,10 @@ def published(env: str, last_step: float = np.inf) -> list[Reference]:
       last_step: where the curves shall end.
 
     Returns:
-      One for each algorithm; none where nothing is known of the environment.
+      One for each algorithm; none where nothing is known of the environment, or a single point up
+      to the last step, which draws no line.
     """
-    text = (resources.files("jaxsac.reports") / "published.csv").read_text()
+    text = (resources.files("jaxsac.reports") / "published.csv").read_text(encoding="utf-8")
     curves: dict[tuple[str, str], dict[float, list[float]]] = {}
     seeds: dict[tuple[str, str], set[str]] = {}
     for row in csv.DictReader(text.splitlines()):
@@ -59,4 +60,5 @@ def published(env: str, last_step: float = np.inf) -> list[Reference]:
             source,
         )
         for (algorithm, source), curve in curves.items()
+        if len(curve) > 1
     ]

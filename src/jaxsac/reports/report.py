@@ -111,11 +111,26 @@ def _numbers(everyone: list[Population], output: Path, reference_too: bool) -> N
     tasks = [task(each) for each in by_env.values()]
     references = {t.env: _published(t) if reference_too else [] for t in tasks}
     if reference_too:
-        notes += [f"No published curves of {env} are known here." for env, r in references.items()
-                  if not r]  # fmt: skip
+        notes += [note for each in tasks if (note := _unpublished(each, references[each.env]))]
     notes += [note for each in tasks for note in tables.remarks(each)]
     return Numbers(output, tasks, across(tasks), references, list(dict.fromkeys(notes)))
 
 
 def _published(found: Task) -> list[Reference]:
-    return published(found.env, max(result.curve.steps[-1] for result in found.results))
+    return published(found.env, _last_step(found))
+
+
+def _unpublished(found: Task, drawn: list[Reference]) -> str | None:
+    """Which published curves are not drawn, and why."""
+    there = {each.algorithm for each in drawn}
+    missing = [e.algorithm for e in published(found.env) if e.algorithm not in there]
+    if not missing:
+        return None if drawn else f"No published curves of {found.env} are known here."
+    return (
+        f"{found.env}: not drawn, as they have no second point up to {_last_step(found):,.0f} "
+        f"steps, are the published curves of {' and '.join(missing)}."
+    )
+
+
+def _last_step(found: Task) -> float:
+    return max(result.curve.steps[-1] for result in found.results)

@@ -44,9 +44,10 @@ def estimate(found: Estimate, digits: int | None = None) -> str:
 
 def parts(found: Estimate, digits: int | None = None) -> tuple[str, str]:
     """The number and its interval, each for itself."""
+    largest = max((each for each in found if each is not None), key=abs)
 
     def text(value: float) -> str:
-        return labels.number(value) if digits is None else f"{value:.{digits}f}"
+        return labels.number(value, largest) if digits is None else f"{value:.{digits}f}"
 
     if found.low is None or found.high is None:
         return text(found.value), "no interval"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,22 +49,22 @@ class Numbers:
 
 def remarks(task: Task) -> list[str]:
     """What a reader of an environment's numbers must know: who is not at the end, and so on."""
-    found = []
+    found = list(task.notes)
     for result in task.results:
         population = result.population
-        reached = min(values[-1, 0] for values in population.series.values())
+        reached = min(last for _, last in population.spans.values())
         if not population.complete:
             found.append(
                 f"{result.label} is not finished: evaluated up to {reached:,.0f} of "
                 f"{population.steps:,} steps."
             )
-        if len(population.series) == 1:
+        if len(result.finals) == 1:
             found.append(f"{result.label} has one seed: no interval can be given.")
-    last = max(values[-1, 0] for r in task.results for values in r.population.series.values())
+    last = max(last for r in task.results for _, last in r.population.spans.values())
     if last > task.end:
         found.append(
-            f"{task.env}: scores count up to {task.end:,.0f} steps, the last that every seed has "
-            "reached."
+            f"{task.env}: scores count up to {task.end:,.0f} steps, the last at which every seed "
+            "has been evaluated."
         )
     for name in SIMULATORS:
         versions = {result.population.simulators.get(name) for result in task.results} - {None}
@@ -74,12 +75,14 @@ def remarks(task: Task) -> list[str]:
 
 
 def to_json(numbers: Numbers) -> dict[str, Any]:
-    """All numbers, by name."""
-    return {
-        "tasks": [_task(task, numbers.references[task.env]) for task in numbers.tasks],
-        "across": None if numbers.across is None else _across(numbers.across),
-        "notes": numbers.notes,
-    }
+    """All numbers, by name; None for one that is not finite, which JSON cannot say."""
+    return _without_nan(
+        {
+            "tasks": [_task(task, numbers.references[task.env]) for task in numbers.tasks],
+            "across": None if numbers.across is None else _across(numbers.across),
+            "notes": numbers.notes,
+        }
+    )
 
 
 def to_csv(numbers: Numbers) -> str:
@@ -91,7 +94,7 @@ def to_csv(numbers: Numbers) -> str:
         writer.writerows(_rows(task))
     if numbers.across is not None:
         for method in numbers.across.methods:
-            seeds = sum(map(len, method.scores))
+            seeds = min(map(len, method.scores))  # of an environment, as beside each comparison
             row = {"run": method.label, "quantity": "normalized_final_score", "seeds": seeds}
             writer.writerow(row | _cells(method.iqm))
         writer.writerows(_improvement_row(each) for each in numbers.across.improvements)
@@ -164,6 +167,14 @@ def _result(result: Result, task: Task, varied: list[str]) -> dict[str, Any]:
 
 def _improvement(each: Improvement) -> dict[str, Any]:
     return each._asdict() | {"probability": each.probability._asdict()}
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _across(across: Across) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from jaxsac.runs.lock import RunDirectoryError as RunDirectoryError
 from jaxsac.runs.spaces import Spaces
 
 VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco", "envpool")
+MANIFEST = "manifest.json"
 MORE_SEEDS = "more-seeds"
 """Folder of the seeds that were added to a run."""
 LONGEST_MANIFEST = 2**20
@@ -35,7 +36,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         # Absolute: an environment, or a notebook, may change the working folder.
         self.path = path = path.expanduser().absolute()
-        self.manifest = path / "manifest.json"
+        self.manifest = path / MANIFEST
         self.metrics = path / "metrics"
         self.checkpoints = path / "checkpoints"
         self.best = path / "best"

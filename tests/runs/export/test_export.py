@@ -335,6 +335,40 @@ def test_a_refusal_is_one_line(run, tmp_path, monkeypatch, capsys, options, said
     assert [file.name for file in tmp_path.iterdir()] == ["mine.py"]
 
 
+@pytest.mark.parametrize(
+    ("format", "name", "content"),
+    [
+        ("numpy", "policy.py", b"import jaxsac"),
+        ("numpy", "policy.npz", b"years of work"),
+        ("onnx", "policy.onnx", b"years of work"),
+        ("stablehlo", "policy.json", b'{"name": "mine"}'),
+        ("stablehlo", "policy.stablehlo", b"years of work"),
+    ],
+)
+def test_files_of_someone_else_are_not_written_over(tmp_path, format, name, content):
+    (tmp_path / name).write_bytes(content)
+    endings = importlib.import_module(f"jaxsac.runs.export.{format}_format").ENDINGS
+    with pytest.raises(ValueError, match=rf"{name} is there and was not exported from a run: give"):
+        export._paths(tmp_path / "policy", endings)
+
+
+def test_a_run_is_not_written_over(tmp_path):
+    for folder in (tmp_path, tmp_path / "new"):
+        with pytest.raises(ValueError, match="says that a folder holds a run"):
+            export._paths(folder / "manifest.json", (".stablehlo", ".json"))
+
+
+@pytest.mark.parametrize("format", NEEDS)
+def test_what_was_exported_may_be_written_anew(tmp_path, format):
+    for package in NEEDS[format]:
+        pytest.importorskip(package)
+    kind = importlib.import_module(f"jaxsac.runs.export.{format}_format")
+    facts = FACTS | {"jaxsac": jaxsac.__version__}
+    for ending, content in kind.encode(policy_of(), facts).items():
+        (tmp_path / f"policy{ending}").write_bytes(content)
+    assert export._paths(tmp_path / "policy", kind.ENDINGS)
+
+
 @pytest.mark.parametrize(("format", "package"), [("onnx", "onnx"), ("stablehlo", "flatbuffers")])
 def test_missing_packages_are_named_with_what_installs_them(run, monkeypatch, format, package):
     monkeypatch.setitem(sys.modules, package, None)

@@ -1,4 +1,4 @@
-"""Every row of a run is in each of its sinks once, whatever becomes of the run or of the sink."""
+"""Every row of a run is in each of its sinks, whatever becomes of the run or of the sink."""
 
 import re
 import signal
@@ -10,8 +10,9 @@ import pytest
 from jaxsac.runs import metrics, train
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.sinks import sinks
+from jaxsac.runs.sinks import sink, sinks, wandb_sink
 from run_examples import Listener, agent_of, assert_identical, small_run, trained
+from written_runs import written
 
 TOLD = "trackio takes no more rows"
 
@@ -101,7 +102,10 @@ def test_rows_that_are_trained_again_are_there_once(fake, tmp_path):
     assert fake.targets[1].group == fake.targets[0].group
 
 
-def test_a_sink_that_fails_is_named_once_and_has_what_it_missed_after_a_resume(fake, tmp_path):
+def test_a_sink_that_fails_is_named_once_and_has_what_it_missed_after_a_resume(
+    fake, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sinks, "HELD", 0)
     fake.fails_at, listener = 40, Listener()
     assert train.train(logged_run(), tmp_path / "run", listener)
     (said,) = [text for text in listener.messages if TOLD in text]
@@ -150,6 +154,96 @@ def test_what_is_swept_over_is_a_setting_and_no_metric(fake, tmp_path):
     streams.write(dict(enumerate([{"step": 20, "updates": 0, "seed": 0, "tau": 0.1}] * 2)))
     assert fake.streams["point-001-seed-0000"] == [(20, {"run/updates": 0.0})]
     assert [each["tau"] for each in fake.targets[0].settings] == [0.1, 1]
+
+
+def streams_of(run, there=((), ())):
+    return sinks._Streams("trackio", logged_run(), run, list(there))
+
+
+def row(step):
+    return {0: {"step": step, "updates": 0}, 1: {"step": step, "updates": 0}}
+
+
+def test_what_a_sink_may_have_held_back_when_the_process_was_killed_is_sent_again(
+    fake, tmp_path, monkeypatch
+):
+    run, now = RunDirectory(tmp_path), [0.0]
+    monkeypatch.setattr(sinks.time, "monotonic", lambda: now[0])
+    killed = streams_of(run)
+    for second, step in ((0, 20), (30, 40), (80, 60), (89, 80)):
+        now[0] = second
+        killed.write(row(step))
+    there = [[{"step": 80, "updates": 0}]] * 2
+    assert streams_of(run, there)._places == [20, 20]  # of the others less than a minute ago
+    now[0] = 100
+    killed.write(row(100))
+    assert streams_of(run, there)._places == [40, 40]
+    killed.close()
+    there = [[{"step": 100, "updates": 0}]] * 2
+    assert streams_of(run, there)._places == [100, 100]
+
+
+def test_rows_from_before_are_no_less_held_back(fake, tmp_path):
+    run = RunDirectory(written(tmp_path / "run", [1, 2], steps=(20, 40)))
+    there = sinks._rows_there(logged_run(), run)
+    sinks.Sinks(logged_run(), run, lambda text: None).__enter__()
+    assert fake.places("seed-0000") == [20, 40]
+    assert streams_of(run, there)._places == [-1, -1]
+
+
+def test_wandb_keeps_no_row_back_and_takes_every_name_of_a_directory(tmp_path, monkeypatch):
+    begun, logged = [], []
+    wandb = types.SimpleNamespace(
+        init=lambda **settings: (
+            begun.append(settings)
+            or types.SimpleNamespace(
+                offline=True, project_url="", log=lambda *row, **how: logged.append((row, how))
+            )
+        ),
+        Settings=dict,
+    )
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    group = "a:b;c,d#e?f'g-1a2b3c"
+    target = sink.Target(tmp_path, group, ["seed-0000"], [{}], [-1])
+    wandb_sink.Streams(target).write(20, {0: {"run/updates": 1.0}})
+    assert logged == [(({"run/updates": 1.0},), {"step": 20, "commit": True})]
+    assert begun[0]["id"] == "a-b-c-d-e-f-g-1a2b3c-seed-0000"
+    assert begun[0]["group"] == group
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"seed-0000": null}'])
+def test_places_that_are_lost_are_no_reason_to_leave_a_sink_that_takes_back(
+    fake, tmp_path, content
+):
+    written(tmp_path / "run", [1, 2], steps=(20, 40, 60))
+    file = tmp_path / "run" / "sinks" / "trackio.json"
+    file.parent.mkdir()
+    file.write_text(content)
+    listener = Listener()
+    with sinks.Sinks(logged_run(), RunDirectory(tmp_path / "run"), listener.message):
+        pass
+    (said,) = listener.messages
+    if fake.TAKES_BACK:
+        assert fake.places("seed-0000") == [20, 40, 60]
+    else:
+        assert f"trackio takes no rows: {file}" in said
+        assert "sent what it misses" not in said
+        assert "Remove it, and the run sends trackio all of its rows when it is resumed" in said
+        file.unlink()
+        with sinks.Sinks(logged_run(), RunDirectory(tmp_path / "run"), listener.message):
+            pass
+        assert fake.places("seed-0000") == [20, 40, 60]
+
+
+def test_a_run_keeps_its_group_where_its_directory_gets_another_name(tmp_path):
+    (tmp_path / "old" / "sinks").mkdir(parents=True)
+    (tmp_path / "old" / "sinks" / "id").write_text("1a2b3c")
+    assert sinks.group(RunDirectory(tmp_path / "old")) == "old-1a2b3c"
+    begun = sinks.group(RunDirectory(tmp_path / "new"))
+    assert re.fullmatch("new-[0-9a-f]{6}", begun)
+    for name, group in (("old", "old-1a2b3c"), ("new", begun)):
+        (tmp_path / name).rename(tmp_path / f"moved-{name}")
+        assert sinks.group(RunDirectory(tmp_path / f"moved-{name}")) == group
 
 
 # Refused before anything is written.

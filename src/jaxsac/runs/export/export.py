@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+import numpy as np
+
 import jaxsac
 from jaxsac.runs import files
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory import MANIFEST, RunDirectory
 from jaxsac.runs.export import parity
 from jaxsac.runs.export.parity import Parity
 from jaxsac.runs.load import load_policy
 
 FormatName = Literal["numpy", "onnx", "stablehlo"]
 OURS = "jaxsac"
-"""Is in the first lines of a program that may be written anew."""
+"""Is in what was exported, and may be written anew: among its facts, or who made a graph."""
+PROGRAM = b'"""The policy of '
+"""How a program begins that was exported; others may speak of jaxsac too."""
 
 
 class Exported(NamedTuple):
@@ -58,8 +63,8 @@ def export(
 
     Raises:
       ParityError: they do not act alike; nothing is written.
-      ValueError: no such format, seed or point; an output of another ending; an actor that the
-        format cannot hold.
+      ValueError: no such format, seed or point; an output of another ending, or a file in its
+        place that was not exported; an actor that the format cannot hold.
       RunDirectoryError, BundleError: there is no such run or checkpoint, or it is damaged.
       ModuleNotFoundError: the format needs a package that is not installed.
       OSError: a file cannot be written.
@@ -92,14 +97,40 @@ def _paths(output: Path, endings: tuple[str, ...]) -> dict[str, Path]:
     """The files to write, by their endings.
 
     Raises:
-      ValueError: an output of another ending, or a program of someone else in its place.
+      ValueError: an output of another ending, or a file of someone else in its place.
     """
     if output.suffix in endings:
         output = output.with_suffix("")
     elif output.suffix in (".py", ".npz", ".onnx", ".stablehlo", ".json"):
         raise ValueError(f"output {output} must end in {' or '.join(endings)}.")
     paths = {ending: output.with_name(output.name + ending) for ending in endings}
-    program = paths.get(".py")
-    if program is not None and program.exists() and OURS not in program.read_text()[:400]:
-        raise ValueError(f"{program} is there and was not exported from a run: give another name.")
+    for path in paths.values():
+        if path.name == MANIFEST:
+            raise ValueError(
+                f"{path} is the name of what says that a folder holds a run: give another one."
+            )
+        if path.exists() and not _is_ours(path):
+            raise ValueError(f"{path} is there and was not exported from a run: give another name.")
     return paths
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file was exported from a run."""
+    try:
+        match path.suffix:
+            case ".npz":
+                with np.load(path) as arrays:
+                    return OURS in json.loads(str(arrays["metadata"]))
+            case ".json":
+                found = json.loads(path.read_text(encoding="utf-8"))
+                return isinstance(found, dict) and OURS in found
+            case ".stablehlo":  # it has no head that could say so
+                return _is_ours(path.with_suffix(".json"))
+            case ".onnx":
+                with path.open("rb") as file:
+                    return OURS.encode() in file.read(100)
+            case _:
+                with path.open("rb") as file:
+                    return file.read(len(PROGRAM)) == PROGRAM
+    except Exception:  # whatever it is, it cannot be read as what it should be
+        return False

@@ -1,12 +1,20 @@
-"""The sinks of a run: each has every row of every member once, also of a run that was resumed."""
+"""The sinks of a run: each has every row of every member, also of a run that was resumed.
+
+A sink may hold rows back for a while, in a thread of this process for one. So a row counts as sent
+only when it was handed over a minute ago, or when the sink has been closed: what a process takes
+with it that is killed is sent again. A sink that can take rows back has each of them once all the
+same; one that cannot may have those of that minute twice, with the same values.
+"""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import itertools
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +28,10 @@ from jaxsac.runs.sinks.sink import SinkName, Target
 
 LONGEST = 2**20
 """Bytes of a file of places."""
+HELD = 60.0
+"""Seconds; of a process that was killed wandb and trackio had lost what came in the last few."""
+LETTERS = 6
+"""Of those behind the name of a group."""
 
 
 class Sinks:
@@ -51,7 +63,7 @@ class Sinks:
                 self._streams[name] = streams
                 self._tell(streams.where)
                 for rows in itertools.zip_longest(*there):
-                    streams.write(dict(enumerate(rows)))
+                    streams.send(dict(enumerate(rows)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,12 +75,18 @@ class Sinks:
     def _survived(self, name: SinkName) -> Iterator[None]:
         try:
             yield
+        except LostPlacesError as error:
+            self._tell(f"{error} The run goes on, with all rows in {self._run.metrics}.")
         except Exception as error:
             self._streams.pop(name, None)
             self._tell(
                 f"{name} takes no more rows: {error!r}. The run goes on, with all of them in "
                 f"{self._run.metrics}; when it is resumed, {name} is sent what it misses."
             )
+
+
+class LostPlacesError(Exception):
+    """It is not known how far the streams of a sink are; says what to do."""
 
 
 class _Streams:
@@ -80,7 +98,8 @@ class _Streams:
         kind = sink.kind(name)
         self._config = config
         self._file = run.path / "sinks" / f"{name}.json"
-        self._places = _read_places(self._file, config.member_names)
+        self._places = _read_places(self._file, config.member_names, name, kind.TAKES_BACK)
+        self._handed_over: collections.deque[tuple[float, list[int]]] = collections.deque()
         if kind.TAKES_BACK:
             ends = [_place(config, rows[-1]) if rows else -1 for rows in there]
             self._places = [min(each) for each in zip(self._places, ends, strict=True)]
@@ -90,7 +109,16 @@ class _Streams:
         self.where: str = self._sink.where
 
     def write(self, rows: dict[int, dict[str, Any] | None]) -> None:
-        """Sends those that are new, and notes that they are sent."""
+        """Sends those that are new, and notes those of before that have had their time."""
+        arrived = None
+        while self._handed_over and time.monotonic() - self._handed_over[0][0] >= HELD:
+            _, arrived = self._handed_over.popleft()
+        if arrived is not None:
+            self._note(arrived)
+        self.send(rows)
+
+    def send(self, rows: dict[int, dict[str, Any] | None]) -> None:
+        """Sends those that are new."""
         new: dict[int, dict[int, dict[str, float]]] = {}
         for index, row in rows.items():
             if row is not None and (place := _place(self._config, row)) > self._places[index]:
@@ -100,7 +128,7 @@ class _Streams:
             for index in members:
                 self._places[index] = place
         if new:
-            self._note()
+            self._handed_over.append((time.monotonic(), list(self._places)))
 
     def _named(self, row: dict[str, Any]) -> dict[str, float]:
         """The values of a row; trackers draw those beside each other that begin alike."""
@@ -111,16 +139,17 @@ class _Streams:
             if value is not None and name not in left_out
         }
 
-    def _note(self) -> None:
+    def _note(self, places: list[int]) -> None:
         # Not on the disk when this returns, as rows are not either: both outlive the process.
-        content = dict(zip(self._config.member_names, self._places, strict=True))
+        content = dict(zip(self._config.member_names, places, strict=True))
         temporary = self._file.with_suffix(".tmp")
         temporary.write_text(json.dumps(content))
         os.replace(temporary, self._file)
 
     def close(self) -> None:
-        """Waits until the rows are where they belong."""
+        """Waits until the rows are where they belong, and notes it."""
         self._sink.close()
+        self._note(self._places)
 
 
 def _place(config: RunConfig, row: dict[str, Any]) -> int:
@@ -135,22 +164,44 @@ def _rows_there(config: RunConfig, run: RunDirectory) -> list[list[Any]]:
     return [metrics.read(path) for path in paths]
 
 
-def _read_places(file: Path, members: list[str]) -> list[int]:
+def _read_places(file: Path, members: list[str], name: str, takes_back: bool) -> list[int]:
     """By member: of the last row that was sent.
 
     Raises:
-      OSError, ValueError: the file cannot be read.
+      LostPlacesError: the file cannot be read, and the sink would have rows twice without it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    found = json.loads(files.read_text(file, LONGEST)) if file.exists() else {}
-    return [int(found.get(member, -1)) for member in members]
+    try:
+        found = json.loads(files.read_text(file, LONGEST)) if file.exists() else {}
+        return [int(found.get(member, -1)) for member in members]
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        if takes_back:  # what it has is taken back, and sent anew
+            return [-1] * len(members)
+        raise LostPlacesError(
+            f"{name} takes no rows: {file}, which says how many it has, cannot be read ({error}). "
+            f"Remove it, and the run sends {name} all of its rows when it is resumed, also those "
+            "that are there already."
+        ) from error
 
 
 def group(run: RunDirectory) -> str:
-    """The name of a run, and letters that tell it from others of that name; they stay with it."""
+    """The name that a run began with, and letters that tell it from others of that name.
+
+    They stay with the run, also where its directory gets another name.
+    """
     file = run.root / "sinks" / "id"
+    name = run.root.resolve().name
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            files.write(file, secrets.token_hex(3).encode(), new=True)
-    return f"{run.root.resolve().name}-{files.read_text(file, LONGEST)}"
+            files.write(file, _group(name, secrets.token_hex(LETTERS // 2)), new=True)
+    found = files.read_text(file, LONGEST)
+    if len(found) > LETTERS:
+        return found
+    # Of 0.2 in the making: the letters alone.
+    files.write(file, _group(name, found))
+    return files.read_text(file, LONGEST)
+
+
+def _group(name: str, letters: str) -> bytes:
+    return f"{name}-{letters}".encode(errors="replace")

@@ -43,7 +43,7 @@ class Streams:
             ]
 
     def write(self, place: int, rows: dict[int, dict[str, float]]) -> None:
-        """Hands them to trackio's own thread."""
+        """Hands them to trackio's own thread, which writes them before long."""
         for index, row in rows.items():
             self._runs[index].log(row, step=place)
 

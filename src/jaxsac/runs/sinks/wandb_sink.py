@@ -10,6 +10,8 @@ from jaxsac.runs.sinks.sink import Target
 
 TAKES_BACK = False
 PROJECT = "jaxsac"
+REFUSED = ":;,#?/'"
+"""Letters that an id of theirs cannot have, and a directory can."""
 
 
 def check() -> None:
@@ -48,7 +50,8 @@ class Streams:
     def write(self, place: int, rows: dict[int, dict[str, float]]) -> None:
         """Hands them to wandb's own process, which sends them."""
         for index, row in rows.items():
-            self._runs[index].log(row, step=place)
+            # Otherwise wandb keeps it here until the next one comes: there may be more of it.
+            self._runs[index].log(row, step=place, commit=True)
 
     def close(self) -> None:
         """Waits until they are sent."""
@@ -62,7 +65,7 @@ def _begin(target: Target, index: int, settings: dict[str, Any]) -> Any:
         project=os.environ.get("WANDB_PROJECT", PROJECT),
         group=target.group,
         name=f"{target.group}/{member}",
-        id=f"{target.group}-{member}",
+        id="".join("-" if c in REFUSED else c for c in f"{target.group}-{member}").strip(),
         config=settings,
         dir=target.directory,
         resume="allow",
