@@ -110,6 +110,11 @@ def test_an_axis_takes_the_fewest_devices_that_are_as_fast_as_all():
     assert [axis.num_rows for axis in axes] == [1, 3, 8, 10, 12, 16, 18, 21]
 
 
+def test_three_members_on_two_cores_leave_no_place_over():
+    assert [seed_axis._cpu_devices(count, 2) for count in range(1, 8)] == [1, 2, 1, 2, 2, 2, 2]
+    assert [seed_axis._cpu_devices(count, 8) for count in (3, 8, 9, 20)] == [3, 8, 5, 7]
+
+
 def test_an_axis_says_what_it_chose():
     assert seed_axis.axis(1).describe() == "1 member on 1 device (cpu)"
     assert seed_axis.axis(9).describe() == (
