@@ -169,8 +169,8 @@ def configure_host_devices(num_members: int) -> None:
     """Gives JAX one CPU device per core that a group of members can fill.
 
     Two members on two single-core devices learn faster than one after the other on both cores; of
-    three a place would be left over. A process that has computed already keeps the devices it has, and a number that was set before
-    is respected.
+    three a place would be left over. A process that has computed already keeps the devices it has,
+    and a number that was set before is respected.
     """
     if jax.config.values["jax_num_cpu_devices"] == UNSET:
         with contextlib.suppress(RuntimeError):  # raised once JAX has computed
