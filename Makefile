@@ -34,8 +34,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 train: $(INSTALLED) ## Train: ENV= SEEDS= STEPS= RUN= (run directory) ARGS= (any other option).
 	$(BIN)/jaxsac train --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) $(if $(RUN),--run-dir '$(RUN)') $(ARGS)
 
-sweep: $(INSTALLED) ## Train a grid: ENV= SEEDS= STEPS= ARGS="--set actor_lr=1e-4,1e-3 --set gamma=0.9,0.99"
-	$(BIN)/jaxsac sweep --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) $(ARGS)
+sweep: $(INSTALLED) ## Train a grid: ENV= SEEDS= STEPS= RUN= ARGS="--set actor_lr=1e-4,1e-3 --set gamma=0.9,0.99"
+	$(BIN)/jaxsac sweep --env '$(ENV)' --seeds $(SEEDS) --steps $(STEPS) $(if $(RUN),--run-dir '$(RUN)') $(ARGS)
 
 eval: $(INSTALLED) ## Evaluate a run's policies: RUN= (run directory) ARGS=
 	$(BIN)/jaxsac eval '$(RUN)' $(ARGS)

@@ -6,13 +6,14 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import jaxsac
 import probe_environments
-from jaxsac.cli import commands, main, options
+from jaxsac.cli import commands, evaluate, main, options
 from jaxsac.cli import train as training
 from jaxsac.cli.options import run_config
 from jaxsac.runs import metrics, settings
@@ -580,3 +581,39 @@ def test_modules_of_the_current_folder_register_environments(tmp_path):
 def test_a_preset_whose_batch_is_small_needs_no_more_warm_up_than_that():
     config = parse_train("--preset", "spinningup", "--learning-starts", "100")
     assert (config.batch_size, config.learning_starts) == (100, 100)
+
+
+def test_no_ctrl_c_is_lost_where_python_drops_exceptions(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    main._hear_every_interrupt()
+
+    class Collected:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def collect():
+        Collected()
+        time.sleep(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        collect()
+
+
+def test_ctrl_c_before_the_command_is_known_ends_without_a_traceback():
+    program = (
+        "import builtins, os, signal, sys\n"
+        "from jaxsac.cli import main\n"
+        "main.packages.check = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "main.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_no_arguments_are_other_arguments(monkeypatch):
+    asked = []
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda *given: asked.append(given[-1]) or 1 / 0)
+    for given in ([], ["--env-kwargs", "{}"]):
+        with pytest.raises(ZeroDivisionError):
+            commands.run(["eval", "x", *given])
+    assert asked == [{}, {"env_kwargs": {}}]

@@ -246,6 +246,8 @@ def test_what_a_class_in_jax_needs_is_named_and_no_extra_of_ours():
         registry.make_in_jax("mine:Missing", EnvOptions(function=Missing))
     with pytest.raises(ValueError, match=r"cannot be made without arguments \(.*'size'\)"):
         registry.make_in_jax("mine:Sized", EnvOptions(function=Sized))
+    with pytest.raises(ValueError, match=r"is one of Gymnasium's environments, and mine:InJax is"):
+        registry.make_in_jax("mine:InJax", EnvOptions(function=InJax, wrappers=(TransformReward,)))
     with pytest.raises(ValueError, match=r"for an environment in JAX it lacks time_limit"):
         registry.make_in_jax(
             "mine:InJax", EnvOptions(function=InJax, wrappers=(lambda env: env.observation,))

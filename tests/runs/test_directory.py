@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import fcntl
 import json
@@ -133,3 +134,45 @@ def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, 
         RunDirectory(tmp_path).locked(),
     ):
         pass
+
+
+def test_what_helps_with_another_configuration_is_what_can_be_done(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(small_run())
+    with pytest.raises(
+        RunDirectoryError, match=r"with 60 steps, .* than the 40 asked for"
+    ) as raised:
+        run.create(small_run(steps=40))
+    assert "--init-from" not in str(raised.value)
+    wider = dataclasses.replace(small_run().agent, hidden_sizes=(64,))
+    with pytest.raises(RunDirectoryError, match="hidden_sizes: ") as raised:
+        run.create(small_run(agent=wider))
+    assert "--init-from" not in str(raised.value), "its networks would not fit"
+    with pytest.raises(RunDirectoryError, match="--init-from"):
+        run.create(small_run(utd=2.0))
+
+
+def test_a_folder_of_runs_is_told_from_a_run(tmp_path):
+    RunDirectory(tmp_path / "all").create(small_run())
+    with pytest.raises(RunDirectoryError, match=r"holds several runs, .* give one of .*/all"):
+        RunDirectory(tmp_path).config()
+    with pytest.raises(RunDirectoryError, match="is not a run directory"):
+        RunDirectory(tmp_path / "none").config()
+
+
+def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run, data = RunDirectory(tmp_path / "run"), RunDirectory(tmp_path / "data")
+    run.create(small_run(init_from="a"))
+    for same in ("a/", "./a", "b/../a", tmp_path / "a"):
+        assert not run.create(small_run(init_from=same))
+    for other in ("b", None):
+        with pytest.raises(RunDirectoryError, match="init_from: 'a' there"):
+            run.create(small_run(init_from=other))
+    facts = {"source": "a.npz", "rows": 3, "sha256": "0"}
+    data.create(small_run(prior_data="a.npz"), prior=facts)
+    assert not data.create(small_run(prior_data="moved/a.npz"), prior=facts)
+    with pytest.raises(RunDirectoryError, match="has changed"):
+        data.create(small_run(prior_data="a.npz"), prior={**facts, "sha256": "1"})
+    with pytest.raises(RunDirectoryError, match=r"prior_data: 'a\.npz' there"):
+        data.create(small_run())

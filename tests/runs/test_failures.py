@@ -122,6 +122,8 @@ def test_a_failure_is_explained_without_its_environment(failed, monkeypatch):
 
     monkeypatch.setattr(train, "make_driver", fail)
     assert explain_failure(failed[1] / "failures" / "seed-0005")
+    with pytest.raises(ValueError, match=r"is a run: give one of .*failures, seed-"):
+        explain_failure(failed[1])
 
 
 def test_a_run_that_goes_on_after_a_failure_keeps_it(failed, tmp_path):

@@ -29,7 +29,7 @@ class Eval:
     episodes of their own; or of a checkpoint, by its step."""
     env: str | None = None
     """Another environment with the same spaces; that of the run by default."""
-    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    env_kwargs: dict[str, Any] | None = None
     """Other arguments of the environment's constructor, as a JSON object; those of the run by
     default, or none with another environment."""
     wrapper: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -44,7 +44,7 @@ class Eval:
         changes = {
             name: getattr(self, name)
             for name in ("env", "env_kwargs", "wrapper", "eval_envs")
-            if getattr(self, name) not in (None, (), {})
+            if getattr(self, name) not in (None, ())
         }
         evaluated = evaluate_run(self.run_dir, which, self.episodes, changes)
         table = Table(

@@ -58,7 +58,8 @@ def table(found: Inspection) -> Table:
 
     members = found.members[:MOST_COLUMNS]
     steps = dict.fromkeys(f"{member.step:,}" for member in members)
-    drawn = Table(title=f"{found.env}: inside {found.run.name}, step {', '.join(steps)}")
+    # No markup: a directory may have brackets in its name.
+    drawn = Table(title=Text(f"{found.env}: inside {found.run.name}, step {', '.join(steps)}"))
     drawn.add_column("subject")
     drawn.add_column("what")
     for member in members:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
 import sys
+import threading
+from typing import Any
 
 from jaxsac import packages
 
 NEEDED = ("gymnasium", "matplotlib", "psutil", "rich", "safetensors", "tyro")
+
+STOPPED = 130
+"""Exit status of what was stopped before its end, as a shell's after Ctrl-C."""
 
 
 def main() -> int:
@@ -18,7 +24,18 @@ def main() -> int:
       The exit status: 0 done, 1 refused with a message, 2 unusable options, 130 stopped before
       the end, 141 nobody reads the output.
     """
-    _take_any_output()
+    try:
+        _take_any_output()
+        _hear_every_interrupt()
+        return _run()
+    except KeyboardInterrupt:
+        # An exit as usual would wait for what the compiler is at.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(STOPPED)
+
+
+def _run() -> int:
     try:
         packages.check("the command line", "cli", *NEEDED)
     except ModuleNotFoundError as error:
@@ -28,13 +45,24 @@ def main() -> int:
     sys.path.append("")
     from jaxsac.cli import commands
 
-    try:
-        return commands.run(sys.argv[1:])
-    except KeyboardInterrupt:
-        # An exit as usual would wait for what the compiler is at.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(commands.STOPPED)
+    return commands.run(sys.argv[1:])
+
+
+def _hear_every_interrupt() -> None:
+    """Lets no Ctrl-C be lost that comes where Python drops exceptions, as while it collects.
+
+    JAX has a callback there.
+    """
+    usual = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            # Again, and not before this is over: what is raised here is dropped as well.
+            threading.Timer(0.1, _thread.interrupt_main).start()
+        else:
+            usual(unraisable)
+
+    sys.unraisablehook = hook
 
 
 def _take_any_output() -> None:

@@ -155,6 +155,7 @@ def _primitive(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
         Scalar: ("FLOAT", float),
         Scalar | None: ("FLOAT|None", _or_none(float)),
         dict[str, Any]: ("JSON", _json_object),
+        dict[str, Any] | None: ("JSON|None", _or_none(_json_object)),
         Path: ("PATH", lambda text: Path(text).expanduser()),  # no shell does it after --run-dir=
     }
     for kind, (metavar, read) in one.items():

@@ -92,7 +92,7 @@ class Play:
     """Show the episodes in a window and write nothing."""
     env: str | None = None
     """Another environment with the same observations and actions; that of the run by default."""
-    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    env_kwargs: dict[str, Any] | None = None
     """Other arguments of the environment's constructor, as for `eval`."""
     wrapper: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Wrappers instead of those of the run, as for `train`."""
@@ -102,7 +102,7 @@ class Play:
         changes = {
             name: getattr(self, name)
             for name in ("env", "env_kwargs", "wrapper")
-            if getattr(self, name) not in (None, (), {})
+            if getattr(self, name) not in (None, ())
         }
         played = play(
             self.run_dir, self.seed, which_of(self.which), self.point, self.output, self.episodes,

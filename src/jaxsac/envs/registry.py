@@ -184,6 +184,13 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
         if (problem := _of_arguments(env_id, options.kwargs, error)) is not None:
             raise problem from error
         raise
+    for wrapper in options.wrappers:
+        found: Any = named.find(wrapper, "wrapper") if isinstance(wrapper, str) else wrapper
+        if inspect.isclass(found) and issubclass(found, gymnasium.Wrapper):
+            raise ValueError(
+                f"wrapper {wrapper!r} is one of Gymnasium's environments, and {env_id} is one in "
+                "JAX: give one that takes and returns such an environment (docs/environments.md)."
+            )
     nested = [env, *options.layers(env)]
     for layer in nested:
         if lacking := [name for name in IN_JAX if not hasattr(layer, name)]:

@@ -143,7 +143,10 @@ def _population(path: Path, parts: list[_Part]) -> Population:
     for run, its_config, point, column in parts:
         for seed, file in _files(run, its_config, point):
             if seed in seen:
-                raise ValueError(f"seed {seed} is there twice: {seen[seed]} and {file}.")
+                raise ValueError(
+                    f"seed {seed} is there twice: {seen[seed]} and {file}. Runs that are no parts "
+                    "of one sweep are given one by one."
+                )
             seen[seed] = file
             values = _series(file, column)
             finite = np.isfinite(values).all(axis=1)

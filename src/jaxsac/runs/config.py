@@ -162,7 +162,9 @@ class RunConfig(Members):
         object.__setattr__(self, "log", names)
         for name in ("prior_data", "init_from"):
             if (path := getattr(self, name)) is not None:
-                object.__setattr__(self, name, os.fspath(path))
+                text = os.fspath(path)
+                plain = text if text.startswith("minari:") else os.path.normpath(text)
+                object.__setattr__(self, name, plain)
         limits.check(self)
 
     @property

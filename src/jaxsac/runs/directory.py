@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import json
+import os
 import platform
 import shlex
 from collections.abc import Iterator
@@ -21,6 +22,14 @@ from jaxsac.runs.spaces import Spaces
 
 VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco", "envpool")
 MANIFEST = "manifest.json"
+NETWORKS = frozenset((
+    "env", "env_kwargs", "wrapper", "seeds", "frame_stack", "actor", "actor_kwargs", "critic",
+    "critic_kwargs", "hidden_sizes", "actor_hidden_sizes", "critic_hidden_sizes", "num_critics",
+    "body", "actor_body", "critic_body", "normalization", "actor_normalization",
+    "critic_normalization", "normalize_inputs", "hidden_biases", "head", "num_quantiles",
+    "num_atoms", "forward", "value_network", "encoder",
+))  # fmt: skip
+"""Settings in which a run is like the one that it begins with (`--init-from`)."""
 MORE_SEEDS = "more-seeds"
 """Folder of the seeds that were added to a run."""
 LONGEST_MANIFEST = 2**20
@@ -158,15 +167,25 @@ class RunDirectory:
         self._write({**content, "finished": content.get("finished") is True and not more})
 
     def _check_same(self, config: RunConfig) -> None:
-        more = config.steps > self.config().steps
-        different = self._differences(config, WITHOUT_EFFECT + ("steps",) * more)
-        if different:
+        steps = self.config().steps
+        but_steps = (*WITHOUT_EFFECT, "steps")
+        different = self._differences(config, but_steps if config.steps > steps else WITHOUT_EFFECT)
+        if not different:
+            return
+        if not self._differences(config, but_steps):
             raise RunDirectoryError(
-                f"{self.path} holds a run with another configuration ({'; '.join(different)}). "
-                "Give another run directory, or move that one away. A new run that begins with the "
-                "agent of that one, under these settings: "
+                f"{self.path} holds this run with {steps:,} steps, which is more than the "
+                f"{config.steps:,} asked for: it can be given more, not fewer."
+            )
+        remedy = "Give another run directory, or move that one away."
+        if not self._differences(config, tuple(set(config.to_json()) - NETWORKS)):
+            remedy += (
+                " A new run that begins with the agent of that one, under these settings: "
                 f"--init-from {shlex.quote(str(self.path))}."
             )
+        raise RunDirectoryError(
+            f"{self.path} holds a run with another configuration ({'; '.join(different)}). {remedy}"
+        )
 
     def _check_prior(self, prior: dict[str, Any] | None) -> None:
         there = self._read().get("prior_data")
@@ -187,7 +206,7 @@ class RunDirectory:
         return [
             f"{name}: {existing[name]!r} there, {wanted[name]!r} asked for"
             for name in wanted
-            if existing[name] != wanted[name] and name not in but_for
+            if _place(name, existing[name]) != _place(name, wanted[name]) and name not in but_for
         ]
 
     def finish(self) -> None:
@@ -277,12 +296,28 @@ class RunDirectory:
                 raise ValueError("this one is of a checkpoint, or a best policy, of a run")
             return content
         except (OSError, ValueError, RecursionError) as error:
+            runs = sorted(file.parent.name for file in self.path.glob("*/manifest.json"))
+            if isinstance(error, FileNotFoundError) and runs:
+                raise RunDirectoryError(
+                    f"{self.path} holds several runs, such as a sweep's: give one of them, "
+                    f"{self.path / runs[0]}" + f", … ({len(runs)})." * (len(runs) > 1)
+                ) from error
             raise RunDirectoryError(
                 f"{self.path} is not a run directory: no readable manifest.json ({error})."
             ) from error
 
     def _write(self, content: dict[str, Any], new: bool = False) -> None:
         files.write(self.manifest, f"{json.dumps(content, indent=2)}\n".encode(), new)
+
+
+def _place(name: str, value: Any) -> Any:
+    """A setting by what it means: a path may be written in several ways, and data may have moved.
+
+    What the data is, their checksum says (`RunDirectory.create`).
+    """
+    if name == "prior_data":
+        return value is not None
+    return os.path.abspath(value) if name == "init_from" and value is not None else value
 
 
 def _is_ours(name: str) -> bool:

@@ -139,9 +139,18 @@ def explain_failure(folder: Path) -> list[str]:
       As `sac.diagnosis.explain`.
 
     Raises:
+      ValueError: the folder is a run.
       RunDirectoryError, BundleError: there is no such run or failure, or it is damaged.
     """
     folder = folder.expanduser().absolute()
+    given = RunDirectory(folder)
+    if given.manifest.exists() and folder.parent.name != given.failures.name:
+        there = sorted(each.name for each in given.failures.glob("*/"))
+        raise ValueError(
+            f"{folder} is a run: give one of {given.failures}, {', '.join(there)}."
+            if there
+            else f"{folder} is a run of which no update has failed: there is nothing to repeat."
+        )
     run = RunDirectory(folder.parents[1])
     config, spaces = run.config(), spaces_of(run)
     structs = learning_structs(config.to_population(), spaces.observation, spaces.action)

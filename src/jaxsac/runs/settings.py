@@ -21,6 +21,7 @@ NOT_IN_NAME = (*WITHOUT_EFFECT, "env", "seeds", "steps")
 """Settings that a default directory does not depend on: a run is given more of the last two."""
 ELSEWHERE = {
     "run_dir": "it is 'directory' from Python.",
+    "only_seed": "from Python give 'seed' and seeds=1.",
     "total_timesteps": "it is 'steps' here.",
     "num_steps": "it is 'steps' here.",
     "buffer_size": "it is 'replay_capacity' here.",

@@ -187,7 +187,7 @@ def best_median_worst(entries: list[Entry]) -> list[Entry]:
         return -math.inf if math.isnan(mean) else mean
 
     ranked = sorted(entries, key=rank, reverse=True)
-    three = {"best": ranked[0], "median": ranked[len(ranked) // 2], "worst": ranked[-1]}
+    three = {"best": ranked[0], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[-1]}
     return [entry._replace(label=f"{name}: {entry.label}") for name, entry in three.items()]
 
 
