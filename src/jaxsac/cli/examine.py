@@ -24,8 +24,7 @@ TIMEOUT = 300.0
 
 @dataclasses.dataclass(frozen=True)
 class Doctor:
-    """Look for what can go wrong on this machine: releases, replay in place, and for the run of an
-    environment memory and disk."""
+    """Look for what can go wrong on this machine: releases, replay; of a run, memory and disk."""
 
     env: str | None = None
     """Environment of a planned run, to weigh its memory and disk; none by default."""
