@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import jaxsac
 import probe_environments
 from jaxsac.cli import commands, evaluate, main, options
 from jaxsac.cli import train as training
+from jaxsac.cli.console import Console
 from jaxsac.cli.options import run_config
 from jaxsac.runs import metrics, settings
 from jaxsac.runs.config import RunConfig
@@ -396,6 +398,15 @@ def test_a_reader_that_goes_is_no_error():
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=120)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_reader_of_a_table_that_goes_is_none_either():
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        Console(file=Gone()).print("a table")
 
 
 # What the commands do.

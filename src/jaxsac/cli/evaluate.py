@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
+from jaxsac.cli.console import Console
 from jaxsac.cli.policies import which_of
 from jaxsac.runs.evaluation import evaluate_run, explain_failure
 from jaxsac.training.returns import without_return

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from jaxsac.cli import doctor
+from jaxsac.cli.console import Console
 from jaxsac.envs import check, check_in_jax
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make, make_in_jax, redirect_mujoco_warnings

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jaxsac.cli.console import Console
 from jaxsac.cli.policies import which_of
 from jaxsac.runs import labels
 

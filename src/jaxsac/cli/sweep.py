@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
+from jaxsac.cli.console import Console
 from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
 from jaxsac.cli.resuming import STOPPED
 from jaxsac.runs.config import RunConfig
