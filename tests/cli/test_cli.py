@@ -597,6 +597,7 @@ def test_a_preset_whose_batch_is_small_needs_no_more_warm_up_than_that():
 def test_no_ctrl_c_is_lost_where_python_drops_exceptions(monkeypatch):
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     main._hear_every_interrupt()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
 
     class Collected:
         def __del__(self):
@@ -606,14 +607,18 @@ def test_no_ctrl_c_is_lost_where_python_drops_exceptions(monkeypatch):
         Collected()
         time.sleep(1)
 
-    with pytest.raises(KeyboardInterrupt):
-        collect()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            collect()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_before_the_command_is_known_ends_without_a_traceback():
     program = (
         "import builtins, os, signal, sys\n"
         "from jaxsac.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "main.packages.check = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "main.main()\n"
     )

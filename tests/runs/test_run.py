@@ -352,7 +352,7 @@ def test_what_a_call_cannot_mean_is_refused(tmp_path):
     ):
         with pytest.raises(kind, match=message):
             jaxsac.train(drift, directory=tmp_path / "run", **{**SMALL, **wrong})
-    with pytest.raises(ValueError, match=r"module:name|unknown environment"):
+    with pytest.raises(ValueError, match=r"module:name|no function or class nothing"):
         jaxsac.train("test_run:nothing", directory=tmp_path / "run", **SMALL)
     assert list(tmp_path.iterdir()) == []
     assert jaxsac.train(drift, directory=tmp_path / "run", **{**SMALL, "steps": 6e1}).complete
