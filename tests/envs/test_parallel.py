@@ -94,7 +94,7 @@ def test_faults_arrive_with_their_names_and_leave_everything_as_it_was(monkeypat
     assert not multiprocessing.active_children()
 
 
-def test_what_cannot_be_made_there_is_refused_and_leaves_no_process():
+def test_what_cannot_be_made_there_is_refused_and_leaves_no_process(capfd):
     for options in (
         EnvOptions(function=lambda: probe_environments.Drift()),
         EnvOptions(wrappers=(lambda env: env,)),
@@ -102,7 +102,8 @@ def test_what_cannot_be_made_there_is_refused_and_leaves_no_process():
         with pytest.raises(ValueError, match=r"not found by its name.*--env-workers 0"):
             ParallelGroup("test_parallel:<lambda>", ["seed 0"], 1, options=options)
     with pytest.raises(ValueError, match=r"env_kwargs .* cannot be sent .*--env-workers 0"):
-        ParallelGroup("Pendulum-v1", ["seed 0"], 1, options=EnvOptions({"g": lambda: 1}))
+        ParallelGroup("Pendulum-v1", ["seed 0", "seed 1"], 2, options=EnvOptions({"g": lambda: 1}))
+    assert "Traceback" not in capfd.readouterr().err, "of the worker that was not asked"
     with pytest.raises(Exception, match=r"[pP]ickle") as raised:
         ParallelGroup("test_parallel:Unsendable", ["seed 0"], 1)
     assert "could not send it" in raised.value.__notes__[0]

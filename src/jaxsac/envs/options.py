@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import pickle
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -30,15 +29,8 @@ class EnvOptions:
           env_id: the name of `function`, where there is one.
 
         Raises:
-          ValueError: one that is not found by its name, or arguments that cannot be sent.
+          ValueError: one that is not found by its name.
         """
-        try:
-            pickle.dumps(self.kwargs)
-        except Exception as error:
-            raise ValueError(
-                f"the env_kwargs {dict(self.kwargs)} cannot be sent to a worker process ({error}): "
-                "give plain data, or leave out the workers (--env-workers 0)."
-            ) from error
         if self.function is not None:
             _check_found(self.function, env_id)
         wrappers = []

@@ -184,8 +184,19 @@ class _Worker:
         self._end = util.Finalize(self, _end, (self._process, self._connection), exitpriority=0)
 
     def begin(self, copies: Copies) -> None:
-        """Asks for the copies to be made, which takes as long as it takes."""
-        self._send(copies, None)
+        """Asks for the copies to be made, which takes as long as it takes.
+
+        Raises:
+          ValueError: arguments that cannot be sent.
+        """
+        try:
+            self._send(copies, None)
+        except Exception as error:
+            self.kill()  # it waits for what does not come
+            raise ValueError(
+                f"the env_kwargs {dict(copies.options.kwargs)} cannot be sent to a worker process "
+                f"({error}): give plain data, or leave out the workers (--env-workers 0)."
+            ) from error
 
     def share(self, layout: Layout, part: slice, file: int) -> None:
         """Hands it memory for steps, of which the rows `part` are its copies'."""

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 import jax
@@ -71,7 +70,10 @@ def serve(connection: Connection, x64: bool) -> None:
     jax.config.update("jax_enable_x64", x64)
     redirect_mujoco_warnings()
     with contextlib.ExitStack() as closing, contextlib.suppress(EOFError, OSError):
-        made = _answer(connection.recv().make)
+        copies = connection.recv()
+        if not isinstance(copies, Copies):  # to close already, as another worker was told nothing
+            return
+        made = _answer(copies.make)
         if made.fault is not None:
             connection.send(made)
             return
@@ -116,11 +118,12 @@ def _answer(function: Callable[..., Any], *arguments: Any) -> Answer:
 def _send(connection: Connection, answer: Answer) -> None:
     """Sends an answer, or what is wrong with it if it cannot be sent."""
     try:
-        data = ForkingPickler.dumps(answer)
-    except Exception as error:
+        connection.send(answer)
+    except OSError:  # nobody is there any more
+        raise
+    except Exception as error:  # before anything of it was sent
         error.add_note("A worker process (--env-workers) could not send it.")
-        data = ForkingPickler.dumps(Answer(fault=Fault.of(error)))
-    connection.send_bytes(data)
+        connection.send(Answer(fault=Fault.of(error)))
 
 
 def _leave_signals_to_parent() -> None:
