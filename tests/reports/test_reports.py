@@ -77,7 +77,7 @@ def test_a_run_at_step_0_has_the_score_of_that_step_and_nothing_is_concluded_fro
     (task,) = found.tasks
     assert task.end == 0
     assert all(set(result.finals.values()) == {0.0} for result in task.results)
-    assert [each.differs for each in task.improvements] == [False]
+    assert [each.better for each in task.improvements] == [None]
     text = (tmp_path / "out" / "numbers.json").read_text()
     assert "NaN" not in text
 

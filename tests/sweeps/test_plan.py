@@ -169,17 +169,21 @@ def test_a_sweep_without_any_return_says_so(tmp_path, capsys):
     assert (tmp_path / "sweep.csv").exists()
 
 
-def test_a_score_is_the_mean_of_the_last_fifth():
+def test_a_score_counts_steps_of_the_last_fifth_and_not_evaluations():
+    returns = {0: 1e9, 70: 0, 90: 20, 92: 20, 94: 20, 100: 80}
     table = [
-        {"point": point, "seed": seed, "step": step, "eval_return": 100 * point + seed + step}
+        {"point": point, "seed": seed, "step": step, "eval_return": 100 * point + seed + value}
         for point in (0, 1)
         for seed in (0, 1)
-        for step in range(0, 101, 10)
+        for step, value in returns.items()
     ]
-    table.append({"point": 1, "seed": 1, "step": 95, "eval_return": None})
+    table.append({"point": 1, "seed": 1, "step": 100, "eval_return": None})
+    table.append({"point": 2, "seed": 0, "step": 80, "eval_return": 5})
     found = results.scores(table, "eval_return")
-    np.testing.assert_allclose(found[0], [95, 96])
-    np.testing.assert_allclose(found[1], [195, 196])
+    mean = (10 * (10 + 20) / 2 + 4 * 20 + 6 * (20 + 80) / 2) / 20
+    np.testing.assert_allclose(found.pop(0), [mean, mean + 1])
+    np.testing.assert_allclose(found.pop(1), [mean + 100, mean + 101])
+    assert not found, "of what was not evaluated late there is no score"
 
 
 def test_a_point_that_is_drawn_or_given_twice_is_trained_once():

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from jaxsac.reports.across import THRESHOLDS, Across
-from jaxsac.reports.numbers import WINDOW, Improvement, Result, Task, ranked
+from jaxsac.reports.numbers import Improvement, Result, Task, ranked
 from jaxsac.reports.reference import Reference
 from jaxsac.reports.statistics import Estimate
 from jaxsac.runs import labels
 from jaxsac.runs.report import label_steps
+from jaxsac.runs.scores import window_start
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, without black, which is for text, and yellow, which is hard to see on white."""
@@ -96,7 +97,8 @@ def scores(task: Task) -> Figure:
         axes.scatter(values, _spread(row, len(values)), s=14, color=color, alpha=0.45, linewidths=0)
         _interval(axes, row, result.final, color)
     _title(axes, f"{task.env}: final score{_of(shown, results)}")
-    begin, end = (EngFormatter(sep="")(step) for step in ((1 - WINDOW) * task.end, task.end))
+    window = window_start(task.start, task.end), task.end
+    begin, end = (EngFormatter(sep="")(step) for step in window)
     axes.set(xlabel=f"mean return, {begin} to {end} steps")
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     names = _with_seeds(task)
@@ -111,7 +113,7 @@ def improvements(found: Sequence[Improvement], title: str) -> Figure:
     axes = figure.subplots()
     axes.axvline(0.5, color=INK, linewidth=0.8, linestyle=DASHES[1])
     for row, each in enumerate(shown):
-        _interval(axes, row, each.probability, COLORS[0] if each.differs else OTHERS)
+        _interval(axes, row, each.probability, COLORS[0] if each.better else OTHERS)
     of = "a seed of the first"
     names = labels.apart([name for each in found for name in each[:2]], LONGEST_LABEL)
     lines = [f"{names[each.first]} over {names[each.second]}" for each in shown]
@@ -119,7 +121,7 @@ def improvements(found: Sequence[Improvement], title: str) -> Figure:
         of = "a seed of the best"
         lines = [f"over {names[each.second]}" for each in shown]
     _title(axes, f"{title}{_of(shown, found)}")
-    doubt = "; grey: not sure" * any(not each.differs for each in shown)
+    doubt = "; grey: not sure" * any(not each.better for each in shown)
     axes.set(xlim=(-0.04, 1.04), xlabel=f"P({of} scores higher){doubt}")
     _rows(axes, lines)
     return figure

@@ -16,10 +16,9 @@ import numpy as np
 from jaxsac.reports import statistics
 from jaxsac.reports.population import Population
 from jaxsac.reports.statistics import Estimate
+from jaxsac.runs.scores import mean_over_steps, window_start
 
 NO_DIFFERENCE, TOO_FEW = "no difference was found", "too few seeds to be sure"
-WINDOW = 0.2
-"""Share of the steps, the last ones, over which the final score is taken."""
 MOST_PAIRED = 8
 """Populations of which every two are compared; of more, the best with each of the others."""
 LONGEST_CURVE = 200
@@ -64,9 +63,9 @@ class Improvement(NamedTuple):
     probability: Estimate
     p_value: float | None
     """Of `statistics.p_value`; None where either has one seed."""
+    better: str | None
+    """The one that is better, where that is beyond doubt."""
     verdict: str
-    differs: bool
-    """Whether the verdict is that one is better."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,9 +138,10 @@ def improvement(
         found = Estimate(1 - found.value, *(_complement(end) for end in reversed(found[1:])))
     orders = math.prod(math.comb(len(a) + len(b), len(a)) for a, b in zip(one, other, strict=True))
     doubt = _doubt(found, p, least_p=2 / orders)
-    better, worse = (first, second) if found.value > 0.5 else (second, first)
-    verdict = doubt or f"{better} is better than {worse}"
-    return Improvement(first, second, seeds, found, p, verdict, differs=doubt is None)
+    winner, loser = (first, second) if found.value > 0.5 else (second, first)
+    better = None if doubt else winner
+    verdict = doubt or f"{winner} is better than {loser}"
+    return Improvement(first, second, seeds, found, p, better, verdict)
 
 
 def _common(populations: Sequence[Population]) -> tuple[float, float]:
@@ -157,14 +157,9 @@ def _common(populations: Sequence[Population]) -> tuple[float, float]:
     return start, end
 
 
-def _late(start: float, end: float) -> float:
-    """Where the last fifth begins."""
-    return max(start, (1 - WINDOW) * end)
-
-
 def _scored(population: Population, start: float, end: float) -> dict[int, np.ndarray]:
     """The seeds whose finite returns reach over the last fifth; of others it is not known."""
-    late = _late(start, end)
+    late = window_start(start, end)
     series = population.series.items()
     return {seed: v for seed, v in series if v[0, 0] <= late and v[-1, 0] >= end}
 
@@ -203,25 +198,12 @@ def _where_finite(populations: Sequence[Population], end: float) -> Task:
 
 def _result(population: Population, start: float, end: float) -> Result:
     scored = _scored(population, start, end)
-    finals = {seed: _mean(values, _late(start, end), end) for seed, values in scored.items()}
-    areas = {seed: _mean(values, start, end) for seed, values in scored.items()}
+    finals = {
+        seed: mean_over_steps(*values.T, window_start(start, end), end)
+        for seed, values in scored.items()
+    }
+    areas = {seed: mean_over_steps(*values.T, start, end) for seed, values in scored.items()}
     return Result(population, _curve(scored), finals, areas, _estimate(finals), _estimate(areas))
-
-
-def _mean(values: np.ndarray, low: float, high: float) -> float:
-    """Mean over the steps from `low` to `high` of one seed's returns, with straight lines between.
-
-    It counts steps, not evaluations: how often this run was evaluated, or another beside it,
-    changes nothing.
-    """
-    steps, returns = values.T
-    inside = steps[(steps > low) & (steps < high)]
-    at = np.concatenate([[low], inside, [high]])
-    found = np.interp(at, steps, returns)
-    if low == high:
-        return float(found[-1])
-    # From the first one, so that a constant is its own mean to the last bit: ties count.
-    return float(found[0] + np.trapezoid(found - found[0], at) / (high - low))
 
 
 def _estimate(scores: dict[int, float]) -> Estimate:

@@ -88,7 +88,7 @@ def _best(task: Task) -> Answer:
     alike = [
         each.second if each.first == best.label else each.first
         for each in pairs
-        if not (each.differs and each.verdict.startswith(f"{best.label} is better"))
+        if each.better != best.label
     ]
     if alike:
         more = f", and {len(alike) - 3} more" * (len(alike) > 3)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxsac.runs import metrics
+from jaxsac.runs import files, metrics
 from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.scores import mean_over_steps, window_start
 from jaxsac.sweeps.plan import Group
-
-SCORE_WINDOW = 0.2
-"""Share of a run's steps over which its score is taken."""
 
 
 def rows(directory: Path, groups: list[Group]) -> list[dict[str, Any]]:
@@ -31,31 +31,31 @@ def rows(directory: Path, groups: list[Group]) -> list[dict[str, Any]]:
 
 
 def write_table(file: Path, table: list[dict[str, Any]]) -> None:
-    """Writes the rows as CSV."""
-    with file.open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+    """Writes the rows as CSV, in one piece."""
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    files.write(file, lines.getvalue().encode())
 
 
 def scores(table: list[dict[str, Any]], column: str) -> dict[int, np.ndarray]:
-    """By point: the score of each seed, its mean return in the last fifth of the steps.
+    """By point: the score of each seed that has returns in the last fifth of the steps.
 
     Args:
       table: from `rows`.
       column: "eval_return", or "train_return" of a sweep without evaluation.
     """
-    start = (1 - SCORE_WINDOW) * max(row["step"] for row in table)
-    late = [row for row in table if row["step"] > start and row[column] is not None]
-    found: dict[int, np.ndarray] = {}
-    for point in sorted({row["point"] for row in late}):
-        mine = [row for row in late if row["point"] == point]
-        by_seed = [
-            np.mean([row[column] for row in mine if row["seed"] == seed])
-            for seed in sorted({row["seed"] for row in mine})
-        ]
-        found[point] = np.array(by_seed)
-    return found
+    end = max(row["step"] for row in table)
+    start = window_start(0, end)
+    found: dict[int, dict[int, float]] = {}
+    known = (row for row in table if row[column] is not None)
+    for (point, seed), rows in itertools.groupby(known, lambda row: (row["point"], row["seed"])):
+        steps, returns = np.array([(row["step"], row[column]) for row in rows]).T
+        if steps[-1] > start:
+            score = mean_over_steps(steps, returns, start, end)
+            found.setdefault(point, {})[seed] = score
+    return {point: np.array([*of_seeds.values()]) for point, of_seeds in found.items()}
 
 
 def _rows(directory: Path, groups: list[Group]) -> Iterator[dict[str, Any]]:
