@@ -5,10 +5,11 @@ import dataclasses
 import pytest
 
 import jaxsac
-from jaxsac.runs import idle
+from jaxsac.runs import idle, train
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.settings import of_keywords
 from jaxsac.sac.presets import PRESETS
+from run_examples import Listener, small_run
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,27 @@ def test_a_setting_without_effect_is_said(settings, said):
     assert said is None or said in remarks[0]
 
 
+def test_fields_of_networks_without_networks_are_said():
+    (said,) = idle.remarks(of_keywords("Pendulum-v1", critic_kwargs={"width": 8}))
+    assert (
+        said
+        == "critic_kwargs {'width': 8} has no effect: critic is None, and it is for one of your own."
+    )
+    own = of_keywords("Pendulum-v1", critic="networks:Critic", critic_kwargs={"width": 8})
+    assert idle.remarks(own) == []
+
+
+def test_a_run_on_the_device_says_what_is_for_the_host(tmp_path):
+    settings = {"env_timeout": 5.0, "eval_envs": 2}
+    assert idle.remarks(small_run(**settings)) == []
+    config = small_run(env="jaxsac:Pendulum-v1", seeds=1, steps=30, **settings)
+    listener = Listener()
+    assert train.train(config, tmp_path, listener)
+    for name, value in settings.items():
+        said = f"{name} {value} has no effect: jaxsac:Pendulum-v1 steps on the device."
+        assert said in listener.messages
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_has_no_setting_without_effect(name):
     assert idle.remarks(of_keywords("Pendulum-v1", preset=name)) == []
@@ -53,3 +75,4 @@ def test_all_settings_that_are_told_of_are_settings():
     }
     for name, use in idle.USES.items():
         assert {name, *use.settings} <= fields
+    assert {*idle.ON_THE_HOST, *idle.OF_ONES_OWN, *idle.OF_ONES_OWN.values()} <= fields

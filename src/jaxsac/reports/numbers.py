@@ -198,12 +198,13 @@ def _where_finite(populations: Sequence[Population], end: float) -> Task:
 
 def _result(population: Population, start: float, end: float) -> Result:
     scored = _scored(population, start, end)
-    finals = {
-        seed: mean_over_steps(*values.T, window_start(start, end), end)
-        for seed, values in scored.items()
-    }
-    areas = {seed: mean_over_steps(*values.T, start, end) for seed, values in scored.items()}
+    finals = _means(scored, window_start(start, end), end)
+    areas = _means(scored, start, end)
     return Result(population, _curve(scored), finals, areas, _estimate(finals), _estimate(areas))
+
+
+def _means(series: dict[int, np.ndarray], low: float, high: float) -> dict[int, float]:
+    return {seed: mean_over_steps(v[:, 0], v[:, 1], low, high) for seed, v in series.items()}
 
 
 def _estimate(scores: dict[int, float]) -> Estimate:

@@ -27,6 +27,7 @@ from jaxsac.runs.sinks import sink
 from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.training import memory, seed_axis
+from jaxsac.training.device_driver import DeviceDriver
 from jaxsac.training.driver import Driver, learning_structs
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import Population
@@ -146,7 +147,8 @@ def _prepare(
     source = init_from.Source(config, structs) if config.init_from and not begun else None
     if prior:
         observer.message(prior.describe())
-    for remark in (*idle.remarks(config), *driver.remarks, *driver.examine()):
+    on_device = isinstance(driver, DeviceDriver)
+    for remark in (*idle.remarks(config, on_device), *driver.remarks, *driver.examine()):
         observer.message(remark)
     if prior:
         driver.prior = axis.share(prior.buffer())
