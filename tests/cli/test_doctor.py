@@ -97,3 +97,8 @@ def test_a_run_that_does_not_fit_is_told_what_to_change(tmp_path):
 def test_a_planned_environment_that_does_not_exist_is_refused(capsys):
     assert commands.run(["doctor", "--env", "NoSuchRobot-v0"]) == 1
     assert "NoSuchRobot-v0" in capsys.readouterr().err
+
+
+def test_a_planned_run_without_its_environment_is_refused(capsys):
+    assert commands.run(["doctor", "--seeds", "64"]) == 1
+    assert "give its --env too" in capsys.readouterr().err

@@ -195,14 +195,16 @@ def test_the_hub_reads_it(run, tmp_path):
 # Refusals.
 
 
-def test_a_card_of_someone_else_in_the_default_folder_stays_alone(tmp_path):
+@pytest.mark.parametrize("name", ["README.md", "learning_curve.png", "replay.gif"])
+def test_a_file_of_someone_else_in_the_default_folder_stays_alone(tmp_path, name):
     run = saved(tmp_path / "run", returns=RETURNS[:1])
     folder = run / "export" / "seed-0000"
     folder.mkdir(parents=True)
-    (folder / "README.md").write_text("mine")
-    with pytest.raises(ValueError, match="is no model card"):
+    (folder / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"{name} is there and belongs to no model card"):
         export_with_card(run, which="best")
-    assert [file.name for file in folder.iterdir()] == ["README.md"]
+    assert [file.name for file in folder.iterdir()] == [name]
+    assert (folder / name).read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_a_card_of_someone_else_in_the_default_folder_stays_alone(tmp_path):
         (["--card", "--video", "film.avi"], "film.avi must end in .mp4 or .gif"),
         (["--card", "--video", "film.mp4"], "there is no video film.mp4"),
         (["--video", "film.mp4"], "give --card too"),
-        (["--card", "--output", "policy"], "README.md is there and is no model card"),
+        (["--card", "--output", "policy"], "README.md is there and belongs to no model"),
         (["--card", "--output", "of/half-cheetah.py"], "cannot import a program called 'half-c"),
         (["--card", "--output", "of/class"], "cannot import a program called 'class'"),
     ],

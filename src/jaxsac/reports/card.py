@@ -59,8 +59,8 @@ def export_with_card(
       The files.
 
     Raises:
-      ValueError: as `export`; a README.md of someone else in its place; a program of a name that
-        Python cannot import; no such video, or another ending.
+      ValueError: as `export`; a README.md, curve or video of someone else in its place; a program
+        of a name that Python cannot import; no such video, or another ending.
       RunDirectoryError, BundleError, ModuleNotFoundError, OSError: as `export`.
     """
     packages.load("a model card", "report", "matplotlib", "scipy", "yaml")
@@ -71,10 +71,10 @@ def export_with_card(
         output = directory / "export" / member / "policy"
     output = Path(output).expanduser()
     folder = output.parent
-    _refuse_others(folder / CARD)
+    found = _video(directory, Member(seed, point).name, video)
+    _refuse_others(folder, found)
     if format == "numpy":
         _refuse_name(output)
-    found = _video(directory, Member(seed, point).name, video)
     exported = export(directory, format, output, seed, which, point)
     facts = _facts(directory, exported, format, seed, which, point)
     shown = [] if found is None else [f"{VIDEO}{found.suffix}"]
@@ -87,10 +87,19 @@ def export_with_card(
     return WithCard(exported, folder / CARD, found)
 
 
-def _refuse_others(card: Path) -> None:
-    if card.exists() and card_text.LIBRARY not in card.read_text(encoding="utf-8")[:400]:
+def _refuse_others(folder: Path, video: Path | None) -> None:
+    """What lies beside a card of its own is its own, and so is the video that shall lie there."""
+    card = folder / CARD
+    if not card.exists():
+        beside = [folder / name for name in (CURVE, *(VIDEO + ending for ending in ENDINGS))]
+        foreign = [file for file in beside if file.exists() and not _is_there(file, video)]
+    else:
+        own = card_text.LIBRARY in card.read_text(encoding="utf-8")[:400]
+        foreign = [] if own else [card]
+    if foreign:
         raise ValueError(
-            f"{card} is there and is no model card of jaxsac: give an --output in another folder."
+            f"{foreign[0]} is there and belongs to no model card of jaxsac: give an --output in "
+            "another folder."
         )
 
 
@@ -104,9 +113,9 @@ def _refuse_name(output: Path) -> None:
         )
 
 
-def _is_there(copy: Path, video: Path) -> bool:
+def _is_there(copy: Path, video: Path | None) -> bool:
     """Whether a video is its own copy."""
-    return copy.exists() and copy.samefile(video)
+    return video is not None and copy.exists() and copy.samefile(video)
 
 
 def _video(directory: Path, member: str, given: Path | str | None) -> Path | None:
