@@ -37,10 +37,11 @@ class Doctor:
 
     def run(self) -> int:
         """Prints a table of findings; the exit status is 1 if one of them is bad."""
-        planned = {"seeds": self.seeds, "replay_capacity": self.replay_capacity}
-        if self.env is None and any(getattr(Doctor, n) != value for n, value in planned.items()):
+        config = None
+        if self.env is not None:
+            config = RunConfig(self.env, seeds=self.seeds, replay_capacity=self.replay_capacity)
+        elif (self.seeds, self.replay_capacity) != (Doctor.seeds, Doctor.replay_capacity):
             raise ValueError("seeds and replay_capacity are of a planned run: give its --env too.")
-        config = None if self.env is None else RunConfig(self.env, **planned)
         return _show(doctor.examine(config, self.run_dir))
 
 
