@@ -13,7 +13,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 # A compiler makes many objects that live on; looking through all of them again and again is a tenth
 # of what the tests take.
-gc.set_threshold(100_000, 50, 100)
+gc.set_threshold(100_000, 50, 1_000)
 
 # No test is of how fast a machine is, and this one may be busy.
 hypothesis.settings.register_profile("any machine", deadline=None)
