@@ -26,11 +26,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tyro
 
+from jaxsac.envs import mujoco_warnings
 from jaxsac.envs.envpool import PoolGroup
 from jaxsac.envs.group import Group
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup
-from jaxsac.envs.registry import make, make_one, redirect_mujoco_warnings
+from jaxsac.envs.registry import make, make_one
 from jaxsac.runs.config import RunConfig
 from workers import store
 
@@ -114,7 +115,7 @@ class Block(NamedTuple):
 
 
 def serve(name: str, pipe: Connection) -> None:
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     memory = shared_memory.SharedMemory(name)
     block, step, done = Block.of(memory), in_turn(HALF), 0
     os.write(pipe.fileno(), b"r")
@@ -199,7 +200,7 @@ def main(rounds: int = 41, seconds: float = 0.1, results: Path = RESULTS) -> Non
       seconds: length of a block.
       results: folder to write.
     """
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     ways, load, start = dict(WAYS), os.getloadavg(), busy_seconds()
     if importlib.util.find_spec("envpool") is None:
         ways = {name: way for name, way in ways.items() if "EnvPool" not in name}

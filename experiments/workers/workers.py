@@ -22,8 +22,8 @@ import gymnasium
 import numpy as np
 import tyro
 
+from jaxsac.envs import mujoco_warnings
 from jaxsac.envs.host import HostEnvs
-from jaxsac.envs.registry import redirect_mujoco_warnings
 from jaxsac.runs.config import RunConfig
 from jaxsac.training.copies import make_envs
 
@@ -59,7 +59,7 @@ def main(rounds: int = 5, seconds: float = 1.0, results: Path = RESULTS) -> None
       seconds: length of a block.
       results: folder to write.
     """
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     load = os.getloadavg()  # of others
     rows = [row for case in CASES for row in _measure(case, rounds, seconds)]
     facts = {

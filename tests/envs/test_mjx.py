@@ -11,10 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsac.envs import device, registry
+from jaxsac.envs import device, mujoco_warnings, registry
 from jaxsac.envs.mjx import Robot, implementation
 from jaxsac.envs.options import EnvOptions
-from jaxsac.envs.registry import redirect_mujoco_warnings
 from jaxsac.runs import checkpoint, metrics, train
 from run_examples import Listener, small_run
 
@@ -24,7 +23,7 @@ NAMES = ["HalfCheetah-v4", "Hopper-v4", "Walker2d-v4", "Ant-v4"]
 @functools.cache
 def in_double(name):
     """The environment in JAX, with its compiled functions, in double precision."""
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     with jax.enable_x64(True):
         env = registry.make_in_jax(f"mjx:{name}")
         assert isinstance(env, Robot)
@@ -70,7 +69,7 @@ def test_steps_in_warp_are_those_of_the_simulator_in_c(name):
     """In groups of groups, as seeds and environments are; the ant until it stands."""
     # 150 MB that the tests' environment does without: `pip install 'jaxsac[warp]'` first.
     pytest.importorskip("warp", reason="Warp is not installed")
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     env = registry.make_in_jax(f"mjx:{name}", EnvOptions({"impl": "warp"}))
     assert env is not None
     keys = jax.random.split(jax.random.key(0), (2, 3))
@@ -153,7 +152,7 @@ def test_a_robot_that_falls_is_told_apart_as_by_gymnasium(name, fallen, standing
 
 @functools.cache
 def short_hopper():
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     env: Any = registry.make_in_jax("mjx:Hopper-v4")
     env.time_limit = 4
     return env

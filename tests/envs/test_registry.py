@@ -14,7 +14,7 @@ from gymnasium.wrappers import TransformReward
 
 import broken_environments
 import probe_environments
-from jaxsac.envs import host, registry
+from jaxsac.envs import host, mujoco_warnings, registry
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.pendulum import Pendulum
@@ -205,8 +205,9 @@ def test_a_missing_dependency_names_the_command_that_installs_it(monkeypatch):
 def test_mujoco_writes_no_log_into_the_working_folder(tmp_path):
     code = """
 from jaxsac.envs import host
-from jaxsac.envs.registry import make, redirect_mujoco_warnings
-redirect_mujoco_warnings()
+from jaxsac.envs import mujoco_warnings
+from jaxsac.envs.registry import make
+mujoco_warnings.redirect()
 for version in (4, 5):
     envs = host.HostEnvs(make(f"HalfCheetah-v{version}", 2), 2)
     assert envs.reset([0, 1]).shape == (2, 1, 17)
@@ -305,7 +306,7 @@ def test_a_wrapper_may_not_end_the_program_and_is_closed_where_a_later_one_is_re
 def test_a_warning_of_mujocos_that_is_an_error_does_not_go_into_native_code(monkeypatch):
     mujoco, told = pytest.importorskip("mujoco"), []
     monkeypatch.setattr(mujoco, "set_mju_user_warning", told.append)
-    registry.redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     with pytest.warns(RuntimeWarning, match="MuJoCo: unstable"):
         told[0]("unstable")
     with warnings.catch_warnings():

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from jaxsac.cli import doctor
 from jaxsac.cli.console import Console
-from jaxsac.envs import check, check_in_jax
+from jaxsac.envs import check, check_in_jax, mujoco_warnings
 from jaxsac.envs.options import EnvOptions
-from jaxsac.envs.registry import make, make_in_jax, redirect_mujoco_warnings
+from jaxsac.envs.registry import make, make_in_jax
 from jaxsac.runs.config import RunConfig
 from jaxsac.types import Finding
 
@@ -58,7 +58,7 @@ class Check:
 
     def run(self) -> int:
         """Prints a table of findings; the exit status is 1 if one of them is bad."""
-        redirect_mujoco_warnings()
+        mujoco_warnings.redirect()
         options = EnvOptions(self.env_kwargs, self.wrapper)
         in_jax = make_in_jax(self.env, options)
         if in_jax is not None:

@@ -8,23 +8,24 @@ import importlib
 import inspect
 import io
 import re
-import sys
-import traceback
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium
-from gymnasium.envs import registration
 from gymnasium.envs.registration import parse_env_id
 
 from jaxsac import named
-from jaxsac.envs import envpool
+from jaxsac.envs import envpool, refusals
 from jaxsac.envs.checked import CheckedEnv, at
 from jaxsac.envs.device import Environment
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.pendulum import Pendulum
 from jaxsac.envs.walk import close_quietly
+
+VERSION = re.compile(r"-v\d+$")
+"""Of an id."""
+IN_JAX = tuple(name for name in vars(Environment) if not name.startswith("_"))
+"""What an environment in JAX has."""
 
 
 def make(
@@ -101,7 +102,7 @@ def _maker(env_id: str) -> Callable[..., Any]:
         if name not in gymnasium.registry:
             gymnasium.spec(name)
     except ModuleNotFoundError as error:
-        raise _no_module(env_id, error) from error
+        raise refusals.no_module(env_id, error) from error
     except gymnasium.error.Error as error:
         if module:
             try:
@@ -109,7 +110,7 @@ def _maker(env_id: str) -> Callable[..., Any]:
             except ValueError as missing:
                 if VERSION.search(name) is None:  # hardly an id
                     raise missing from error
-        raise _unknown(env_id, error) from error
+        raise refusals.unknown(env_id, error) from error
     # Gymnasium's checker warns in several lines, or refuses, what `checked` and `examine` take.
     return functools.partial(gymnasium.make, env_id, disable_env_checker=True)
 
@@ -126,28 +127,25 @@ def _made(
             "for MuJoCo environments run `pip install 'jaxsac[envs]'`, for others "
             "`pip install 'gymnasium[all]'`"
         )
-        raise _not_installed(env_id, error, remedy) from error
+        raise refusals.not_installed(env_id, error, remedy) from error
     except gymnasium.error.DeprecatedEnv as error:
-        raise _unknown(env_id, error) from error
+        raise refusals.unknown(env_id, error) from error
     except ModuleNotFoundError as error:
-        raise _no_module(env_id, error) from error
+        raise refusals.no_module(env_id, error) from error
     except Exception as error:
-        if isinstance(error, ImportError) and (newest := _newest_of_gymnasium(env_id)) is not None:
+        if (
+            isinstance(error, ImportError)
+            and (newest := refusals.newest_version(env_id)) is not None
+        ):
             raise ValueError(
                 f"{env_id} is not made any more ({str(error).rstrip('.')}): use {newest}."
             ) from error
-        if (problem := _of_arguments(env_id, kwargs, error)) is not None:
+        if (problem := refusals.of_arguments(env_id, kwargs, error)) is not None:
             raise problem from error
         raise
     if not isinstance(env, gymnasium.Env):
         raise ValueError(f"{env_id} makes {env!r}, expected an environment of Gymnasium.")
     return env
-
-
-VERSION = re.compile(r"-v\d+$")
-"""Of an id."""
-IN_JAX = tuple(name for name in vars(Environment) if not name.startswith("_"))
-"""What an environment in JAX has."""
 
 
 def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment | None:
@@ -177,11 +175,13 @@ def make_in_jax(env_id: str, options: EnvOptions | None = None) -> Environment |
             env = make(**options.kwargs)
     except ModuleNotFoundError as error:
         if family not in FAMILIES:
-            raise _no_module(env_id, error) from error
+            raise refusals.no_module(env_id, error) from error
         extra = "warp" if error.name == "warp" else family
-        raise _not_installed(env_id, error, f"run `pip install 'jaxsac[{extra}]'`") from error
+        raise refusals.not_installed(
+            env_id, error, f"run `pip install 'jaxsac[{extra}]'`"
+        ) from error
     except TypeError as error:
-        if (problem := _of_arguments(env_id, options.kwargs, error)) is not None:
+        if (problem := refusals.of_arguments(env_id, options.kwargs, error)) is not None:
             raise problem from error
         raise
     for wrapper in options.wrappers:
@@ -259,104 +259,3 @@ def _check_name(family: str, name: str, known: Iterable[str]) -> None:
             f"unknown environment id '{family}:{name}': there is "
             f"{', '.join(f'{family}:{each}' for each in known)}."
         )
-
-
-def _newest_of_gymnasium(env_id: str) -> str | None:
-    """The newest version of an environment of Gymnasium's; None if it is what is asked for."""
-    spec = gymnasium.registry.get(env_id)
-    if spec is None:
-        return None
-    entry = spec.entry_point
-    module = entry if isinstance(entry, str) else getattr(entry, "__module__", "")
-    if not module.startswith("gymnasium."):
-        return None
-    namespace, name, version = spec.namespace, spec.name, spec.version
-    versions = {
-        spec.version: each
-        for each, spec in gymnasium.registry.items()
-        if (spec.namespace, spec.name) == (namespace, name) and spec.version is not None
-    }
-    newest = max(versions, default=None)
-    return None if version is None or newest in (None, version) else versions[newest]
-
-
-def _of_arguments(env_id: str, kwargs: Mapping[str, Any], error: Exception) -> ValueError | None:
-    """The error of arguments that do not fit, or lack; None where it is another one."""
-    if _are_not_taken(kwargs, error):
-        text = f"does not take the env_kwargs {dict(kwargs)}: {error.__cause__ or error}."
-    elif _lacks_arguments(error):
-        text = (
-            f"cannot be made without arguments ({error.__cause__ or error}): give them as "
-            "--env-kwargs '{\"name\": value}', or env_kwargs from Python."
-        )
-    else:
-        return None
-    return ValueError(f"{env_id} {text}")
-
-
-def _are_not_taken(kwargs: Mapping[str, Any], error: Exception) -> bool:
-    """Whether arguments do not fit the call, or what it passes them on to by their names."""
-    if not (isinstance(error, TypeError) and kwargs and "argument" in str(error)):
-        return False
-    return _is_of_the_call(error) or any(f"argument '{name}'" in str(error) for name in kwargs)
-
-
-def _lacks_arguments(error: Exception) -> bool:
-    """Whether the call of what makes an environment, and none within it, lacks arguments."""
-    return isinstance(error, TypeError) and "required" in str(error) and _is_of_the_call(error)
-
-
-def _is_of_the_call(error: Exception) -> bool:
-    """Whether an error comes from the call of what makes an environment, and not from within."""
-    frames = list(traceback.walk_tb((error.__cause__ or error).__traceback__))
-    # A cause that was never raised has none.
-    return bool(frames) and frames[-1][0].f_globals.get("__name__") in (
-        __name__, registration.__name__,
-    )  # fmt: skip
-
-
-def _unknown(env_id: str, error: Exception) -> ValueError:
-    return ValueError(
-        f"unknown environment id {env_id!r}: {str(error).rstrip('.')}. Ids look like "
-        "HalfCheetah-v4, or module:EnvId for one that your own module registers."
-    )
-
-
-def _no_module(env_id: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
-    own = error.name and f"{env_id.rpartition(':')[0]}.".startswith(f"{error.name}.")
-    importable = "In module:EnvId the module must be installed, or importable from here."
-    remedy = importable if own else "Install it."
-    return ModuleNotFoundError(
-        f"cannot import what {env_id!r} needs: {error}. {remedy}", name=error.name
-    )
-
-
-def _not_installed(env_id: str, error: Exception, remedy: str) -> ModuleNotFoundError:
-    return ModuleNotFoundError(
-        f"{env_id} needs a package that is not installed ({error}): {remedy}.",
-        name=getattr(error, "name", None),
-    )
-
-
-def redirect_mujoco_warnings() -> None:
-    """Sends MuJoCo's warnings to Python's `warnings`.
-
-    Left alone, MuJoCo writes them to a MUJOCO_LOG.TXT in the current folder.
-
-    Process-wide, so it is called by runs and never on import. Without MuJoCo it does nothing.
-    """
-    try:
-        import mujoco
-    except ModuleNotFoundError:
-        return
-
-    def warn(message: str) -> None:
-        # Said by mujoco 4 of Gymnasium's own half_cheetah.xml, once a copy; no user can act on it.
-        if "settotalmass" in message:
-            return
-        try:
-            warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
-        except BaseException as error:  # of `python -W error`: native code ends the process by it
-            print(f"MuJoCo: {message} ({error!r})", file=sys.__stderr__)
-
-    mujoco.set_mju_user_warning(warn)  # pyright: ignore[reportAttributeAccessIssue]

@@ -16,12 +16,12 @@ import jax
 import numpy as np
 
 from jaxsac import named
-from jaxsac.envs import step_memory
+from jaxsac.envs import mujoco_warnings, step_memory
 from jaxsac.envs.deadline import GRACE
 from jaxsac.envs.fault import Fault
 from jaxsac.envs.group import Group
 from jaxsac.envs.options import EnvOptions
-from jaxsac.envs.registry import make, redirect_mujoco_warnings
+from jaxsac.envs.registry import make
 from jaxsac.envs.step_memory import Layout
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
@@ -68,7 +68,7 @@ def serve(connection: Connection, x64: bool) -> None:
     threading.Thread(target=_end_after_parent, daemon=True).start()
     jax.config.update("jax_platforms", "cpu")  # no device is needed; none is taken
     jax.config.update("jax_enable_x64", x64)
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     with contextlib.ExitStack() as closing, contextlib.suppress(EOFError, OSError):
         copies = connection.recv()
         if not isinstance(copies, Copies):  # to close already, as another worker was told nothing

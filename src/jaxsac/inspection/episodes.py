@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.data import frame_stack, normalize
-from jaxsac.envs import device, host, time_limit
-from jaxsac.envs.registry import make_in_jax, redirect_mujoco_warnings
+from jaxsac.envs import device, host, mujoco_warnings, time_limit
+from jaxsac.envs.registry import make_in_jax
 from jaxsac.envs.step_result import StepResult
 from jaxsac.inspection.member import Member
 from jaxsac.runs.config import RunConfig
@@ -101,7 +101,7 @@ def make(config: RunConfig, episodes: int) -> Environments:
     Raises:
       ValueError, ModuleNotFoundError: they cannot be made.
     """
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     population = config.to_population()
     in_jax = make_in_jax(population.env, population.env_options)
     if in_jax is not None:

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from jaxsac.data.frame_stack import FrameStack
-from jaxsac.envs import envpool, registry, time_limit
+from jaxsac.envs import envpool, mujoco_warnings, registry, time_limit
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.load import Policy
 from jaxsac.runs.video import Video
@@ -53,7 +53,7 @@ def make(config: RunConfig, render_mode: str) -> gymnasium.Env:
       ValueError: it cannot.
     """
     try:
-        registry.redirect_mujoco_warnings()
+        mujoco_warnings.redirect()
     except Exception as error:  # its import fails where MUJOCO_GL names what is not there
         raise _undrawn(error, "mujoco") from error
     options = config.to_population().env_options

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import gymnasium
 
+from jaxsac.envs import mujoco_warnings
 from jaxsac.envs.checked import close_and_tell
 from jaxsac.envs.envpool import FAMILY
-from jaxsac.envs.registry import make_in_jax, make_one, redirect_mujoco_warnings
+from jaxsac.envs.registry import make_in_jax, make_one
 from jaxsac.envs.walk import SEED, global_generators, random_actions
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
@@ -48,7 +49,7 @@ def _choose(config: RunConfig) -> tuple[int, str]:
     """The number, and its reason: as many as help where a step is slow, none where it is not."""
     if config.env.startswith(FAMILY):
         return 0, f"which is a thread for each core in {config.env}"
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     options = config.to_population().env_options
     if make_in_jax(config.env, options) is not None:
         return 0, f"as {config.env} steps on the device"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jaxsac.envs.registry import make_in_jax, redirect_mujoco_warnings
+from jaxsac.envs import mujoco_warnings
+from jaxsac.envs.registry import make_in_jax
 from jaxsac.training.copies import make_envs_to_evaluate_alone
 from jaxsac.training.device_driver import DeviceDriver
 from jaxsac.training.driver import Driver, Evaluator
@@ -18,7 +19,7 @@ def make_driver(population: Population, axis: SeedAxis) -> Driver:
     Raises:
       ValueError, ModuleNotFoundError: the environment cannot be made or learned on.
     """
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     env = make_in_jax(population.env, population.env_options)
     if env is None:
         return HostDriver(population, axis)
@@ -36,7 +37,7 @@ def make_evaluator(population: Population, axis: SeedAxis) -> Evaluator:
     Raises:
       ValueError, ModuleNotFoundError: the environment cannot be made.
     """
-    redirect_mujoco_warnings()
+    mujoco_warnings.redirect()
     env = make_in_jax(population.env, population.env_options)
     if env is not None:
         return DeviceDriver(population, env, axis)
