@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from jaxsac.runs import files, upgrade
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError, versions
+from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.releases import versions
 from run_examples import small_run
 
 

@@ -15,7 +15,6 @@ from jaxsac.data import replay
 from jaxsac.envs.checked import close_and_tell
 from jaxsac.runs import releases
 from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import versions
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config
 from jaxsac.training import memory, seed_axis
@@ -62,7 +61,7 @@ def examine(config: RunConfig | None, directory: Path) -> list[Finding]:
 
 def check_versions() -> Finding:
     """Names the versions, and a release that is known to be bad."""
-    detail = ", ".join(f"{name} {version}" for name, version in versions().items())
+    detail = ", ".join(f"{name} {version}" for name, version in releases.versions().items())
     bad = releases.known_bad()
     return _finding("versions", bad is None, detail, bad or "")
 

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
-import importlib.metadata
-import json
 import os
-import platform
 import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runs import files, lock, upgrade
+from jaxsac.runs import lock, manifest, releases, upgrade
 from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig, unknown_settings
 from jaxsac.runs.lock import RunDirectoryError as RunDirectoryError
 from jaxsac.runs.spaces import Spaces
 
-VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco", "envpool")
-MANIFEST = "manifest.json"
 NETWORKS = frozenset((
     "env", "env_kwargs", "wrapper", "seeds", "frame_stack", "actor", "actor_kwargs", "critic",
     "critic_kwargs", "hidden_sizes", "actor_hidden_sizes", "critic_hidden_sizes", "num_critics",
@@ -32,8 +26,6 @@ NETWORKS = frozenset((
 """Settings in which a run is like the one that it begins with (`--init-from`)."""
 MORE_SEEDS = "more-seeds"
 """Folder of the seeds that were added to a run."""
-LONGEST_MANIFEST = 2**20
-"""Bytes; a longer one is not ours."""
 
 
 class RunDirectory:
@@ -45,7 +37,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         # Absolute: an environment, or a notebook, may change the working folder.
         self.path = path = path.expanduser().absolute()
-        self.manifest = path / MANIFEST
+        self.manifest = path / manifest.NAME
         self.metrics = path / "metrics"
         self.checkpoints = path / "checkpoints"
         self.best = path / "best"
@@ -138,11 +130,11 @@ class RunDirectory:
                 "config": config.to_json(),
                 "spaces": None if spaces is None else spaces.to_json(),
                 "prior_data": prior,
-                "versions": versions(),
+                "versions": releases.versions(),
                 "finished": False,
             }
             with contextlib.suppress(FileExistsError):  # another process was first
-                self._write(content, new=True)
+                manifest.write(self.manifest, content, new=True)
                 return True
         self._check_same(config)
         self._check_prior(prior)
@@ -156,15 +148,16 @@ class RunDirectory:
         """
         content, wanted = self._read(), config.to_json()
         before = self.config()
-        kept = upgrade.settings(content["config"], self._format(content))
+        kept = upgrade.settings(content["config"], manifest.written_format(content))
         unknown = {name: kept[name] for name in self.unknown_settings()}
         more = config.steps > before.steps
         asked = {name: wanted[name] for name in WITHOUT_EFFECT + ("steps",) * more}
         content["config"] = before.to_json() | asked | unknown
-        content["format"] = max(self._format(content), upgrade.FORMAT)
+        content["format"] = max(manifest.written_format(content), upgrade.FORMAT)
         if spaces is not None:
             content["spaces"] = spaces.to_json()
-        self._write({**content, "finished": content.get("finished") is True and not more})
+        content["finished"] = content.get("finished") is True and not more
+        manifest.write(self.manifest, content)
 
     def _check_same(self, config: RunConfig) -> None:
         steps = self.config().steps
@@ -211,7 +204,7 @@ class RunDirectory:
 
     def finish(self) -> None:
         """Marks the run as complete."""
-        self._write({**self._read(), "finished": True})
+        manifest.write(self.manifest, {**self._read(), "finished": True})
 
     def is_finished(self, config: RunConfig) -> bool:
         """Whether exactly this run is complete here."""
@@ -229,7 +222,7 @@ class RunDirectory:
         """
         content = self._read()
         with self._refusals():
-            return RunConfig.from_json(content["config"], self._format(content))
+            return RunConfig.from_json(content["config"], manifest.written_format(content))
 
     def package_versions(self) -> dict[str, str]:
         """The versions of Python and packages that began the run; as far as they are known.
@@ -248,7 +241,7 @@ class RunDirectory:
         """
         content = self._read()
         with self._refusals():
-            return unknown_settings(content["config"], self._format(content))
+            return unknown_settings(content["config"], manifest.written_format(content))
 
     def describe_unknown_settings(self) -> str | None:
         """A sentence that names them; None where there are none, or no run.
@@ -274,12 +267,6 @@ class RunDirectory:
         with self._refusals():
             return None if found is None else Spaces.from_json(found)
 
-    def _format(self, content: dict[str, Any]) -> int:
-        written = content.get("format", upgrade.OLDEST)
-        if isinstance(written, bool) or not isinstance(written, int) or written < upgrade.OLDEST:
-            raise ValueError(f"format {written!r}")
-        return written
-
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:
         try:
@@ -289,12 +276,7 @@ class RunDirectory:
 
     def _read(self) -> dict[str, Any]:
         try:
-            content = json.loads(files.read_text(self.manifest, LONGEST_MANIFEST))
-            if not isinstance(content, dict):
-                raise ValueError("not a JSON object")
-            if "sha256" in content:  # of a bundle
-                raise ValueError("this one is of a checkpoint, or a best policy, of a run")
-            return content
+            return manifest.read(self.manifest)
         except (OSError, ValueError, RecursionError) as error:
             runs = sorted(file.parent.name for file in self.path.glob("*/manifest.json"))
             if isinstance(error, FileNotFoundError) and runs:
@@ -305,9 +287,6 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"{self.path} is not a run directory: no readable manifest.json ({error})."
             ) from error
-
-    def _write(self, content: dict[str, Any], new: bool = False) -> None:
-        files.write(self.manifest, f"{json.dumps(content, indent=2)}\n".encode(), new)
 
 
 def _place(name: str, value: Any) -> Any:
@@ -323,17 +302,3 @@ def _place(name: str, value: Any) -> Any:
 def _is_ours(name: str) -> bool:
     """Whether a file may lie in a directory before its manifest does."""
     return name == lock.NAME or (name.startswith(".manifest.json.") and name.endswith(".tmp"))
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
-    found = {name: _installed(name) for name in VERSIONED}
-    return {"python": platform.python_version()} | {n: v for n, v in found.items() if v}
-
-
-@functools.cache
-def _installed(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -8,7 +8,7 @@ import jax
 
 from jaxsac.runs import bundle
 from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import versions
+from jaxsac.runs.releases import versions
 from jaxsac.training import flight_recorder, learner
 from jaxsac.training.flight_recorder import Failure
 

@@ -1,16 +1,24 @@
-"""Releases that runs should not use, and what is wrong with them."""
+"""Releases of the packages that a result depends on, and those that runs should not use."""
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
+import platform
 from collections.abc import Callable
 
-from jaxsac.runs.directory import versions
-
+VERSIONED = ("jaxsac", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "mujoco", "envpool")
 KNOWN_BAD = {
     "0.11.1": "on a CPU an insert into replay inside a loop rewrites the whole buffer "
     "(github.com/jax-ml/jax/issues/40101): use another release",
 }
 """By version of jaxlib."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {name: _installed(name) for name in VERSIONED}
+    return {"python": platform.python_version()} | {n: v for n, v in found.items() if v}
 
 
 def known_bad() -> str | None:
@@ -28,3 +36,11 @@ def warn(message: Callable[[str], None]) -> None:
     """
     if bad := known_bad():
         message(f"{bad}.")
+
+
+@functools.cache
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

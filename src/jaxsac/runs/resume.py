@@ -7,8 +7,9 @@ import numpy as np
 from jaxsac.runs import checkpoint, files, metrics, snapshot
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory, versions
+from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.observer import Observer
+from jaxsac.runs.releases import versions
 from jaxsac.runs.snapshot import Snapshot
 from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver

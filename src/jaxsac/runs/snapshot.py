@@ -15,7 +15,7 @@ from jaxsac.data.frames import Frames
 from jaxsac.envs.checked import is_fault
 from jaxsac.runs import checkpoint, flags, rings, upgrade
 from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import versions
+from jaxsac.runs.releases import versions
 from jaxsac.training import learner
 from jaxsac.training.driver import Driver
 from jaxsac.training.returns import Totals

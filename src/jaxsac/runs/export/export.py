@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 import jaxsac
-from jaxsac.runs import files
-from jaxsac.runs.directory import MANIFEST, RunDirectory
+from jaxsac.runs import files, manifest
+from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.export import parity
 from jaxsac.runs.export.parity import Parity
 from jaxsac.runs.load import load_policy
@@ -105,7 +105,7 @@ def _paths(output: Path, endings: tuple[str, ...]) -> dict[str, Path]:
         raise ValueError(f"output {output} must end in {' or '.join(endings)}.")
     paths = {ending: output.with_name(output.name + ending) for ending in endings}
     for path in paths.values():
-        if path.name == MANIFEST:
+        if path.name == manifest.NAME:
             raise ValueError(
                 f"{path} is the name of what says that a folder holds a run: give another one."
             )
