@@ -28,7 +28,7 @@ import tyro
 
 from jaxsac.envs import mujoco_warnings
 from jaxsac.envs.envpool import PoolGroup
-from jaxsac.envs.group import Group
+from jaxsac.envs.in_turn import InTurn
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.registry import make, make_one
@@ -46,7 +46,7 @@ Step = Callable[[np.ndarray], Any]
 
 
 def in_turn(copies: int = COPIES) -> Step:
-    group = Group(make(ENV, copies, timeout=TIMEOUT))
+    group = InTurn(make(ENV, copies, timeout=TIMEOUT))
     group.reset(range(copies))
     return functools.partial(step_on, group)
 

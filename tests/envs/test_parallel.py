@@ -20,7 +20,7 @@ import probe_environments
 from assertions import assert_identical
 from jaxsac.envs import host, parallel, step_memory
 from jaxsac.envs.checked import is_fault
-from jaxsac.envs.group import Group
+from jaxsac.envs.in_turn import InTurn
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup, WorkerError
 from jaxsac.envs.spaces import SpaceError
@@ -148,7 +148,7 @@ def test_steps_in_shared_memory_are_those_of_copies_here(in_file, workers, monke
     resource_tracker.ensure_running()  # which has a file of its own
     files = os.listdir("/proc/self/fd")
     there = ParallelGroup("test_parallel:Keeping", list("abcde"), workers)
-    here = Group([Keeping() for _ in range(5)])
+    here = InTurn([Keeping() for _ in range(5)])
     with contextlib.closing(there):
         for group in (there, here):
             group.reset(range(5))

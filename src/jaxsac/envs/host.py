@@ -15,9 +15,8 @@ import numpy as np
 
 from jaxsac.envs import spaces
 from jaxsac.envs.action_log import ActionLog
-from jaxsac.envs.envpool import PoolGroup
 from jaxsac.envs.group import Group
-from jaxsac.envs.parallel import ParallelGroup
+from jaxsac.envs.in_turn import InTurn
 from jaxsac.envs.step_result import EpisodeEnd, StepResult
 from jaxsac.types import PyTree, same_bits
 
@@ -49,9 +48,7 @@ def environment_seeds(seed: int, stream: Sequence[int], count: int) -> list[int]
 class HostEnvs:
     """S seeds × E environments, stepped as one batch."""
 
-    def __init__(
-        self, envs: Sequence[gymnasium.Env] | Group | ParallelGroup | PoolGroup, num_seeds: int
-    ) -> None:
+    def __init__(self, envs: Sequence[gymnasium.Env] | Group, num_seeds: int) -> None:
         """Takes over S·E copies of an environment; copy s·E + e belongs to seed s.
 
         Args:
@@ -65,7 +62,7 @@ class HostEnvs:
         """
         if num_seeds < 1 or len(envs) % num_seeds:
             raise ValueError(f"{len(envs)} environments do not divide over {num_seeds} seeds.")
-        self._group = envs if isinstance(envs, Group | ParallelGroup | PoolGroup) else Group(envs)
+        self._group: Group = InTurn(envs) if isinstance(envs, Sequence) else envs
         self.action_map = spaces.action_map(self._group.action_space)
         self.observation_example = spaces.observation_example(self._group.observation_space)
         self.num_seeds, self.num_envs = num_seeds, len(envs) // num_seeds

@@ -19,7 +19,7 @@ from jaxsac import named
 from jaxsac.envs import mujoco_warnings, step_memory
 from jaxsac.envs.deadline import GRACE
 from jaxsac.envs.fault import Fault
-from jaxsac.envs.group import Group
+from jaxsac.envs.in_turn import InTurn
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make
 from jaxsac.envs.step_memory import Layout
@@ -46,10 +46,10 @@ class Copies(NamedTuple):
     patience: float
     """Seconds that making one may take; 0 for no limit."""
 
-    def make(self) -> Group:
+    def make(self) -> InTurn:
         """Makes them."""
         name = self.names.__getitem__
-        return Group(
+        return InTurn(
             make(self.env_id, len(self.names), name, self.timeout, self.options, self.patience)
         )
 
@@ -88,7 +88,7 @@ def serve(connection: Connection, x64: bool) -> None:
 class Served:
     """What is done for the process that asks: the methods of `Group`, as they can be sent."""
 
-    def __init__(self, group: Group, connection: Connection) -> None:
+    def __init__(self, group: InTurn, connection: Connection) -> None:
         self.group, self._connection = group, connection
         self.reset, self.restart, self.follow = group.reset, group.restart, group.follow
         self.close = group.close

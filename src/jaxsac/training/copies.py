@@ -8,7 +8,7 @@ from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.envpool import FAMILY, PoolGroup
 from jaxsac.envs.examine import Examined, examine
-from jaxsac.envs.group import Group
+from jaxsac.envs.in_turn import InTurn
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.registry import make, make_one
@@ -43,7 +43,7 @@ def make_envs(
     elif population.env_workers:
         group = ParallelGroup(env, names, population.env_workers, timeout, options, patience)
     else:
-        group = Group(make(env, len(names), names.__getitem__, timeout, options, patience))
+        group = InTurn(make(env, len(names), names.__getitem__, timeout, options, patience))
     try:
         return host.HostEnvs(group, population.size)
     except BaseException:
