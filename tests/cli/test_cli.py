@@ -342,10 +342,13 @@ def test_eval_of_what_is_no_run_is_refused(tmp_path, capsys):
     assert "is not a run directory" in capsys.readouterr().err
 
 
-def test_a_directory_is_named_in_its_place_or_by_the_option_of_the_other_commands():
-    for given in (["X"], ["--run-dir", "X"], ["--run-dir=X"]):
+def test_a_directory_or_environment_in_its_place_or_by_the_option_of_the_other_commands():
+    for given in (["X"], ["--run-dir", "X"], ["--run-dir=X"], ["--run_dir", "X"]):
         command = commands.parse(["eval", *given, "--episodes", "2"])
         assert (command.run_dir, command.episodes) == (Path("X"), 2)
+    for given in (["Pendulum-v1"], ["--env", "Pendulum-v1"], ["--env=Pendulum-v1"]):
+        command = commands.parse(["check", *given, "--env-kwargs", '{"g": 9}'])
+        assert (command.env, command.env_kwargs) == ("Pendulum-v1", {"g": 9})
 
 
 def test_a_tilde_is_the_home_directory_where_no_shell_has_made_it_so(tmp_path, monkeypatch):

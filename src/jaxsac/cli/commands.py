@@ -100,8 +100,9 @@ def parse(arguments: list[str]) -> Any:
         if arguments and arguments[0] in COMMANDS:
             name, *rest = arguments
             hints = get_type_hints(COMMANDS[name], include_extras=True)
-            if hints.get("run_dir") == tyro.conf.Positional[Path]:
-                rest = _with_positional(rest)
+            for option in ("run_dir", "env"):
+                if hints.get(option) in (tyro.conf.Positional[Path], tyro.conf.Positional[str]):
+                    rest = _with_positional(rest, option.replace("_", "-"))
             options["prog"] = f"jaxsac {name}"
             # A preset's options first: of two alike the last counts.
             return tyro.cli(COMMANDS[name], args=[*_preset_options(rest), *rest], **options)
@@ -116,11 +117,11 @@ def parse(arguments: list[str]) -> Any:
         )
 
 
-def _with_positional(arguments: list[str]) -> list[str]:
-    """With `--run-dir X`, as the other commands have it, for a directory in its place."""
+def _with_positional(arguments: list[str], option: str) -> list[str]:
+    """With `--run-dir X`, as other commands have it, for a directory in its place; so for `env`."""
     for at, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        if name == "--run-dir" and (equals or arguments[at + 1 :]):
+        if name.replace("_", "-") == f"--{option}" and (equals or arguments[at + 1 :]):
             rest = at + 1 if equals else at + 2
             return [value if equals else arguments[at + 1], *arguments[:at], *arguments[rest:]]
     return arguments
