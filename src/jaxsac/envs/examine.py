@@ -12,7 +12,7 @@ from jaxsac.envs import determinism, precision, time_limit
 from jaxsac.envs.check import check_actions
 from jaxsac.envs.checked import CheckedEnv, MisfitError, is_fault
 from jaxsac.envs.deadline import deadline
-from jaxsac.envs.interface import departures
+from jaxsac.envs.interface import Departure, departures
 from jaxsac.envs.walk import (
     SEED,
     actions_of_layer,
@@ -94,13 +94,14 @@ def _begin(name: str, copies: list[CheckedEnv]) -> str | None:
         except Exception as error:
             if number:
                 return str(error)
-            if reasons := [text for taken, text in _departures(env, env.unwrapped) if not taken]:
-                raise ValueError(f"{name}: {reasons[0]}") from error
+            for departure in _departures(env, env.unwrapped):
+                if not departure.taken:
+                    raise ValueError(f"{name}: {departure.text}") from error
             raise
     return None
 
 
-def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[tuple[bool, str]]:
+def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[Departure]:
     """Of one of an environment's layers from Gymnasium's interface, as far as it comes."""
     found = []
     with contextlib.suppress(Exception, SystemExit), deadline(env.timeout):
@@ -121,11 +122,10 @@ def _look(name: str, env: CheckedEnv, copies: list[CheckedEnv], evaluates: bool)
     if time_limit.declared(env) is None:
         yield from _endless(name, copies, evaluates)
     for copy in copies[:1]:
-        for taken, text in dict.fromkeys(
-            each for layer in (copy.unwrapped, copy.env) for each in _departures(copy, layer)
-        ):
-            if taken:
-                yield f"{name}: {text}"
+        layers = (copy.unwrapped, copy.env)
+        for each in dict.fromkeys(d for layer in layers for d in _departures(copy, layer)):
+            if each.taken:
+                yield f"{name}: {each.text}"
 
 
 def _endless(name: str, copies: list[CheckedEnv], evaluates: bool) -> Iterator[str]:
