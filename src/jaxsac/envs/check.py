@@ -122,7 +122,7 @@ def check_interface(env: CheckedEnv) -> Finding:
         action = actions_of_layer(layer, env, 1)[0]
         try:
             with deadline(env.timeout, "a reset or a step"):
-                found |= dict(departures(layer, action))
+                found |= {each.text: each.taken for each in departures(layer, action)}
         except (Exception, SystemExit) as error:
             found[f"{type(error).__name__}: {error}"] = False
     if not found:
