@@ -1,3 +1,5 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +42,35 @@ def test_nothing_that_counts_changes_nothing():
     normalizer = after(STREAM, iter([500]))
     nothing = update(normalizer, np.full((4, 3), np.inf, np.float32), np.zeros(4, bool))
     assert_identical(nothing, normalizer)
+
+
+def seen(count, deviation):
+    """The moments of so many observations with mean 0."""
+    (moments,) = normalize.init(jnp.zeros(1))
+    squares = jnp.full(1, count * deviation**2, jnp.float32)
+    return (moments.replace(count=jnp.asarray(count, jnp.int32), squares=squares),)
+
+
+def test_of_very_many_observations_the_earlier_ones_fade():
+    rows = 2 * jnp.where(jnp.arange(40_000) % 2, 1.0, -1.0)[:, None, None]
+
+    def one_more(normalizer, row):
+        return normalize.update(normalizer, row, jnp.ones(1, bool)), None
+
+    (moments,) = jax.lax.scan(one_more, seen(200_000_000, deviation=1), rows)[0]
+    kept = math.exp(-len(rows) / normalize.MOST)
+    found = moments.squares / moments.count
+    np.testing.assert_allclose(found, kept + 4 * (1 - kept), rtol=1e-3)
+
+
+def test_the_number_of_observations_does_not_overflow():
+    normalizer = seen(2**31 - 1025, deviation=1)
+    for _ in range(3):
+        normalizer = update(normalizer, RNG.normal(size=(1024, 1)), jnp.ones(1024, bool))
+    (moments,) = normalizer
+    assert moments.count == normalize.MOST + 1024
+    np.testing.assert_allclose(moments.mean, 0, atol=1e-3)
+    np.testing.assert_allclose(moments.squares / moments.count, 1, rtol=1e-3)
 
 
 def test_features_are_less_their_mean_and_over_their_deviation():

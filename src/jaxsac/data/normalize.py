@@ -16,13 +16,16 @@ LIMIT = 10.0
 """Normalized features lie within ± this many deviations."""
 LARGEST = 1e15
 """Rows with a larger number are not counted: sums of its square would not stay finite."""
+MOST = 2**22
+"""Observations that those so far count as at most, so that earlier ones fade: to the sum of more
+squares a float32 adds no single one, and an int32 does not count them for ever."""
 
 
 class Moments(struct.PyTreeNode):
     """Running moments of one array of an observation, feature by feature."""
 
     count: jax.Array
-    """Observations so far, int32 scalar."""
+    """Observations so far, int32 scalar; of more than `MOST` about as many."""
     mean: jax.Array
     squares: jax.Array
     """Sum of squared deviations from the mean."""
@@ -54,6 +57,8 @@ def is_float(leaf: jax.Array | np.ndarray | jax.ShapeDtypeStruct) -> bool:
 
 def update(normalizer: Normalizer, observations: PyTree, mask: jax.Array) -> Normalizer:
     """Adds observations: means and sums of squares are merged (Chan, Golub and LeVeque 1979).
+
+    Those so far count as `MOST` at most: of more the statistics follow the later ones.
 
     Args:
       normalizer: so far.
@@ -110,8 +115,9 @@ def merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
     counted = mask.reshape(-1, *[1] * (x.ndim - 1))
     # Small floats cannot count the observations; a NaN times zero would stay a NaN.
     x = jnp.where(counted, x, 0).astype(old.mean.dtype)
-    added = jnp.sum(mask, dtype=jnp.int32)
-    count = old.count + added
+    before, added = jnp.minimum(old.count, MOST), jnp.sum(mask, dtype=jnp.int32)
+    count = before + added
+    kept = before.astype(x.dtype) / jnp.maximum(old.count, 1)
     mean = jnp.sum(x, axis=0) / jnp.maximum(added, 1)
     squares = jnp.sum(jnp.where(counted, x - mean, 0) ** 2, axis=0)
     share = added.astype(x.dtype) / jnp.maximum(count, 1)
@@ -119,7 +125,7 @@ def merge(old: Moments, x: jax.Array, mask: jax.Array) -> Moments:
     return Moments(
         count,
         old.mean + share * delta,
-        old.squares + squares + share * old.count.astype(x.dtype) * delta**2,
+        kept * old.squares + squares + share * before.astype(x.dtype) * delta**2,
     )
 
 
