@@ -64,7 +64,7 @@ class Spec:
           name: what to call it in an error.
 
         Raises:
-          TypeError: it holds a space of an environment, which has no values, or a string.
+          TypeError: it holds a space of an environment, which has no values, a string or keys.
         """
         leaves, treedef = jax.tree.flatten(example)
         for leaf in leaves:
@@ -75,6 +75,11 @@ class Spec:
                 )
             if isinstance(leaf, str):
                 raise TypeError(f"{name} must be an example in numbers, got {leaf!r}.")
+            if hasattr(leaf, "dtype") and is_key(leaf):
+                raise TypeError(
+                    f"{name} must be an example in numbers, got random keys: jax.random.key_data "
+                    "makes numbers of them."
+                )
         return cls(treedef, tuple(_struct(leaf) for leaf in leaves))
 
     @property
@@ -192,6 +197,26 @@ def same_bits(a: PyTree, b: PyTree) -> bool:
     """Whether two pytrees of arrays, random keys aside, are equal, NaN to NaN included."""
     leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in leaves)
+
+
+def narrowed(array: np.ndarray | np.generic, dtype: Any) -> np.ndarray:
+    """An array of NumPy in the dtype that JAX holds it in: without 64 bits, in 32.
+
+    Floats that are too large become infinities.
+
+    Raises:
+      ValueError: whole numbers that the dtype does not have.
+    """
+    if array.dtype == dtype:
+        return np.asarray(array)
+    with np.errstate(over="ignore"):
+        held = np.asarray(array, dtype)
+    if jnp.issubdtype(dtype, jnp.integer) and not np.array_equal(held, array):
+        raise ValueError(
+            f"whole numbers from {np.min(array)} to {np.max(array)} are not those of {dtype}, "
+            "which JAX has without JAX_ENABLE_X64."
+        )
+    return held
 
 
 def is_whole(value: Any) -> bool:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import serialization
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -151,15 +152,33 @@ def test_of_the_latest_no_row_is_drawn_that_was_never_written(latest, expected):
     for draw in (replay.sample, sample):
         rows = [draw(buffer, jax.random.key(k), 10, latest=latest) for k in range(10)]
         assert set(np.ravel(rows).tolist()) == (expected or set(range(1, 11)))
-    with pytest.raises(ValueError, match="latest must be at least 1, got 0"):
-        replay.sample(buffer, jax.random.key(0), 1, latest=0)
 
 
 def test_rings_that_are_stacked_are_not_taken_for_one():
     ring = add(replay.init(8, EXAMPLE), transitions(range(8)))
     stacked = jax.tree.map(lambda x: jnp.stack([x, x]), ring)
-    with pytest.raises(ValueError, match=r"buffer holds \(2,\) rings, stacked.*jax\.vmap"):
-        replay.sample(stacked, jax.random.key(0), 2)
+    for use in (
+        lambda: replay.sample(stacked, jax.random.key(0), 2),
+        lambda: replay.add(stacked, transitions([1])),
+        lambda: replay.row(stacked, jnp.asarray(0)),
+    ):
+        with pytest.raises(ValueError, match=r"buffer holds \(2,\) rings, stacked.*jax\.vmap"):
+            use()
+
+
+def test_a_ring_that_was_saved_and_loaded_goes_on():
+    ring = add(replay.init(8, EXAMPLE), transitions(range(5)))
+    loaded = serialization.from_bytes(ring, serialization.to_bytes(ring))
+    key, more = jax.random.key(0), transitions([5])
+    assert_identical(replay.sample(loaded, key, 4), replay.sample(ring, key, 4))
+    assert_identical(replay.add(loaded, more), replay.add(ring, more))
+
+
+def test_whole_numbers_that_the_ring_does_not_have_are_refused_where_they_are_known():
+    ring = replay.init(4, {"a": np.zeros(1, np.int64)})
+    assert replay.add(ring, {"a": np.array([[7]])}).rows["int32"][0] == 7
+    with pytest.raises(ValueError, match="from 3000000000 to 3000000000 are not those of int32"):
+        replay.add(ring, {"a": np.array([[3_000_000_000]])})
 
 
 def test_add_returns_a_new_ring_and_leaves_the_old_one_alone():
@@ -231,7 +250,7 @@ def test_rings_with_a_leading_seed_axis_are_independent():
         assert found <= set(numbers[k][mask[k]].tolist())
 
 
-@pytest.mark.parametrize("capacity", [0, -3, 1e3, "100"])
+@pytest.mark.parametrize("capacity", [0, -3, 1e3, "100", True])
 def test_a_capacity_below_one_or_in_floats_is_refused(capacity):
     for function in (replay.init, replay.plan):
         with pytest.raises(
@@ -253,6 +272,15 @@ def test_what_is_no_key_and_a_ring_of_nothing_are_refused():
         replay.sample(buffer, 0, 1)
     with pytest.raises(ValueError, match="no array"):
         replay.init(4, {})
+    with pytest.raises(TypeError, match="got random keys"):
+        replay.init(4, jax.random.key(0))
+
+
+@pytest.mark.parametrize("latest", [0, 3.0, True, np.ones(2)])
+def test_latest_is_one_whole_number(latest):
+    buffer = add(replay.init(4, EXAMPLE), transitions([1, 2]))
+    with pytest.raises(ValueError, match="latest must be a whole number from 1 on, got"):
+        replay.sample(buffer, jax.random.key(0), 1, latest=latest)
 
 
 def test_a_batch_size_over_the_capacity_is_refused_while_tracing():
@@ -402,6 +430,27 @@ def test_a_ring_from_arrays_takes_any_pytree_and_doubles_as_floats():
 def test_arrays_that_are_no_transitions_are_refused(change, said):
     with pytest.raises(ValueError, match=said):
         replay.from_arrays(steps(7)._replace(**change))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([1, 2], r"transitions\[0\] is a int, expected an array of numbers"),
+        ({"a": np.array(["x", "y"])}, r"transitions\['a'\] is of <U1, expected"),
+        ({"a": np.array([None, 1])}, "is of object, expected"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(rows, said):
+    with pytest.raises(ValueError, match=said):
+        replay.from_arrays(rows)
+
+
+def test_a_ring_from_arrays_takes_what_numpy_makes_arrays_of():
+    class Foreign:
+        def __array__(self, dtype=None, copy=None):
+            return np.arange(3.0)
+
+    assert replay.from_arrays({"a": Foreign()}).rows["float32"].ravel().tolist() == [0, 1, 2]
 
 
 def test_a_ring_from_arrays_needs_a_row_and_room():

@@ -9,7 +9,7 @@ The order of rows is the order of insertion, modulo the capacity.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxsac.data import packing
+from jaxsac.data import given, packing
 from jaxsac.types import (
     PyTree,
     Spec,
@@ -26,6 +26,7 @@ from jaxsac.types import (
     describe_disagreement,
     is_traced,
     is_whole,
+    narrowed,
 )
 
 
@@ -65,7 +66,7 @@ def plan(capacity: int, transition: PyTree) -> Plan:
     Raises:
       ValueError: a capacity below 1.
     """
-    if not isinstance(capacity, int | np.integer) or capacity < 1:
+    if not is_whole(capacity) or capacity < 1:
         raise ValueError(f"replay capacity must be at least 1, a whole number, got {capacity!r}.")
     spec = Spec.of(transition)
     if not spec.leaves:
@@ -108,11 +109,13 @@ def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:
       The ring, on JAX's default device.
 
     Raises:
-      ValueError: no transitions, leading axes that disagree, or a capacity below 1; and, in a
-        `Transition`, an action, reward or discount of another shape or dtype than a step has, a
-        `next_observation` unlike its `observation`, floats that are not finite, an action outside
-        [-1, 1] or a discount outside [0, 1]; whole numbers that the ring's dtype does not have.
+      ValueError: what is no array of numbers, no transitions, leading axes that disagree, or a
+        capacity below 1; and, in a `Transition`, an action, reward or discount of another shape or
+        dtype than a step has, a `next_observation` unlike its `observation`, floats that are not
+        finite, an action outside [-1, 1] or a discount outside [0, 1]; whole numbers that the
+        ring's dtype does not have.
     """
+    transitions = given.arrays(transitions)
     leading = {
         f"transitions{jax.tree_util.keystr(path)}": np.shape(leaf)[:1]
         for path, leaf in jax.tree.leaves_with_path(transitions)
@@ -123,12 +126,12 @@ def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:
     if count < 1:
         raise ValueError("transitions hold no row: a ring needs at least 1 to know its shapes.")
     if isinstance(transitions, Transition):
-        _check_kinds(transitions)
+        given.check_kinds(transitions)
     spec = Spec.of(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), transitions))
     capacity = plan(count if capacity is None else capacity, spec.tree).capacity
-    stored = jax.tree.map(_stored, transitions, spec.tree)
+    stored = jax.tree.map(lambda x, struct: narrowed(x, struct.dtype), transitions, spec.tree)
     if isinstance(transitions, Transition):
-        _check_values(stored)
+        given.check_values(stored)
     last = range(max(count - capacity, 0), count)
     packed = packing.pack(spec, jax.tree.map(lambda x: x[last.start :], stored), np)
 
@@ -145,64 +148,6 @@ def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:
     )
 
 
-def _stored(array: np.ndarray, struct: jax.ShapeDtypeStruct) -> np.ndarray:
-    """The array as the ring holds it, where it can.
-
-    Raises:
-      ValueError: whole numbers that the ring's dtype does not have.
-    """
-    with np.errstate(over="ignore"):  # an infinity, which `_check_values` finds
-        stored = np.asarray(array, struct.dtype)
-    if jnp.issubdtype(struct.dtype, jnp.integer) and not np.array_equal(stored, array):
-        raise ValueError(
-            f"whole numbers from {np.min(array)} to {np.max(array)} are not those of "
-            f"{struct.dtype}, which a ring has without JAX_ENABLE_X64."
-        )
-    return stored
-
-
-def _check_kinds(steps: Transition) -> None:
-    """Refuses arrays (N, ...) of other shapes and dtypes than steps of a process have."""
-    before, after = (
-        jax.tree.map(lambda x: (x.shape[1:], x.dtype.name), part)
-        for part in (steps.observation, steps.next_observation)
-    )
-    if before != after:
-        raise ValueError(
-            f"next_observation has shapes and dtypes {after}, expected {before} as in observation."
-        )
-    for name, rank in (("action", 2), ("reward", 1), ("discount", 1)):
-        array = getattr(steps, name)
-        if array.ndim != rank or not jnp.issubdtype(array.dtype, jnp.floating):
-            shape = "(N, A)" if rank == 2 else "(N,)"
-            raise ValueError(
-                f"{name} is {array.dtype}{list(array.shape)}, expected floats {shape}."
-                + " It is 1 - terminated.astype(float)." * (name == "discount")
-            )
-
-
-def _check_values(steps: Transition) -> None:
-    """Refuses numbers that steps of a process do not have, as the ring holds them."""
-    for path, leaf in jax.tree.leaves_with_path(steps):
-        if jnp.issubdtype(leaf.dtype, jnp.floating) and not np.isfinite(leaf).all():
-            rows = int((~np.isfinite(leaf)).reshape(len(leaf), -1).any(axis=1).sum())
-            raise ValueError(
-                f"{jax.tree_util.keystr(path)[1:]} is not finite in {rows} rows, as {leaf.dtype}."
-            )
-    outside = int((np.abs(np.asarray(steps.action)) > 1).any(axis=1).sum())
-    if outside:
-        raise ValueError(
-            f"action is outside [-1, 1] in {outside} of {len(steps.action)} rows: map those of the "
-            "environment from its bounds to [-1, 1]."
-        )
-    discount = np.asarray(steps.discount)
-    if not ((discount >= 0) & (discount <= 1)).all():
-        raise ValueError(
-            f"discount has values from {discount.min()} to {discount.max()}, expected [0, 1]: it "
-            "is 0 where the process terminated and 1 elsewhere, at a time limit too."
-        )
-
-
 def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> Buffer:
     """Appends transitions in order, over the oldest when the ring is full.
 
@@ -215,9 +160,11 @@ def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> B
       The ring with the masked-in rows; of more than `capacity` the last are kept.
 
     Raises:
-      ValueError: transitions of another structure, shape or dtype.
+      ValueError: transitions of another structure, shape or dtype, or with whole numbers that the
+        ring's dtype does not have; or several rings, stacked.
       AssertionError: a mask of another shape or dtype.
     """
+    _check_single(buffer, "add to")
     batch_shape = buffer.spec.batch_shape("transitions", transitions)
     if len(batch_shape) != 1:
         raise ValueError(f"transitions need exactly one leading axis, got {batch_shape}.")
@@ -231,9 +178,12 @@ def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> B
     # within this insert (so that every index is unique and the last write wins).
     kept = mask & (order >= added - capacity)
     index = jnp.where(kept, (buffer.position + order) % capacity, capacity)
+    transitions = jax.tree.map(_held, transitions, buffer.spec.tree)
     packed = packing.pack(buffer.spec, transitions)
     rows = {
-        dtype: buffer.rows[dtype].at[index].set(packed[dtype], mode="drop") for dtype in buffer.rows
+        # One that was loaded from a file may be NumPy's.
+        dtype: jnp.asarray(old).at[index].set(packed[dtype], mode="drop")
+        for dtype, old in buffer.rows.items()
     }
     return buffer.replace(
         rows=rows,
@@ -243,7 +193,12 @@ def add(buffer: Buffer, transitions: PyTree, mask: jax.Array | None = None) -> B
 
 
 def row(buffer: Buffer, index: jax.Array) -> PyTree:
-    """The pytree of `init` that lies in one row."""
+    """The pytree of `init` that lies in one row.
+
+    Raises:
+      ValueError: several rings, stacked.
+    """
+    _check_single(buffer, "read")
     return packing.unpack(buffer.spec, {dtype: rows[index] for dtype, rows in buffer.rows.items()})
 
 
@@ -269,12 +224,9 @@ def sample(
       ValueError: more rows than the ring holds, under `jax.jit` than its capacity; `latest`
         below 1; or several rings, stacked.
     """
-    if jnp.ndim(buffer.size):
-        raise ValueError(
-            f"buffer holds {jnp.shape(buffer.size)} rings, stacked: draw from each by jax.vmap."
-        )
-    if latest is not None and not is_traced(latest) and latest < 1:
-        raise ValueError(f"latest must be at least 1, got {latest}.")
+    _check_single(buffer, "draw from")
+    if latest is not None and not is_traced(latest):
+        _check_latest(latest)
     held = buffer.capacity if is_traced(buffer.size) else int(buffer.size)
     check_key(key)
     if not is_whole(batch_size) or not 1 <= batch_size <= held:
@@ -289,5 +241,28 @@ def sample(
         index = jnp.where(count < buffer.size, after_the_others, index)
     # An empty ring has no row to give: an index out of range is filled in, floats with NaN.
     index = jnp.where(buffer.size > 0, index, buffer.capacity)
-    drawn = {dtype: rows.at[index].get(mode="fill") for dtype, rows in buffer.rows.items()}
+    drawn = {
+        dtype: jnp.asarray(rows).at[index].get(mode="fill") for dtype, rows in buffer.rows.items()
+    }
     return packing.unpack(buffer.spec, drawn)
+
+
+def _check_single(buffer: Buffer, what: str) -> None:
+    if jnp.ndim(buffer.size):
+        raise ValueError(
+            f"buffer holds {jnp.shape(buffer.size)} rings, stacked: {what} each by jax.vmap."
+        )
+
+
+def _check_latest(latest: Any) -> None:
+    """Refuses what is no number of rows."""
+    whole = is_whole(latest) or (
+        jnp.shape(latest) == () and jnp.issubdtype(jnp.result_type(latest), jnp.integer)
+    )
+    if not whole or latest < 1:
+        raise ValueError(f"latest must be a whole number from 1 on, got {latest!r}.")
+
+
+def _held(leaf: Any, struct: jax.ShapeDtypeStruct) -> Any:
+    """A leaf as the ring holds it, where its numbers are known."""
+    return narrowed(leaf, struct.dtype) if isinstance(leaf, np.ndarray | np.generic) else leaf

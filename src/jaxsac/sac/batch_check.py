@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxsac.sac import checks
 from jaxsac.sac.state import State
-from jaxsac.types import Transition
+from jaxsac.types import Transition, narrowed
 
 
 def check_batch(state: State, batch: Transition) -> None:
@@ -26,8 +26,9 @@ def check_batch(state: State, batch: Transition) -> None:
 
     Raises:
       TypeError: `state` is no agent, or `batch` no transitions.
-      ValueError: names every field with values that are not finite, actions outside [-1, 1] and
-        discounts outside [0, 1], and how many there are; or as `update`, another shape or dtype.
+      ValueError: names every field with values that are not finite, whole numbers that 32 bits do
+        not have, actions outside [-1, 1] and discounts outside [0, 1], and how many there are; or
+        as `update`, another shape or dtype.
 
     Warns:
       UserWarning: no discount is 1, as where `terminated` itself or γ has been given.
@@ -36,8 +37,14 @@ def check_batch(state: State, batch: Transition) -> None:
     batch = jax.device_get(batch)
     found = []
     for path, leaf in jax.tree.flatten_with_path(batch)[0]:
-        if jax.numpy.issubdtype(leaf.dtype, np.floating):
-            found += _said(f"batch{jax.tree_util.keystr(path)}", ~np.isfinite(leaf), "not finite")
+        name = f"batch{jax.tree_util.keystr(path)}"
+        try:
+            held = narrowed(leaf, jax.dtypes.canonicalize_dtype(leaf.dtype))
+        except ValueError as error:
+            found.append(f"{name}: {str(error).removesuffix('.')}")
+            continue
+        if jax.numpy.issubdtype(held.dtype, np.floating):
+            found += _said(name, ~np.isfinite(held), "not finite")
     outside = np.abs(batch.action) > 1
     found += _said(
         "batch.action", outside, "outside [-1, 1], where jaxsac's actions live: map those of the "
