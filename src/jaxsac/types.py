@@ -183,7 +183,7 @@ def check_key(key: Any) -> None:
     Raises:
       TypeError: names what it is.
     """
-    dtype, shape = getattr(key, "dtype", None), jnp.shape(key)
+    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", ())
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
     if not typed and (dtype != jnp.uint32 or len(shape) != 1):
         what = type(key).__name__ if dtype is None else f"{dtype}{list(shape)}"

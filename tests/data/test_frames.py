@@ -184,11 +184,25 @@ def test_a_stack_of_ones_own_holds_the_latest_observations():
     np.testing.assert_array_equal(stack.reset([7.0, 8.0]), [7, 8, 7, 8, 7, 8])
     with pytest.raises(ValueError, match=r"shape \(3,\), expected \(2,\)"):
         stack.step([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="structure"):
+        stack.step({"a": [1.0, 2.0]})
     with pytest.raises(ValueError, match="single number"):
         stack.reset(3.0)
     for size in (0, None, 1.5):
         with pytest.raises(ValueError, match=f"at least 1 observation, got {size}"):
             frame_stack.FrameStack(size)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_what_is_done_to_a_stack_in_place_stays_out_of_the_next(size):
+    stack, first = frame_stack.FrameStack(size), np.ones(2)
+    seen = stack.reset(first)
+    seen /= 10
+    np.testing.assert_array_equal(first, 1)
+    seen = stack.step(np.full(2, 2.0))
+    np.testing.assert_array_equal(seen, [1, 1, 2, 2][-2 * size :])
+    seen /= 10
+    np.testing.assert_array_equal(stack.step(np.full(2, 3.0)), [2, 2, 3, 3][-2 * size :])
 
 
 def test_a_stack_of_many_begins_anew_where_it_is_told_to():

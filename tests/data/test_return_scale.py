@@ -119,6 +119,19 @@ def test_an_unknown_name_is_refused():
         return_scale.init("std")
 
 
+@pytest.mark.parametrize("bound", [np.int64(5), np.float32(5), jax.numpy.float32(5), 5])
+def test_a_bound_is_any_number(bound):
+    scale = return_scale.init("return_bound", bound=bound)
+    assert isinstance(scale, return_scale.ReturnScale)
+    assert hash(scale.bound) == hash(5.0)
+
+
+@pytest.mark.parametrize("bound", [True, 0, np.inf, np.nan, "5", [5.0], np.ones(1)])
+def test_what_is_no_bound_is_refused(bound):
+    with pytest.raises(ValueError, match="bound must be a positive number, got"):
+        return_scale.init("return_bound", bound=bound)
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, 1e16])
 def test_a_reward_that_is_no_number_to_count_costs_its_sum_alone(number):
     scale, valid = return_scale.init("return_std", 2, dtype=np.float64), np.ones(2, bool)

@@ -136,6 +136,10 @@ GOOD = {
         ({"parts": ([0.5],)}, r"observation\.parts must be a tuple of 2, got 1 values"),
         ({"more": 1}, r"must be a dict of \['image', 'parts', 'position'\], got one of"),
         ({"position": np.zeros((3, 2))}, "leading axes disagree"),
+        ({"position": [np.nan, 0.0]}, r"observation\.position has values that are not finite"),
+        ({"position": [1e300, 0.0]}, r"observation\.position has values that are not finite"),
+        ({"position": [1j, 0.0]}, r"observation\.position must be an array .*: it is complex128"),
+        ({"position": ["1", "2"]}, r"observation\.position must be an array .*: it is <U1"),
     ],
 )
 def test_an_observation_of_another_kind_is_refused_with_what_is_expected(saved, change, said):
@@ -145,6 +149,12 @@ def test_an_observation_of_another_kind_is_refused_with_what_is_expected(saved, 
         acting({**GOOD, **change})
     with pytest.raises(ValueError, match="must be a dict"):
         acting(np.zeros(2))
+
+
+@pytest.mark.parametrize("key", ["seed", 1.5, np.random.default_rng(0)])
+def test_a_key_that_is_none_is_refused_by_name(saved, key):
+    with pytest.raises(TypeError, match="key must be one random key of JAX"):
+        jaxsac.load_policy(saved[0] / "nested")(GOOD, key)
 
 
 def test_of_a_sweep_the_point_is_named(saved):

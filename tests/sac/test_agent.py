@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -507,6 +508,50 @@ def test_a_custom_network_that_returns_something_else_is_refused(name):
     role, network, message = WRONG_NETWORKS[name]
     with pytest.raises(ValueError, match=message):
         make_agent(config=jaxsac.Config(**{role: network}))
+
+
+class Halved(nn.Module):
+    """A network in bfloat16: of its layers, their parameters or both."""
+
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    returned: Any = None
+
+    @nn.compact
+    def __call__(self, observation, action):
+        x = jnp.concatenate([observation, action], -1)
+        q = nn.Dense(2, dtype=self.dtype, param_dtype=self.param_dtype)(x)
+        return q.T.astype(self.returned or q.dtype)
+
+
+class Switched(LinearCritic):
+    """Never in training, as nobody knows of its switch."""
+
+    def __call__(self, observation, action, training=False):
+        return super().__call__(observation, action)
+
+
+@pytest.mark.parametrize(
+    ("critic", "said"),
+    [
+        (
+            Halved(jnp.bfloat16),
+            r"critic returns bfloat16, expected float32.*astype\(jnp\.float32",
+        ),
+        (Halved(param_dtype=jnp.bfloat16), r"critic has parameters of bfloat16 .*Dense_0"),
+        (Switched(2), "critic's __call__ has an argument 'training'.*call it train"),
+    ],
+)
+def test_a_network_that_would_not_be_trained_as_it_is_meant_is_refused(critic, said):
+    with pytest.raises(ValueError, match=said):
+        make_agent(config=jaxsac.Config(critic=critic))
+
+
+def test_a_network_may_compute_in_fewer_bits(batch):
+    state = make_agent(config=jaxsac.Config(critic=Halved(jnp.bfloat16, returned=jnp.float32)))
+    after, _ = jaxsac.update(state, batch, KEY)
+    assert int(after.step) == 1
+    assert jaxsac.q_values(after, batch.observation, batch.action).dtype == jnp.float32
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,18 @@ def test_a_batch_that_would_train_on_something_else_is_named():
         jaxsac.check_batch(agent, batch._replace(observation=observation))
     with pytest.raises(ValueError, match="batch"):
         jaxsac.check_batch(agent, batch._replace(reward=batch.reward[:, None]))
+    # Finite in the 64 bits that it comes in, and not in those of the agent.
+    with pytest.raises(ValueError, match=r"batch\.reward: 8 of 8 values are not finite"):
+        jaxsac.check_batch(agent, batch._replace(reward=np.full(8, 1e39)))
+
+
+def test_whole_numbers_of_a_batch_that_32_bits_do_not_have_are_named():
+    counts = np.array([[3_000_000_000]])
+    agent = jaxsac.init(KEY, counts[0], jnp.zeros(1), jaxsac.Config(hidden_sizes=(4,)))
+    one = jnp.ones(1)
+    batch = jaxsac.Transition(counts, jnp.zeros((1, 1)), one, one, np.zeros_like(counts))
+    with pytest.raises(ValueError, match=r"batch\.observation: whole numbers from 3000000000 to"):
+        jaxsac.check_batch(agent, batch)
 
 
 @pytest.mark.parametrize("factor", [0, 0.99], ids=["terminated", "with gamma"])

@@ -65,6 +65,11 @@ def test_what_is_no_key_and_no_number_of_actions_is_refused():
     with pytest.raises(ValueError, match="longest must be a whole number from 1 on, got True"):
         held_noise.init(True, 2, jax.random.key(0))
     assert held_noise.init(np.int64(LONGEST), 2, jax.random.key(0)).longest == LONGEST
+    for generator in ("rbg", "unsafe_rbg"):
+        key = jax.random.key(0, impl=generator)
+        with pytest.raises(ValueError, match=f"a key of {generator} cannot hold noise"):
+            held_noise.init(LONGEST, 2, key)
+        assert held_noise.init(1, 2, key).longest == 1
 
 
 class Linear(nn.Module):

@@ -48,7 +48,7 @@ class FrameStack:
         first = _arrays(observation)
         structs(jax.eval_shape(lambda: first), self._size)
         self._stack = begin(first, self._size, np)
-        return self._stack
+        return _copy(self._stack)
 
     def step(self, observation: PyTree, first: Any = False) -> PyTree:
         """The stack after a step.
@@ -59,19 +59,29 @@ class FrameStack:
 
         Raises:
           RuntimeError: no episode has begun.
-          ValueError: an observation of another shape than that of `reset`.
+          ValueError: an observation of another structure or shape than that of `reset`.
         """
         if self._stack is None:
             raise RuntimeError("a stack begins with `reset(observation)` of an episode's first.")
         now = _arrays(observation)
+        if jax.tree.structure(now) != jax.tree.structure(self._stack):
+            raise ValueError(
+                f"an observation has the structure {jax.tree.structure(now)}, expected that of "
+                f"`reset`, {jax.tree.structure(self._stack)}."
+            )
         jax.tree.map(self._check, self._stack, now)
         self._stack = follow(self._stack, now, np.asarray(first), np)
-        return self._stack
+        return _copy(self._stack)
 
     def _check(self, stack: np.ndarray, now: np.ndarray) -> None:
         expected = (*stack.shape[:-1], stack.shape[-1] // self._size)
         if now.shape != expected:
             raise ValueError(f"an observation has shape {now.shape}, expected {expected}.")
+
+
+def _copy(stack: PyTree) -> PyTree:
+    """For whoever asks: what is changed there, in place, stays out of the next stack."""
+    return jax.tree.map(np.copy, stack)
 
 
 def _arrays(observation: PyTree) -> PyTree:

@@ -58,7 +58,8 @@ def init(
         raise ValueError(f"name must be one of {get_args(RewardScaleName)}, got {name!r}.")
     if not is_whole(num_envs) or num_envs < 1:
         raise ValueError(f"num_envs must be a whole number from 1 on, got {num_envs!r}.")
-    if not isinstance(bound, int | float) or not 0 < bound < math.inf:
+    number = isinstance(bound, int | float | np.number | jax.Array) and not np.shape(bound)
+    if not number or isinstance(bound, bool) or not 0 < bound < math.inf:
         raise ValueError(f"bound must be a positive number, got {bound!r}.")
     if not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(f"dtype must be floating, as rewards are, got {dtype}.")
@@ -66,7 +67,7 @@ def init(
         return ()
     zero = jnp.zeros((), dtype)
     (moments,) = normalize.init(zero)
-    return ReturnScale(jnp.zeros(num_envs, dtype), moments, zero, name, bound)
+    return ReturnScale(jnp.zeros(num_envs, dtype), moments, zero, name, float(bound))
 
 
 def update(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.data import frame_stack
@@ -17,9 +18,11 @@ from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.spaces import Spaces
 from jaxsac.training import learner
-from jaxsac.types import PyTree, Spec, is_traced
+from jaxsac.types import PyTree, Spec, check_key, is_traced
 
 _act = jax.jit(learner.act)
+NUMBERS = (np.bool_, np.integer, np.floating)
+"""Kinds of what an observation is made of."""
 
 
 class Policy:
@@ -64,8 +67,8 @@ class Policy:
           The action within its bounds, with the same leading axes.
 
         Raises:
-          ValueError: another structure or shape, or a number of more bits than a key is made of;
-            says what is expected.
+          ValueError: another structure or shape, what is no number or not finite, or a number of
+            more bits than a key is made of; says what is expected.
           TypeError: a key that is none, or a call under `jax.jit` or another transformation.
         """
         observation = _as_learned_on(self.observation_spec, observation, "observation")
@@ -75,6 +78,8 @@ class Policy:
                 key = jax.random.key(int(key))
             except OverflowError as error:
                 raise ValueError(f"key is {key}, expected a number of 64 bits.") from error
+        if key is not None:
+            check_key(key)
         action = np.asarray(_act(self.learned, observation, key))
         mapped = self.action_map(action.reshape(-1, self.action_map.size))
         return mapped.reshape((*lead, *self.action_map.shape))
@@ -190,7 +195,10 @@ def _as_array(spec: jax.ShapeDtypeStruct, value: Any, name: str) -> np.ndarray:
         )
     try:
         array = np.asarray(value)
-        converted = array.astype(spec.dtype)
+        if not any(jnp.issubdtype(array.dtype, kind) for kind in NUMBERS):
+            raise TypeError(f"it is {array.dtype}")
+        with np.errstate(over="ignore"):
+            converted = array.astype(spec.dtype)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} must be an array {expected}: {error}.") from error
     lead = array.ndim - len(spec.shape)
@@ -198,6 +206,10 @@ def _as_array(spec: jax.ShapeDtypeStruct, value: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} has shape {array.shape}, expected {expected}.")
     if spec.dtype.kind in "iub" and not np.array_equal(converted, array):
         raise ValueError(f"{name} has values that do not fit, expected {expected}.")
+    if jnp.issubdtype(spec.dtype, jnp.floating) and not np.isfinite(converted).all():
+        raise ValueError(
+            f"{name} has values that are not finite as {spec.dtype}: for them there is no action."
+        )
     return converted
 
 

@@ -15,12 +15,12 @@ from jaxsac.sac.checks import (
     check_examples,
     check_hyperparameters,
     check_images,
-    check_networks,
     check_settings,
     check_state,
 )
 from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.encoders import lend
+from jaxsac.sac.network_checks import check_networks
 from jaxsac.sac.networks import make_networks
 from jaxsac.sac.optimize import make_optimizer
 from jaxsac.sac.state import Metrics, State

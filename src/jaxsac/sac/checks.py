@@ -9,13 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsac.sac.apply import apply
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
 from jaxsac.sac.effects import why_idle
 from jaxsac.sac.encoders import is_image
-from jaxsac.sac.networks import Networks
-from jaxsac.sac.pessimism import random_subset
-from jaxsac.sac.state import State, Trained
+from jaxsac.sac.state import State
 from jaxsac.types import Spec, Transition, is_traced, transition_of
 
 OF_A_CHOICE = (
@@ -171,7 +168,8 @@ def check_examples(observation_spec: Spec, action_spec: Spec) -> None:
         raise ValueError(
             f"the action example is {action.dtype}, and an agent's numbers have its dtype: they "
             "need 32 bits, or small steps are lost in rounding (τ, learning rates, γ near 1). Give "
-            "float32; networks of your own may compute in fewer bits (dtype= of Linen's layers)."
+            "float32; networks of your own may compute in fewer bits (dtype= of Linen's layers), "
+            "and return float32."
         )
 
 
@@ -224,55 +222,6 @@ def check_hyperparameters(
             f"more than {action_size}·log 2 = {highest:.3f} nats, so the temperature would grow "
             "for ever. The usual choice is minus the action dimension."
         )
-
-
-def check_networks(
-    networks: Networks,
-    actor: Trained,
-    critic: Trained,
-    observation_spec: Spec,
-    action_spec: Spec,
-) -> None:
-    """Refuses custom networks whose results have other shapes than those of the default ones.
-
-    Some of those would go unnoticed, broadcast against rewards.
-
-    Raises:
-      ValueError: names the network, what it returns and what is expected.
-    """
-    (size,) = action_spec.tree.shape
-    for count in (1, 2):  # in one of them a batch axis differs from the ensemble's
-        observation, action = observation_spec.zeros(count), action_spec.zeros(count)
-        output = jax.eval_shape(
-            lambda observation: apply(networks.actor, actor.variables, observation), observation
-        )
-        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(output)]
-        if not isinstance(output, tuple) or shapes != 2 * [(count, size)]:
-            raise ValueError(
-                f"the actor returns the shapes {shapes} for {count} observation(s): expected a "
-                f"tuple of mean and log_std, each (batch, action size), {(count, size)}."
-            )
-        output = jax.eval_shape(
-            lambda *inputs: apply(networks.critic, critic.variables, *inputs), observation, action
-        )
-        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(output)]
-        expected = (count, *networks.head.shape)
-        (shape, *others) = shapes or [()]
-        one = not others and hasattr(output, "shape")
-        if not one or len(shape) != 1 + len(expected) or shape[1:] != expected:
-            raise ValueError(
-                f"the critic returns {shape if one else shapes} for {count} observation(s) and "
-                "action(s): expected one array "
-                f"(ensemble, batch{', outputs' * len(networks.head.shape)}), (..., "
-                f"{', '.join(map(str, expected))}), as jnp.stack makes of several."
-            )
-        if networks.pessimism_settings.subset_size > shape[0] and random_subset in (
-            networks.target_pessimism, networks.actor_pessimism,
-        ):  # fmt: skip
-            raise ValueError(
-                f"subset_size {networks.pessimism_settings.subset_size} must be at most the "
-                f"{shape[0]} critics of your own."
-            )
 
 
 def _check_effects(values: Hyperparameters, config: Config) -> None:

@@ -34,9 +34,16 @@ def init(longest: int, num_envs: int, key: jax.Array) -> HeldNoise:
 
     Raises:
       TypeError: a key that is none.
-      ValueError: `longest` or `num_envs` is no positive whole number.
+      ValueError: `longest` or `num_envs` is no positive whole number, or a key of a generator that
+        draws by one key of several.
     """
     check_key(key)
+    if longest != 1 and "rbg" in str(jax.random.key_impl(key)):
+        # Under vmap they draw by the first key of a batch, whatever the others are.
+        raise ValueError(
+            f"a key of {jax.random.key_impl(key)} cannot hold noise, as under jax.vmap it is not "
+            "drawn by each key: give one of threefry2x32 (JAX_DEFAULT_PRNG_IMPL)."
+        )
     for name, value in {"longest": longest, "num_envs": num_envs}.items():
         if not is_whole(value) or value < 1:
             raise ValueError(f"{name} must be a whole number from 1 on, got {value!r}.")
