@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jaxsac
+from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.train import train
 from run_examples import Listener, small_run
 
@@ -30,3 +31,34 @@ def test_a_seed_begins_with_its_own_agent_also_if_that_was_added_later(tmp_path,
             for which in ((tmp_path / "begun", seed), (source, of))
         )
         np.testing.assert_array_equal(found, expected)
+
+
+def policies(run, seeds, points=(None,)):
+    one = np.ones((1, 2))
+    return [jaxsac.load_policy(run, seed, point=p)(one) for p in points for seed in seeds]
+
+
+FROZEN = jaxsac.Hyperparameters(actor_lr=0.0, critic_lr=0.0, alpha_lr=0.0, tau=0.0)
+
+
+def test_agents_that_no_seed_has_are_taken_before_one_is_taken_twice(tmp_path):
+    assert train(small_run(seeds=3), tmp_path / "source", Listener())
+    begun = small_run(init_from=str(tmp_path / "source"), seed=1, seeds=4, hyperparameters=FROZEN)
+    assert train(begun, tmp_path / "begun", Listener())
+    found = policies(tmp_path / "begun", (1, 2, 3, 4))
+    np.testing.assert_array_equal(found, policies(tmp_path / "source", (1, 2, 0, 0)))
+
+
+def test_of_a_sweep_a_member_begins_with_the_agent_of_its_own_point(tmp_path):
+    gammas = FROZEN.replace(gamma=(0.8, 0.9), actor_lr=0.01, critic_lr=0.01)
+    source = tmp_path / "source"
+    assert train(small_run(seeds=2, hyperparameters=gammas), source, Listener())
+    turned = small_run(
+        init_from=str(source), seeds=2, hyperparameters=FROZEN.replace(gamma=(0.9, 0.8))
+    )
+    assert train(turned, tmp_path / "turned", Listener())
+    expected = policies(source, (0, 1), points=(1, 0))
+    np.testing.assert_array_equal(policies(tmp_path / "turned", (0, 1), points=(0, 1)), expected)
+    other = small_run(init_from=str(source), hyperparameters=FROZEN.replace(gamma=0.7))
+    with pytest.raises(BundleError, match=r"sweep over gamma=0.8; gamma=0.9, .* gamma 0.7: give"):
+        train(other, tmp_path / "other", Listener())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxsac.runs import checkpoint, rings
+from jaxsac.runs import checkpoint, labels, rings
 from jaxsac.runs.bundle import BundleError
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
@@ -41,8 +42,8 @@ class Source:
 
     Its agents are taken as they are (networks, optimizers, temperature), with the hyperparameters
     of the new run, whose updates are counted from 0; and the scales of observations and rewards. A
-    member begins with the agent of its own seed where the source has that, otherwise the source's
-    members are taken in turn.
+    member begins with the agent of its own seed where the source has that; others take the agents
+    that are left in turn. Of a sweep it is the one at the member's own point.
     """
 
     def __init__(self, config: RunConfig, structs: Carry) -> None:
@@ -53,24 +54,17 @@ class Source:
           structs: of the new run's learners, one row for each member.
 
         Raises:
-          RunDirectoryError, BundleError: there is no such run or checkpoint, or what it has learned
-            does not fit the networks, spaces or scale of the new run.
+          RunDirectoryError, BundleError: there is no such run or checkpoint, what it has learned
+            does not fit the networks, spaces or scale of the new run, or it is a sweep without the
+            point of a member.
         """
         self._run = RunDirectory(Path(config.init_from or ""))
         self._structs, self._with_replay = structs, config.init_replay
         self._groups = [Group.of(run) for run in self._run.groups()]
         source, facts = self._groups[0].config, self._groups[0].facts
-        there = [
-            (group, index, seed)
-            for group in self._groups
-            for index, seed in enumerate(group.config.member_seeds)
-        ]
-        seeds = [seed for _, _, seed in there]
-        chosen = [
-            there[seeds.index(seed) if seed in seeds else index % len(seeds)]
-            for index, seed in enumerate(config.member_seeds)
-        ]
-        self._from = [(group, index) for group, index, _ in chosen]
+        self._from: list[tuple[Group, int]] = []
+        for point in range(len(config.points)):
+            self._from += self._agents_at(config, point)
         self._names = config.member_names
         scaled = "normalizer.safetensors" in facts["sha256"]
         if bool(structs.normalizer) != scaled:
@@ -102,6 +96,36 @@ class Source:
         if structs.return_scale:  # but for the sums of episodes that go on
             scale = {"return_scale": structs.return_scale.replace(sums=())}
             self._return_scale = self._take("learning", scale)["return_scale"]
+
+    def _agents_at(self, config: RunConfig, point: int) -> list[tuple[Group, int]]:
+        """For each seed of the new run at a point, the agent that it begins with."""
+        there: dict[int, tuple[Group, int]] = {}
+        for group in self._groups:
+            first = self._same_point(group.config, config, point) * group.config.seeds
+            for index in range(group.config.seeds):
+                there[group.config.seed + index] = (group, first + index)
+        asked = range(config.seed, config.seed + config.seeds)
+        in_turn = itertools.cycle([seed for seed in there if seed not in asked] or there)
+        return [there[seed if seed in there else next(in_turn)] for seed in asked]
+
+    def _same_point(self, source: RunConfig, config: RunConfig, point: int) -> int:
+        """The number of a point in the source; the only one, whatever it is, of no sweep.
+
+        Raises:
+          BundleError: it has several, and none like this.
+        """
+        if len(source.points) == 1:
+            return 0
+        values = config.hyperparameter_values | config.points[point]
+        for number, each in enumerate(source.points):
+            if all(values[name] == value for name, value in each.items()):
+                return number
+        own = ", ".join(f"{name} {values[name]}" for name in source.swept)
+        points = "; ".join(labels.settings(each) for each in source.points)
+        raise BundleError(
+            f"{self._run.path} is a sweep over {points}, and has no point with this run's {own}: "
+            "give the values of the one to begin with."
+        )
 
     def give(self, driver: Driver, axis: SeedAxis) -> str:
         """Hands it over to learners that have just started.
