@@ -357,6 +357,7 @@ def test_a_tilde_is_the_home_directory_where_no_shell_has_made_it_so(tmp_path, m
         env = ["--env", "Pendulum-v1"] if command in ("train", "sweep") else []
         assert commands.parse([command, *env, "--run-dir=~/run"]).run_dir == tmp_path / "run"
     assert commands.parse(["report", "~/a", "~/b"]).runs == (tmp_path / "a", tmp_path / "b")
+    assert commands.parse(["eval", "~nosuchuser/a"]).run_dir == Path("~nosuchuser/a")
     export = commands.parse(["export", "~/run", "--output=~/policy"])
     assert (export.run_dir, export.output) == (tmp_path / "run", tmp_path / "policy")
 

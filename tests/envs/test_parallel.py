@@ -18,7 +18,7 @@ import pytest
 import jaxsac
 import probe_environments
 from assertions import assert_identical
-from jaxsac.envs import host, parallel, step_memory
+from jaxsac.envs import host, step_memory, worker_process
 from jaxsac.envs.checked import is_fault
 from jaxsac.envs.in_turn import InTurn
 from jaxsac.envs.options import EnvOptions
@@ -86,12 +86,30 @@ def test_faults_arrive_with_their_names_and_leave_everything_as_it_was(monkeypat
     step_of_fault(UnportableError, "broke with code 7", "step 6")
     step_of_fault(WorkerError, "ended by SIGKILL", f"a worker process with {EVENTFUL}, seed 2.")
     os.kill(group._workers[0]._process.pid, signal.SIGSTOP)
-    monkeypatch.setattr(parallel, "GRACE", 0.1)
+    monkeypatch.setattr(worker_process, "GRACE", 0.1)
     with pytest.raises(TimeoutError, match=r"no answer within 2\.2 seconds") as raised:
         envs.step(action)
     assert f"a worker process with {EVENTFUL}, seed 0 to seed 1." in raised.value.__notes__[0]
     envs.close()
     assert not multiprocessing.active_children()
+
+
+def test_a_process_that_may_start_none_says_so(monkeypatch):
+    monkeypatch.setitem(multiprocessing.process.current_process()._config, "daemon", True)  # pyright: ignore
+    with pytest.raises(ValueError, match=r"env_workers 3: this process is a daemon.*Leave it at 0"):
+        ParallelGroup("Pendulum-v1", ["seed 0"], 3)
+
+
+@pytest.mark.parametrize(
+    ("script", "remedy"),
+    [
+        ("train.py", "train under `if __name__ == '__main__':`"),
+        ("<stdin>", "as a file, or with -c"),
+    ],
+)
+def test_a_process_that_is_never_ready_has_a_remedy_that_helps(script, remedy, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", script, raising=False)
+    assert remedy in worker_process._why_unready()
 
 
 def test_what_cannot_be_made_there_is_refused_and_leaves_no_process(capfd):

@@ -97,6 +97,13 @@ def test_workers_are_chosen_by_the_time_of_a_step(
     assert reason in text
 
 
+def test_a_process_that_may_start_none_chooses_none(tmp_path, monkeypatch):
+    monkeypatch.setitem(multiprocessing.process.current_process()._config, "daemon", True)  # pyright: ignore
+    config, told = small_run(env_workers="auto"), []
+    assert not env_workers.settled(config, RunDirectory(tmp_path / "run"), told.append).env_workers
+    assert "as this process is a daemon" in told[0]
+
+
 def test_what_no_worker_process_finds_takes_none(tmp_path, monkeypatch):
     class Local(Slow):
         pass

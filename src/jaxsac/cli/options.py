@@ -148,6 +148,13 @@ def registry() -> tyro.constructors.ConstructorRegistry:
     return found
 
 
+def _path(text: str) -> Path:
+    """With the home directory for `~`, as no shell has it after `--run-dir=`, if there is one."""
+    with contextlib.suppress(RuntimeError):
+        return Path(text).expanduser()
+    return Path(text)
+
+
 def _primitive(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
     one = {
         int: ("INT", whole_number),
@@ -156,7 +163,7 @@ def _primitive(info: tyro.constructors.PrimitiveTypeInfo) -> Any:
         Scalar | None: ("FLOAT|None", _or_none(float)),
         dict[str, Any]: ("JSON", _json_object),
         dict[str, Any] | None: ("JSON|None", _or_none(_json_object)),
-        Path: ("PATH", lambda text: Path(text).expanduser()),  # no shell does it after --run-dir=
+        Path: ("PATH", _path),
     }
     for kind, (metavar, read) in one.items():
         if info.type == kind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
@@ -49,6 +50,8 @@ def _choose(config: RunConfig) -> tuple[int, str]:
     """The number, and its reason: as many as help where a step is slow, none where it is not."""
     if config.env.startswith(FAMILY):
         return 0, f"which is a thread for each core in {config.env}"
+    if multiprocessing.current_process().daemon:
+        return 0, "as this process is a daemon, as those of a multiprocessing.Pool are"
     mujoco_warnings.redirect()
     options = config.to_population().env_options
     if make_in_jax(config.env, options) is not None:
