@@ -155,7 +155,7 @@ def test_a_sweep_stays_in_one_place_whoever_changes_the_working_folder(
     assert Path.cwd() != tmp_path
     assert "±" not in capsys.readouterr().out, "one seed has no spread"
     there = {path.name for path in (tmp_path / "sweep").iterdir()}
-    assert there == {"batch_size=4", "batch_size=8", "sweep.csv", "sweep.png"}
+    assert there == {"batch_size=4", "batch_size=8", "sweep.csv", "sweep.json", "sweep.png"}
 
 
 def test_a_sweep_without_any_return_says_so(tmp_path, capsys):

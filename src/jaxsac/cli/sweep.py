@@ -11,7 +11,7 @@ from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
 from jaxsac.cli.resuming import STOPPED
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.settings import file_name
-from jaxsac.sweeps import plan, report, results
+from jaxsac.sweeps import plan, report, results, sweep_file
 from jaxsac.sweeps.placement import Placement
 from jaxsac.sweeps.plan import Group
 
@@ -34,6 +34,7 @@ class Sweeping:
         # Absolute: an environment may change the working folder.
         config, directory = run_config(self), self.directory.absolute()
         groups = plan.groups(config, self.set, self.samples)
+        sweep_file.claim(directory, config, self.set, self.samples)
         trained = self.placement.train(groups, directory, Console())
         if not trained.complete:
             print(f"sweep: {directory}")
