@@ -78,6 +78,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "preset": "flashsac", "critic_hidden_sizes": (128, 128), "actor_hidden_sizes": (64, 64),
         "batch_size": 256,
     },
+    "flashsac_blocks": {"preset": "flashsac", "update_every": 50},
     **{name: {"preset": name} for name in ("flashsac", "xqc", "tqc", "simba", "redq", "droq")},
 }  # fmt: skip
 """Settings in which a row differs from plain SAC, by its name."""
@@ -85,7 +86,7 @@ Name = Literal[
     "plain", "plain_lr", "plain_starts", "plain_lr_starts", "plain_log_std", "plain_last_layers",
     "observation_scale", "layer_norm", "layer_norm_scale", "n_step", "crossq_256", "crossq_512",
     "crossq_256_entropy", "crossq_256_entropy_utd2", "fast", "fast_blocks", "fast_one_block",
-    "flashsac_128", "flashsac", "xqc", "tqc", "simba", "redq", "droq",
+    "flashsac_128", "flashsac_blocks", "flashsac", "xqc", "tqc", "simba", "redq", "droq",
 ]  # fmt: skip
 
 
