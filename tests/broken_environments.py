@@ -189,6 +189,18 @@ class Rich(Sound):
         return 1e7 * super().pay(action)
 
 
+class Tiny(Sound):
+    """Numbers that are 0 in float32."""
+
+    observation_space = spaces.Box(-1, 1, (2,))
+
+    def observe(self):
+        return 1e-50 * self.x
+
+    def pay(self, action):
+        return 1e-200 * super().pay(action)
+
+
 class FarReward(Sound):
     """Rewards that differ in digits that float32 lacks."""
 
@@ -309,7 +321,7 @@ def register(name, make, limit=LIMIT):
 
 for kind in (
     Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
-    LateCurriculum, Tally,
+    LateCurriculum, Tally, Tiny,
     Counting, Counted, Dated, Today, Unbounded, Blind, Outside, NaN, Rich, FarReward, HugeReward,
     Wide, Unclosable, NoInfo, Lists, OpensOnReset, Only, OnlyByClock,
 ):  # fmt: skip

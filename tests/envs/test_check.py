@@ -104,6 +104,11 @@ def test_the_command_prints_a_table_and_its_exit_status_tells(capsys):
     assert "NoSuchRobot-v0" in capsys.readouterr().err
 
 
+def test_numbers_that_float32_lacks_are_no_errors_of_numpy():
+    with np.errstate(all="raise"):
+        assert list(findings_of("broken_environments:Tiny-v0")) == ["rewards"]
+
+
 def test_an_action_of_extreme_range_gets_the_range_that_is_advised():
     found = findings_of("broken_environments:Wide-v0")
     (code,) = re.findall(r"`(gymnasium.*?)`", found["action space"].detail)

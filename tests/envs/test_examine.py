@@ -53,6 +53,12 @@ def test_of_a_sound_environment_nothing_is_said():
     assert look("Tally") == []
 
 
+def test_numbers_that_float32_lacks_are_no_errors_of_numpy():
+    with np.errstate(all="raise"):
+        assert look("Tiny") == []
+        assert "as large as 1e+40" in look("HugeReward")[0]
+
+
 @pytest.mark.parametrize(
     ("begin", "said"),
     [(lambda: sys.exit(3), "SystemExit"), (lambda: time.sleep(60), "no answer within 0.2 sec")],

@@ -113,6 +113,7 @@ class Observing(gymnasium.Env):
     """Observes what it is given, time after time."""
 
     action_space = spaces.Box(-1, 1, (1,))
+    reward = 0.0
 
     def __init__(self, space, *observations):
         self.observation_space, self.left = space, iter(observations)
@@ -121,7 +122,7 @@ class Observing(gymnasium.Env):
         return next(self.left), {}
 
     def step(self, action):
-        return next(self.left), 0.0, False, False, {}
+        return next(self.left), self.reward, False, False, {}
 
 
 def test_copies_with_other_spaces_are_refused():
@@ -157,6 +158,26 @@ def test_observations_have_the_dtypes_of_the_example(space, observation, expecte
             *map(jax.tree.leaves, (actual, envs.observation_example)), strict=True
         ):
             assert x.dtype == struct.dtype
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("errors", ["warn", "raise"])
+@pytest.mark.parametrize("number", [1e-50, 1e39])
+def test_numbers_that_float32_lacks_are_errors_neither_of_numpy_nor_of_a_simulator(number, errors):
+    class Far(Observing):
+        action_space = spaces.Box(-1e-4, 1e-4, (1,), np.float16)
+        reward = number
+
+    def pair():
+        space = spaces.Box(-np.inf, np.inf, (1,), np.float64)
+        return host.HostEnvs([Far(space, *[np.array([number])] * 4) for _ in range(2)], 2)
+
+    with np.errstate(all=errors):  # as a simulator may set it
+        envs, others = pair(), pair()
+        envs.reset([0, 1])
+        result, _ = envs.step(np.full((2, 1, 1), 1e-5, np.float32))
+        assert result.valid.all() == (number < 1)
+        assert others.restore(envs.snapshot(), result.observation)[1] == []
 
 
 class Reusing(probe_environments.Faulty):

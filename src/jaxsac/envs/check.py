@@ -130,6 +130,7 @@ def check_interface(env: CheckedEnv) -> Finding:
     return Finding("interface", "advice" if all(found.values()) else "bad", " ".join(found))
 
 
+@np.errstate(all="ignore")
 def check_bounds(env: gymnasium.Env, arrivals: Sequence[Arrival]) -> Finding:
     """Whether observations lie within the bounds of their space."""
     for leaf in precision.leaves(env.observation_space):
@@ -251,6 +252,7 @@ def _with_another(env: gymnasium.Env, actions: np.ndarray, index: int) -> list[A
     return lead([env], others)[0].arrivals[: len(actions) + 1]
 
 
+@np.errstate(all="ignore")
 def check_reward_scale(rewards: np.ndarray) -> Finding:
     """Whether rewards are of a size that learns well: the entropy is counted in the same units."""
     rewards = rewards[np.isfinite(rewards)]
