@@ -120,6 +120,15 @@ class Centered(gymnasium.ObservationWrapper):
         return observation - self.total / self.count
 
 
+class Frames(Sound):
+    """An image whose colours come first."""
+
+    observation_space = spaces.Box(0, 255, (3, 32, 40), np.uint8)
+
+    def observe(self):
+        return np.full((3, 32, 40), 99 + 9 * self.x[0], np.uint8)
+
+
 class Counting(Sound):
     """A counter in int64 that is beyond int32."""
 
@@ -321,7 +330,7 @@ def register(name, make, limit=LIMIT):
 
 for kind in (
     Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
-    LateCurriculum, Tally, Tiny,
+    LateCurriculum, Tally, Tiny, Frames,
     Counting, Counted, Dated, Today, Unbounded, Blind, Outside, NaN, Rich, FarReward, HugeReward,
     Wide, Unclosable, NoInfo, Lists, OpensOnReset, Only, OnlyByClock,
 ):  # fmt: skip

@@ -38,6 +38,7 @@ def findings_of(name):
         ("Wide", "action space", "bad", r"between -3e\+38 and 3e\+38"),
         ("Blind", "observation space", "bad", "is empty"),
         ("Counted", "observation space", "bad", "beyond int32"),
+        ("Frames", "observation space", "advice", r"transpose\(1, 2, 0\)"),
         ("OldApi", "interface", "bad", "takes no seed"),
         ("NoInfo", "interface", "advice", "info of step is None"),
         ("Counting", "steps", "bad", "does not fit int32"),

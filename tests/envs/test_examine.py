@@ -95,6 +95,7 @@ def test_a_first_reset_that_ends_the_program_or_never_returns_is_a_fault(begin, 
         ("Wide", r"dimension 0 of an action lies between -3e\+38 and 3e\+38, hardly the range"),
         ("NoEnd", "no time limit, and no episode ended in 10,000 random steps: there may be no"),
         ("NoInfo", "the info of step is None"),
+        ("Frames", r"uint8 of \(3, 32, 40\), and images are uint8 of \(height, width, colours\)"),
     ],
 )
 def test_what_a_run_can_do_without_is_said(name, said):

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from jaxsac.envs import determinism, precision, time_limit
+from jaxsac.envs import determinism, images, precision, time_limit
 from jaxsac.envs.checked import CheckedEnv, MisfitError
 from jaxsac.envs.deadline import deadline
 from jaxsac.envs.interface import departures
@@ -65,7 +65,7 @@ def check(make: Callable[[], CheckedEnv]) -> list[Finding]:
 
 
 def _before_closing(env: CheckedEnv, make: Callable[[], CheckedEnv]) -> Iterator[Finding]:
-    yield Finding("observation space", "good", str(env.observation_space))
+    yield images.check(env.observation_space)
     try:
         yield check_actions(env)
     except SpaceError as error:

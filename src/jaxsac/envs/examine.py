@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import gymnasium
 
-from jaxsac.envs import determinism, precision, time_limit
+from jaxsac.envs import determinism, images, precision, time_limit
 from jaxsac.envs.check import check_actions
 from jaxsac.envs.checked import CheckedEnv, MisfitError, is_fault
 from jaxsac.envs.deadline import deadline
@@ -112,6 +112,8 @@ def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[Departure]:
 def _look(name: str, env: CheckedEnv, copies: list[CheckedEnv], evaluates: bool) -> Iterator[str]:
     if (actions := check_actions(env)).verdict == "bad":
         yield f"{name}: {actions.detail}"
+    for text in images.misread(env.observation_space):
+        yield f"{name}: {text}"
     steps = determinism.STEPS if copies else 0
     elsewhere, walk = determinism.state_elsewhere(copies or [env], steps)
     observations = [arrival.observation for arrival in walk.arrivals]
