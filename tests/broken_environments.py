@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import (
+    ClipAction,
     NormalizeObservation,
     NormalizeReward,
 )
@@ -340,6 +341,7 @@ for kind in (TimedOut, ResetsItself, OldApi):
 register("NoEnd", Sound, None)
 register("Normalized", lambda: NormalizeObservation(Sound()))
 register("NormalizedReward", lambda: NormalizeReward(Sound()))
+register("Clipped", lambda: ClipAction(Sound()))
 register("Centered", lambda: Centered(Sound()))
 
 

@@ -35,6 +35,7 @@ def findings_of(name):
     ("name", "what", "verdict", "said"),
     [
         ("Unbounded", "action space", "bad", "is unbounded"),
+        ("Clipped", "action space", "bad", r"ClipAction alone: leave it out.* Box\(-1.0, 1.0"),
         ("Wide", "action space", "bad", r"between -3e\+38 and 3e\+38"),
         ("Blind", "observation space", "bad", "is empty"),
         ("Counted", "observation space", "bad", "beyond int32"),

@@ -3,6 +3,7 @@ import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.wrappers import ClipAction
 
 import probe_environments
 from assertions import assert_identical
@@ -129,6 +130,17 @@ def test_copies_with_other_spaces_are_refused():
     wide, narrow = spaces.Box(-2, 2, (1,)), spaces.Box(-1, 1, (1,))
     with pytest.raises(ValueError, match="copies must be alike"):
         host.HostEnvs([Observing(wide), Observing(narrow)], 1)
+
+
+def test_bounds_that_clip_action_hides_are_asked_for_but_where_others_are_given():
+    env = ClipAction(Observing(spaces.Box(-2, 2, (1,))))
+    with pytest.raises(ValueError, match="leave it out, as actions are kept within the bounds of"):
+        host.HostEnvs([gymnasium.wrappers.TimeLimit(env, 9)], 1)
+    given = gymnasium.wrappers.TransformAction(env, lambda action: action, spaces.Box(-1, 1, (1,)))
+    assert host.HostEnvs([given], 1).action_map.size == 1
+    env.env.action_space = env.action_space
+    with pytest.raises(ValueError, match=r"so give finite bounds, in a --wrapper"):
+        host.HostEnvs([env], 1)
 
 
 @pytest.mark.parametrize(

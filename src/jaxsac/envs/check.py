@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from jaxsac.envs import determinism, images, precision, time_limit
 from jaxsac.envs.checked import CheckedEnv, MisfitError
+from jaxsac.envs.clipped import refuse_clipped
 from jaxsac.envs.deadline import deadline
 from jaxsac.envs.interface import departures
 from jaxsac.envs.spaces import BOUNDED, SpaceError, action_map
@@ -100,6 +101,7 @@ def check_actions(env: gymnasium.Env) -> Finding:
     Raises:
       SpaceError: they cannot be learned on at all.
     """
+    refuse_clipped(env)
     low, high, *_ = action_map(env.action_space)
     width = high - low
     extreme = np.flatnonzero((width < NARROWEST) | (width > WIDEST))

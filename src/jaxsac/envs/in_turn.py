@@ -13,6 +13,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from jaxsac.envs import spaces
 from jaxsac.envs.action_log import ActionLog, follow, generator_state
+from jaxsac.envs.clipped import refuse_clipped
 from jaxsac.envs.group import Followed, Restarted, Stepped
 from jaxsac.envs.walk import close_quietly
 from jaxsac.types import PyTree
@@ -27,13 +28,15 @@ class InTurn:
         """Takes over the copies.
 
         Raises:
-          ValueError: an observation space that cannot be learned on, or copies that differ.
+          ValueError: an observation space that cannot be learned on, actions whose bounds are
+            hidden, or copies that differ.
         """
         self.envs = list(envs)
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
         try:
             self._check_alike()
+            refuse_clipped(self.envs[0])
             self._example = spaces.observation_example(self.observation_space)
         except BaseException:
             close_quietly(self.envs)
