@@ -14,6 +14,7 @@ from jaxsac import draws
 from jaxsac.envs import device
 from jaxsac.envs.check import check_reward_scale, check_speed
 from jaxsac.envs.device import Environment
+from jaxsac.envs.purity import impurity
 from jaxsac.types import Finding, Spec, is_whole, same_bits
 
 STEPS, COPIES = 100, 16
@@ -41,9 +42,9 @@ def check(env: Environment) -> list[Finding]:
 
 
 def check_structs(env: Environment) -> Finding:
-    """Whether `reset` and `step` return what the environment says, and the same kind of state."""
+    """Whether `reset` and `step` are pure, and return what the environment says."""
     try:
-        bad = contradiction(env)
+        bad = contradiction(env) or impurity(env)
     except Exception as error:
         bad = f"{type(error).__name__}: {error}"
     if bad:
