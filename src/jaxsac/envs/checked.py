@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import decimal
 import inspect
 import itertools
+import numbers
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -218,9 +220,14 @@ def _number(reward: Any) -> Any:
     if isinstance(reward, float):
         return reward
     array = np.asarray(reward)
-    if array.dtype.kind not in "fiub" or array.size != 1:
-        raise MisfitError(f"a reward is {reward!r}, expected one number.")
-    return array.reshape(())[()]
+    if array.size == 1:
+        if array.dtype.kind in "fiub":
+            return array.reshape(())[()]
+        # What NumPy does not know, such as bfloat16, a Fraction, or an int of more than 64 bits.
+        value = array.item()
+        if isinstance(value, numbers.Real | decimal.Decimal):
+            return float(value)
+    raise MisfitError(f"a reward is {reward!r}, expected one number.")
 
 
 def flag(name: str, value: Any) -> bool:
