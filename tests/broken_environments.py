@@ -271,6 +271,13 @@ class OldApi(Sound):
         return observation, reward, self.steps == LIMIT, {}
 
 
+class Named(Sound):
+    """A dict of five where five values are expected."""
+
+    def step(self, action):
+        return dict(enumerate(super().step(action)))
+
+
 class NoInfo(Sound):
     """None where an info is expected."""
 
@@ -331,7 +338,7 @@ def register(name, make, limit=LIMIT):
 
 for kind in (
     Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
-    LateCurriculum, Tally, Tiny, Frames,
+    LateCurriculum, Tally, Tiny, Frames, Named,
     Counting, Counted, Dated, Today, Unbounded, Blind, Outside, NaN, Rich, FarReward, HugeReward,
     Wide, Unclosable, NoInfo, Lists, OpensOnReset, Only, OnlyByClock,
 ):  # fmt: skip

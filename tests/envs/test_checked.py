@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+import broken_environments
 import probe_environments
 from assertions import assert_identical
 from jaxsac.envs import host
@@ -99,6 +100,13 @@ def test_a_reset_that_returns_no_pair_is_refused(returned, said):
     env.unwrapped.reset = lambda **_: returned
     with pytest.raises(ValueError, match=f"reset returns {said}, expected observation, info"):
         env.reset()
+
+
+def test_a_step_that_returns_a_dict_is_refused():
+    env = CheckedEnv(broken_environments.Named(), "Named")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="step returns one dict, expected observation, reward"):
+        env.step(np.zeros(2))
 
 
 def test_a_mapping_of_any_kind_can_be_saved_and_brought_back():

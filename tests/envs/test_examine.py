@@ -163,6 +163,7 @@ def test_every_departure_that_is_taken_is_said():
     ("name", "said"),
     [
         ("OldApi", r"OldApi-v0: reset takes no seed: it is reset\(self"),
+        ("Named", "Named-v0: step returns one dict, expected observation, reward"),
         ("Normalized", "NormalizeObservation keeps running statistics.*--normalize-observations"),
         ("NormalizedReward", "NormalizeReward keeps running statistics.*--reward-scale"),
         ("Counting", "the number 3000000000, which does not fit int32"),

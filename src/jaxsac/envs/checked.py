@@ -21,6 +21,8 @@ from jaxsac.types import PyTree
 
 IN_ENVIRONMENT = "In the environment: "
 """Begins the note on an error that came out of an environment's own code."""
+FIVE = "observation, reward, terminated, truncated, info"
+"""What a step returns."""
 
 
 def is_fault(error: BaseException) -> bool:
@@ -85,12 +87,12 @@ class CheckedEnv(gymnasium.Wrapper):
 
         Raises:
           TimeoutError: it took too long.
-          MisfitError: an observation that does not fit the space, a reward that is no number, or a
-            flag that is neither true nor false.
+          MisfitError: a dict, an observation that does not fit the space, a reward that is no
+            number, or a flag that is neither true nor false.
         """
         self._steps += 1
         with at(f"step {self._steps} of an episode of {self._name}", self.timeout):
-            observation, reward, terminated, truncated, info = self.env.step(action)
+            observation, reward, terminated, truncated, info = stepped_with(self.env.step(action))
             observation, reward = self._checked(observation), _number(reward)
             terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
             return observation, reward, terminated, truncated, info
@@ -193,6 +195,17 @@ def begun_with(result: Any) -> Any:
     """
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise MisfitError(f"reset returns {counted(result)}, expected observation, info.")
+    return result
+
+
+def stepped_with(result: Any) -> Any:
+    """What a step returned, unless it is a dict, whose keys would unpack as well.
+
+    Raises:
+      MisfitError: it is one.
+    """
+    if isinstance(result, Mapping):
+        raise MisfitError(f"step returns {counted(result)}, expected {FIVE}.")
     return result
 
 
