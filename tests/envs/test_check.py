@@ -176,6 +176,33 @@ def test_a_time_limit_that_is_none_is_told():
         assert f"the time limit is {limit}, expected a whole number" in found.detail
 
 
+@pytest.mark.parametrize(
+    ("name", "what", "said"),
+    [
+        (
+            "action",
+            (2,),
+            r"an action is \(2,\), expected the struct of a vector, \(A,\): jax.Shape",
+        ),
+        ("observation", lambda: 3, r"an observation is <function .*expected a struct: jax.Shape"),
+        (
+            "reset",
+            lambda key: {"observation": key},
+            "returns a dict without attributes observation, rew",
+        ),
+        (
+            "step",
+            lambda *_: (0.0,),
+            "step returns a tuple without attributes observation, rew",
+        ),
+    ],
+)
+def test_what_is_of_another_kind_in_jax_is_told_in_a_sentence(name, what, said):
+    kind = type("Kind", (Pendulum,), {name: property(lambda self: what)})
+    (found,) = check_in_jax.check(kind())
+    assert re.search(said, found.detail)
+
+
 def test_looking_at_the_interface_has_a_time_limit(monkeypatch):
     class Stuck(broken_environments.Sound):
         def reset(self, *, seed=None, options=None):

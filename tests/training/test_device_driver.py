@@ -183,6 +183,7 @@ def test_an_environment_that_contradicts_itself_is_refused_before_anything_is_wr
         (Wrong, r"returns observations .* one of the two is wrong"),
         (Counting, "step is not pure: traced again, it has other constants"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=said) as refusal:
             jaxsac.train(env, directory=directory, steps=10)
+        assert not hasattr(refusal.value, "__notes__"), "one line for a person"
         assert not directory.exists()

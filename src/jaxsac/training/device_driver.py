@@ -41,8 +41,9 @@ class DeviceDriver:
           Exception: what its `reset` or `step` raises while it is traced.
         """
         with at(f"tracing {population.env}", timeout=0):
-            if problem := contradiction(env) or impurity(env):
-                raise ValueError(f"{population.env}: {problem}")
+            problem = contradiction(env) or impurity(env)
+        if problem:
+            raise ValueError(f"{population.env}: {problem}")
         self._population, self._env, self._axis = population, env, axis
         self._learn_chunk = axis.program(
             device_loop.learn_chunk,
