@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import (
+    ClipAction,
     NormalizeObservation,
     NormalizeReward,
 )
@@ -120,6 +121,15 @@ class Centered(gymnasium.ObservationWrapper):
         return observation - self.total / self.count
 
 
+class Frames(Sound):
+    """An image whose colours come first."""
+
+    observation_space = spaces.Box(0, 255, (3, 32, 40), np.uint8)
+
+    def observe(self):
+        return np.full((3, 32, 40), 99 + 9 * self.x[0], np.uint8)
+
+
 class Counting(Sound):
     """A counter in int64 that is beyond int32."""
 
@@ -189,6 +199,18 @@ class Rich(Sound):
         return 1e7 * super().pay(action)
 
 
+class Tiny(Sound):
+    """Numbers that are 0 in float32."""
+
+    observation_space = spaces.Box(-1, 1, (2,))
+
+    def observe(self):
+        return 1e-50 * self.x
+
+    def pay(self, action):
+        return 1e-200 * super().pay(action)
+
+
 class FarReward(Sound):
     """Rewards that differ in digits that float32 lacks."""
 
@@ -247,6 +269,13 @@ class OldApi(Sound):
     def step(self, action):
         observation, reward, *_ = super().step(action)
         return observation, reward, self.steps == LIMIT, {}
+
+
+class Named(Sound):
+    """A dict of five where five values are expected."""
+
+    def step(self, action):
+        return dict(enumerate(super().step(action)))
 
 
 class NoInfo(Sound):
@@ -309,7 +338,7 @@ def register(name, make, limit=LIMIT):
 
 for kind in (
     Sound, Featureless, Clock, OwnGenerator, PythonsGenerator, NumpysGenerator, Curriculum,
-    LateCurriculum, Tally,
+    LateCurriculum, Tally, Tiny, Frames, Named,
     Counting, Counted, Dated, Today, Unbounded, Blind, Outside, NaN, Rich, FarReward, HugeReward,
     Wide, Unclosable, NoInfo, Lists, OpensOnReset, Only, OnlyByClock,
 ):  # fmt: skip
@@ -319,6 +348,7 @@ for kind in (TimedOut, ResetsItself, OldApi):
 register("NoEnd", Sound, None)
 register("Normalized", lambda: NormalizeObservation(Sound()))
 register("NormalizedReward", lambda: NormalizeReward(Sound()))
+register("Clipped", lambda: ClipAction(Sound()))
 register("Centered", lambda: Centered(Sound()))
 
 

@@ -35,9 +35,11 @@ def findings_of(name):
     ("name", "what", "verdict", "said"),
     [
         ("Unbounded", "action space", "bad", "is unbounded"),
+        ("Clipped", "action space", "bad", r"ClipAction alone: leave it out.* Box\(-1.0, 1.0"),
         ("Wide", "action space", "bad", r"between -3e\+38 and 3e\+38"),
         ("Blind", "observation space", "bad", "is empty"),
         ("Counted", "observation space", "bad", "beyond int32"),
+        ("Frames", "observation space", "advice", r"transpose\(1, 2, 0\)"),
         ("OldApi", "interface", "bad", "takes no seed"),
         ("NoInfo", "interface", "advice", "info of step is None"),
         ("Counting", "steps", "bad", "does not fit int32"),
@@ -104,6 +106,11 @@ def test_the_command_prints_a_table_and_its_exit_status_tells(capsys):
     assert "NoSuchRobot-v0" in capsys.readouterr().err
 
 
+def test_numbers_that_float32_lacks_are_no_errors_of_numpy():
+    with np.errstate(all="raise"):
+        assert list(findings_of("broken_environments:Tiny-v0")) == ["rewards"]
+
+
 def test_an_action_of_extreme_range_gets_the_range_that_is_advised():
     found = findings_of("broken_environments:Wide-v0")
     (code,) = re.findall(r"`(gymnasium.*?)`", found["action space"].detail)
@@ -167,6 +174,33 @@ def test_a_time_limit_that_is_none_is_told():
     for limit in (0, None, 2.5):
         (found,) = check_in_jax.check(Pendulum(time_limit=limit))
         assert f"the time limit is {limit}, expected a whole number" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "said"),
+    [
+        (
+            "action",
+            (2,),
+            r"an action is \(2,\), expected the struct of a vector, \(A,\): jax.Shape",
+        ),
+        ("observation", lambda: 3, r"an observation is <function .*expected a struct: jax.Shape"),
+        (
+            "reset",
+            lambda key: {"observation": key},
+            "returns a dict without attributes observation, rew",
+        ),
+        (
+            "step",
+            lambda *_: (0.0,),
+            "step returns a tuple without attributes observation, rew",
+        ),
+    ],
+)
+def test_what_is_of_another_kind_in_jax_is_told_in_a_sentence(name, what, said):
+    kind = type("Kind", (Pendulum,), {name: property(lambda self: what)})
+    (found,) = check_in_jax.check(kind())
+    assert re.search(said, found.detail)
 
 
 def test_looking_at_the_interface_has_a_time_limit(monkeypatch):

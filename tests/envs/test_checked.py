@@ -3,13 +3,17 @@
 import re
 import time
 from collections import OrderedDict
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import gymnasium
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium import spaces
 
+import broken_environments
 import probe_environments
 from assertions import assert_identical
 from jaxsac.envs import host
@@ -98,6 +102,13 @@ def test_a_reset_that_returns_no_pair_is_refused(returned, said):
         env.reset()
 
 
+def test_a_step_that_returns_a_dict_is_refused():
+    env = CheckedEnv(broken_environments.Named(), "Named")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="step returns one dict, expected observation, reward"):
+        env.step(np.zeros(2))
+
+
 def test_a_mapping_of_any_kind_can_be_saved_and_brought_back():
     class Ordered(Odd):
         def reset(self, *, seed=None, options=None):
@@ -141,7 +152,7 @@ def test_every_reset_of_an_environment_is_without_options():
     assert seen == [None] * 4
 
 
-@pytest.mark.parametrize("reward", [np.zeros(2), None, "1", [], {"x": 1.0}])
+@pytest.mark.parametrize("reward", [np.zeros(2), None, "1", [], {"x": 1.0}, 1j])
 def test_a_reward_that_is_no_number_is_refused(reward):
     with pytest.raises(ValueError, match=f"reward is {re.escape(repr(reward))}, expected one num"):
         checked(reward=reward).step(np.zeros(1))
@@ -152,6 +163,17 @@ def test_a_reward_in_an_array_of_one_is_taken(reward):
     taken = checked(reward=reward).step(np.zeros(1))[1]
     assert (taken, np.ndim(taken)) == (2.5, 0)
     assert checked(reward=np.array([True])).step(np.zeros(1))[1] == 1
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [jnp.bfloat16(2.5), jnp.ones(1, jnp.bfloat16) * 2.5, Fraction(5, 2), Decimal("2.5")],
+)
+def test_a_reward_that_numpy_does_not_know_is_taken(reward):
+    taken = checked(reward=reward).step(np.zeros(1))[1]
+    assert taken == 2.5
+    assert type(taken) is float
+    assert checked(reward=2**70).step(np.zeros(1))[1] == 2.0**70
 
 
 @pytest.mark.parametrize("flag", ["False", np.nan, 2, [True, False], {}])

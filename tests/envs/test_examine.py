@@ -53,6 +53,12 @@ def test_of_a_sound_environment_nothing_is_said():
     assert look("Tally") == []
 
 
+def test_numbers_that_float32_lacks_are_no_errors_of_numpy():
+    with np.errstate(all="raise"):
+        assert look("Tiny") == []
+        assert "as large as 1e+40" in look("HugeReward")[0]
+
+
 @pytest.mark.parametrize(
     ("begin", "said"),
     [(lambda: sys.exit(3), "SystemExit"), (lambda: time.sleep(60), "no answer within 0.2 sec")],
@@ -89,6 +95,7 @@ def test_a_first_reset_that_ends_the_program_or_never_returns_is_a_fault(begin, 
         ("Wide", r"dimension 0 of an action lies between -3e\+38 and 3e\+38, hardly the range"),
         ("NoEnd", "no time limit, and no episode ended in 10,000 random steps: there may be no"),
         ("NoInfo", "the info of step is None"),
+        ("Frames", r"uint8 of \(3, 32, 40\), and images are uint8 of \(height, width, colours\)"),
     ],
 )
 def test_what_a_run_can_do_without_is_said(name, said):
@@ -156,6 +163,7 @@ def test_every_departure_that_is_taken_is_said():
     ("name", "said"),
     [
         ("OldApi", r"OldApi-v0: reset takes no seed: it is reset\(self"),
+        ("Named", "Named-v0: step returns one dict, expected observation, reward"),
         ("Normalized", "NormalizeObservation keeps running statistics.*--normalize-observations"),
         ("NormalizedReward", "NormalizeReward keeps running statistics.*--reward-scale"),
         ("Counting", "the number 3000000000, which does not fit int32"),

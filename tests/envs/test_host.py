@@ -3,6 +3,7 @@ import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.wrappers import ClipAction
 
 import probe_environments
 from assertions import assert_identical
@@ -113,6 +114,7 @@ class Observing(gymnasium.Env):
     """Observes what it is given, time after time."""
 
     action_space = spaces.Box(-1, 1, (1,))
+    reward = 0.0
 
     def __init__(self, space, *observations):
         self.observation_space, self.left = space, iter(observations)
@@ -121,13 +123,24 @@ class Observing(gymnasium.Env):
         return next(self.left), {}
 
     def step(self, action):
-        return next(self.left), 0.0, False, False, {}
+        return next(self.left), self.reward, False, False, {}
 
 
 def test_copies_with_other_spaces_are_refused():
     wide, narrow = spaces.Box(-2, 2, (1,)), spaces.Box(-1, 1, (1,))
     with pytest.raises(ValueError, match="copies must be alike"):
         host.HostEnvs([Observing(wide), Observing(narrow)], 1)
+
+
+def test_bounds_that_clip_action_hides_are_asked_for_but_where_others_are_given():
+    env = ClipAction(Observing(spaces.Box(-2, 2, (1,))))
+    with pytest.raises(ValueError, match="leave it out, as actions are kept within the bounds of"):
+        host.HostEnvs([gymnasium.wrappers.TimeLimit(env, 9)], 1)
+    given = gymnasium.wrappers.TransformAction(env, lambda action: action, spaces.Box(-1, 1, (1,)))
+    assert host.HostEnvs([given], 1).action_map.size == 1
+    env.env.action_space = env.action_space
+    with pytest.raises(ValueError, match=r"so give finite bounds, in a --wrapper"):
+        host.HostEnvs([env], 1)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +170,26 @@ def test_observations_have_the_dtypes_of_the_example(space, observation, expecte
             *map(jax.tree.leaves, (actual, envs.observation_example)), strict=True
         ):
             assert x.dtype == struct.dtype
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("errors", ["warn", "raise"])
+@pytest.mark.parametrize("number", [1e-50, 1e39])
+def test_numbers_that_float32_lacks_are_errors_neither_of_numpy_nor_of_a_simulator(number, errors):
+    class Far(Observing):
+        action_space = spaces.Box(-1e-4, 1e-4, (1,), np.float16)
+        reward = number
+
+    def pair():
+        space = spaces.Box(-np.inf, np.inf, (1,), np.float64)
+        return host.HostEnvs([Far(space, *[np.array([number])] * 4) for _ in range(2)], 2)
+
+    with np.errstate(all=errors):  # as a simulator may set it
+        envs, others = pair(), pair()
+        envs.reset([0, 1])
+        result, _ = envs.step(np.full((2, 1, 1), 1e-5, np.float32))
+        assert result.valid.all() == (number < 1)
+        assert others.restore(envs.snapshot(), result.observation)[1] == []
 
 
 class Reusing(probe_environments.Faulty):

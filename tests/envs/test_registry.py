@@ -139,6 +139,18 @@ def test_what_is_refused_once_it_is_made_is_closed_again(space, wrappers, said):
     assert len(closed) == 1
 
 
+def test_several_environments_in_one_are_refused_and_closed():
+    made = []
+
+    def several():
+        made.append(gymnasium.vector.SyncVectorEnv([probe_environments.TwoState] * 2))
+        return made[-1]
+
+    with pytest.raises(ValueError, match=r"makes several .*: make a single one, of which --num-en"):
+        make("several", 1, options=EnvOptions(function=several))
+    assert made[0].closed
+
+
 def test_making_a_copy_has_a_limit_where_one_is_given():
     with pytest.raises(TimeoutError, match=r"no answer within 0\.2 seconds"):
         make("slow", 1, options=EnvOptions(function=lambda: time.sleep(60)), patience=0.2)

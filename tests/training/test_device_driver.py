@@ -171,7 +171,19 @@ def test_an_environment_that_contradicts_itself_is_refused_before_anything_is_wr
         def observation(self):
             return jax.ShapeDtypeStruct((5,), jnp.float32)
 
+    class Counting(Short):
+        count = 0
+
+        def step(self, state, action):
+            self.count += 1
+            return super().step(state, action).replace(reward=jnp.float32(self.count))
+
     directory = tmp_path / "run"
-    with pytest.raises(ValueError, match=r"returns observations .* one of the two is wrong"):
-        jaxsac.train(Wrong, directory=directory, steps=10)
-    assert not directory.exists()
+    for env, said in (
+        (Wrong, r"returns observations .* one of the two is wrong"),
+        (Counting, "step is not pure: traced again, it has other constants"),
+    ):
+        with pytest.raises(ValueError, match=said) as refusal:
+            jaxsac.train(env, directory=directory, steps=10)
+        assert not hasattr(refusal.value, "__notes__"), "one line for a person"
+        assert not directory.exists()

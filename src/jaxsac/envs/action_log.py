@@ -83,7 +83,9 @@ def follow(
         if ended:  # not the episode of the log, and a step past its end may be refused
             break
         observation, reward, terminated, truncated, _ = env.step(action)
-        total, length = total + float(np.float32(reward)), length + 1
+        with np.errstate(all="ignore"):  # a simulator may have set another
+            total += float(np.float32(reward))
+        length += 1
         ended = terminated or truncated
     return observation, total, length
 

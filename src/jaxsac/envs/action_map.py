@@ -28,6 +28,7 @@ class ActionMap(NamedTuple):
         """A, the number of action dimensions."""
         return self.low.size
 
+    @np.errstate(all="ignore")  # a simulator may have set that what is rounded to 0 is an error
     def __call__(self, action: np.ndarray) -> np.ndarray:
         """Maps (N, A) in [-1, 1] to (N, *shape) in the environment's own units."""
         # Centre and half-width, not low + (a + 1) / 2 · width: exact for symmetric bounds, where

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from jaxsac.envs import determinism, precision, time_limit
+from jaxsac.envs import determinism, images, precision, time_limit
 from jaxsac.envs.checked import CheckedEnv, MisfitError
+from jaxsac.envs.clipped import refuse_clipped
 from jaxsac.envs.deadline import deadline
 from jaxsac.envs.interface import departures
 from jaxsac.envs.spaces import BOUNDED, SpaceError, action_map
@@ -65,7 +66,7 @@ def check(make: Callable[[], CheckedEnv]) -> list[Finding]:
 
 
 def _before_closing(env: CheckedEnv, make: Callable[[], CheckedEnv]) -> Iterator[Finding]:
-    yield Finding("observation space", "good", str(env.observation_space))
+    yield images.check(env.observation_space)
     try:
         yield check_actions(env)
     except SpaceError as error:
@@ -100,6 +101,7 @@ def check_actions(env: gymnasium.Env) -> Finding:
     Raises:
       SpaceError: they cannot be learned on at all.
     """
+    refuse_clipped(env)
     low, high, *_ = action_map(env.action_space)
     width = high - low
     extreme = np.flatnonzero((width < NARROWEST) | (width > WIDEST))
@@ -130,6 +132,7 @@ def check_interface(env: CheckedEnv) -> Finding:
     return Finding("interface", "advice" if all(found.values()) else "bad", " ".join(found))
 
 
+@np.errstate(all="ignore")
 def check_bounds(env: gymnasium.Env, arrivals: Sequence[Arrival]) -> Finding:
     """Whether observations lie within the bounds of their space."""
     for leaf in precision.leaves(env.observation_space):
@@ -251,6 +254,7 @@ def _with_another(env: gymnasium.Env, actions: np.ndarray, index: int) -> list[A
     return lead([env], others)[0].arrivals[: len(actions) + 1]
 
 
+@np.errstate(all="ignore")
 def check_reward_scale(rewards: np.ndarray) -> Finding:
     """Whether rewards are of a size that learns well: the entropy is counted in the same units."""
     rewards = rewards[np.isfinite(rewards)]

@@ -13,10 +13,12 @@ import numpy as np
 from jaxsac import draws
 from jaxsac.envs import device
 from jaxsac.envs.check import check_reward_scale, check_speed
-from jaxsac.envs.device import Environment
+from jaxsac.envs.device import Environment, EnvState
+from jaxsac.envs.purity import impurity
 from jaxsac.types import Finding, Spec, is_whole, same_bits
 
 STEPS, COPIES = 100, 16
+STRUCT = "jax.ShapeDtypeStruct((2,), jax.numpy.float32), say"
 
 
 def check(env: Environment) -> list[Finding]:
@@ -41,9 +43,9 @@ def check(env: Environment) -> list[Finding]:
 
 
 def check_structs(env: Environment) -> Finding:
-    """Whether `reset` and `step` return what the environment says, and the same kind of state."""
+    """Whether `reset` and `step` are pure, and return what the environment says."""
     try:
-        bad = contradiction(env)
+        bad = contradiction(env) or impurity(env)
     except Exception as error:
         bad = f"{type(error).__name__}: {error}"
     if bad:
@@ -60,27 +62,41 @@ def contradiction(env: Environment) -> str | None:
     """
     if not (is_whole(env.time_limit) and env.time_limit >= 1):
         return f"the time limit is {env.time_limit!r}, expected a whole number of steps from 1 on."
-    if len(env.action.shape) != 1:
-        return f"an action is {env.action}, expected a vector, (A,)."
+    if len(getattr(env.action, "shape", ())) != 1:
+        return f"an action is {env.action}, expected the struct of a vector, (A,): {STRUCT}."
+    if callable(env.observation):
+        return f"an observation is {env.observation}, expected a struct: {STRUCT}, or a property."
     reset = jax.eval_shape(env.reset, jax.random.key(0))
+    if bad := _contradiction_of_state(env, "reset", reset):
+        return bad
     step = jax.eval_shape(env.step, reset, env.action)
-    said = Spec.of(env.observation)
-    for name, state in (("reset", reset), ("step", step)):
-        if Spec.of(state.observation) != said:
-            return (
-                f"{name} returns observations {state.observation}, and the environment says "
-                f"{env.observation}: one of the two is wrong."
-            )
-        if state.reward.shape or state.terminated.shape:
-            return (
-                f"{name} returns the reward {state.reward} and terminated {state.terminated}, "
-                "expected scalars."
-            )
-        if state.terminated.dtype != bool:
-            return f"{name} returns terminated {state.terminated}, expected a bool."
+    if bad := _contradiction_of_state(env, "step", step):
+        return bad
     before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), state) for state in (reset, step))
     if before != after:
         return f"step makes {after} of the state {before}."
+    return None
+
+
+def _contradiction_of_state(env: Environment, name: str, state: Any) -> str | None:
+    """What of a state that a function returns is not as the environment says."""
+    if lacking := [each for each in EnvState.__annotations__ if not hasattr(state, each)]:
+        return (
+            f"{name} returns a {type(state).__name__} without attributes {', '.join(lacking)}: "
+            "return a NamedTuple with those, say."
+        )
+    if Spec.of(state.observation) != Spec.of(env.observation):
+        return (
+            f"{name} returns observations {state.observation}, and the environment says "
+            f"{env.observation}: one of the two is wrong."
+        )
+    if state.reward.shape or state.terminated.shape:
+        return (
+            f"{name} returns the reward {state.reward} and terminated {state.terminated}, "
+            "expected scalars."
+        )
+    if state.terminated.dtype != bool:
+        return f"{name} returns terminated {state.terminated}, expected a bool."
     return None
 
 

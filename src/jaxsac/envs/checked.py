@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import decimal
 import inspect
 import itertools
+import numbers
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +21,8 @@ from jaxsac.types import PyTree
 
 IN_ENVIRONMENT = "In the environment: "
 """Begins the note on an error that came out of an environment's own code."""
+FIVE = "observation, reward, terminated, truncated, info"
+"""What a step returns."""
 
 
 def is_fault(error: BaseException) -> bool:
@@ -83,12 +87,12 @@ class CheckedEnv(gymnasium.Wrapper):
 
         Raises:
           TimeoutError: it took too long.
-          MisfitError: an observation that does not fit the space, a reward that is no number, or a
-            flag that is neither true nor false.
+          MisfitError: a dict, an observation that does not fit the space, a reward that is no
+            number, or a flag that is neither true nor false.
         """
         self._steps += 1
         with at(f"step {self._steps} of an episode of {self._name}", self.timeout):
-            observation, reward, terminated, truncated, info = self.env.step(action)
+            observation, reward, terminated, truncated, info = stepped_with(self.env.step(action))
             observation, reward = self._checked(observation), _number(reward)
             terminated, truncated = flag("terminated", terminated), flag("truncated", truncated)
             return observation, reward, terminated, truncated, info
@@ -194,6 +198,17 @@ def begun_with(result: Any) -> Any:
     return result
 
 
+def stepped_with(result: Any) -> Any:
+    """What a step returned, unless it is a dict, whose keys would unpack as well.
+
+    Raises:
+      MisfitError: it is one.
+    """
+    if isinstance(result, Mapping):
+        raise MisfitError(f"step returns {counted(result)}, expected {FIVE}.")
+    return result
+
+
 def counted(result: Any) -> str:
     """How many values were returned, for a person."""
     many = isinstance(result, tuple | list)
@@ -218,9 +233,14 @@ def _number(reward: Any) -> Any:
     if isinstance(reward, float):
         return reward
     array = np.asarray(reward)
-    if array.dtype.kind not in "fiub" or array.size != 1:
-        raise MisfitError(f"a reward is {reward!r}, expected one number.")
-    return array.reshape(())[()]
+    if array.size == 1:
+        if array.dtype.kind in "fiub":
+            return array.reshape(())[()]
+        # What NumPy does not know, such as bfloat16, a Fraction, or an int of more than 64 bits.
+        value = array.item()
+        if isinstance(value, numbers.Real | decimal.Decimal):
+            return float(value)
+    raise MisfitError(f"a reward is {reward!r}, expected one number.")
 
 
 def flag(name: str, value: Any) -> bool:

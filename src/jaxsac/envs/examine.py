@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import gymnasium
 
-from jaxsac.envs import determinism, precision, time_limit
+from jaxsac.envs import determinism, images, precision, time_limit
 from jaxsac.envs.check import check_actions
 from jaxsac.envs.checked import CheckedEnv, MisfitError, is_fault
 from jaxsac.envs.deadline import deadline
@@ -76,6 +76,8 @@ def _looked(
     try:
         found.extend(_look(name, env, copies, evaluates))
     except MisfitError as error:
+        for copy in copies[:1]:  # a wrapper may have unpacked what is none
+            _refuse_interface(name, copy, error)
         raise ValueError(f"{name}: {error}") from error
     except Exception as error:
         if not is_fault(error):
@@ -94,11 +96,16 @@ def _begin(name: str, copies: list[CheckedEnv]) -> str | None:
         except Exception as error:
             if number:
                 return str(error)
-            for departure in _departures(env, env.unwrapped):
-                if not departure.taken:
-                    raise ValueError(f"{name}: {departure.text}") from error
+            _refuse_interface(name, env, error)
             raise
     return None
+
+
+def _refuse_interface(name: str, env: CheckedEnv, error: Exception) -> None:
+    """Says what of the environment's own interface has led to an error, if anything has."""
+    for departure in _departures(env, env.unwrapped):
+        if not departure.taken:
+            raise ValueError(f"{name}: {departure.text}") from error
 
 
 def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[Departure]:
@@ -112,6 +119,8 @@ def _departures(env: CheckedEnv, layer: gymnasium.Env) -> list[Departure]:
 def _look(name: str, env: CheckedEnv, copies: list[CheckedEnv], evaluates: bool) -> Iterator[str]:
     if (actions := check_actions(env)).verdict == "bad":
         yield f"{name}: {actions.detail}"
+    for text in images.misread(env.observation_space):
+        yield f"{name}: {text}"
     steps = determinism.STEPS if copies else 0
     elsewhere, walk = determinism.state_elsewhere(copies or [env], steps)
     observations = [arrival.observation for arrival in walk.arrivals]

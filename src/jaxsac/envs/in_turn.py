@@ -13,6 +13,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from jaxsac.envs import spaces
 from jaxsac.envs.action_log import ActionLog, follow, generator_state
+from jaxsac.envs.clipped import refuse_clipped
 from jaxsac.envs.group import Followed, Restarted, Stepped
 from jaxsac.envs.walk import close_quietly
 from jaxsac.types import PyTree
@@ -27,13 +28,15 @@ class InTurn:
         """Takes over the copies.
 
         Raises:
-          ValueError: an observation space that cannot be learned on, or copies that differ.
+          ValueError: an observation space that cannot be learned on, actions whose bounds are
+            hidden, or copies that differ.
         """
         self.envs = list(envs)
         self.observation_space = self.envs[0].observation_space
         self.action_space = self.envs[0].action_space
         try:
             self._check_alike()
+            refuse_clipped(self.envs[0])
             self._example = spaces.observation_example(self.observation_space)
         except BaseException:
             close_quietly(self.envs)
@@ -42,6 +45,7 @@ class InTurn:
         for env in reversed(self.envs):
             self._closing.callback(env.close)
 
+    @np.errstate(all="ignore")
     def _check_alike(self) -> None:
         for env in self.envs:
             same = env.observation_space == self.observation_space
@@ -72,12 +76,15 @@ class InTurn:
 
     def step(self, actions: np.ndarray) -> Stepped:
         """As `Group.step`. Infos are not looked at: no two need have anything in common."""
-        observations, reward = [], np.zeros(len(self))
+        observations, rewards = [], []
         terminated, truncated = np.zeros((2, len(self)), bool)
         for i, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
-            observation, reward[i], terminated[i], truncated[i], _ = env.step(action)
+            observation, reward, terminated[i], truncated[i], _ = env.step(action)
             observations.append(observation)
-        return Stepped(self._stack(observations), reward.astype(np.float32), terminated, truncated)
+            rewards.append(reward)
+        with np.errstate(all="ignore"):  # a simulator may have set another, and none is meant here
+            reward = np.array(rewards, np.float64).astype(np.float32)
+        return Stepped(self._stack(observations), reward, terminated, truncated)
 
     def follow(self, logs: Sequence[ActionLog], actions: Sequence[np.ndarray]) -> Followed:
         """As `Group.follow`."""
@@ -91,6 +98,7 @@ class InTurn:
         """As `Group.close`."""
         self._closing.close()
 
+    @np.errstate(all="ignore")
     def _stack(self, observations: Sequence[Any]) -> PyTree:
         """One observation of each copy as a batch (N, ...), in the dtypes of the example.
 

@@ -11,10 +11,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from jaxsac.envs.checked import MisfitError, begun_with, counted, flag
+from jaxsac.envs.checked import FIVE, MisfitError, begun_with, counted, flag
 from jaxsac.envs.walk import SEED
-
-FLAGS = "observation, reward, terminated, truncated, info"
 
 
 class Departure(NamedTuple):
@@ -56,7 +54,7 @@ def departures(env: gymnasium.Env, action: np.ndarray) -> Iterator[Departure]:
     yield from _of_info("reset", info)
     result: Any = env.step(action)
     if not isinstance(result, tuple | list) or len(result) != 5:
-        yield Departure(f"step returns {counted(result)}, expected {FLAGS}.", taken=False)
+        yield Departure(f"step returns {counted(result)}, expected {FIVE}.", taken=False)
         return
     _, reward, terminated, truncated, info = result
     for name, value in (("terminated", terminated), ("truncated", truncated)):

@@ -61,6 +61,7 @@ def leaves(
         yield Leaf(name, keys, space)
 
 
+@np.errstate(all="ignore")
 def lost(
     space: spaces.Space[Any], observations: Sequence[PyTree], rewards: Sequence[Any]
 ) -> list[str]:
@@ -90,8 +91,7 @@ def _coarse(leaf: Leaf, remedy: str) -> str | None:
     bounded = np.isfinite(low) & np.isfinite(high) & (low < high)
     low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
     largest = np.maximum(np.abs(low), np.abs(high))
-    with np.errstate(over="ignore"):
-        levels = (high - low) / np.spacing(largest.astype(np.float32))
+    levels = (high - low) / np.spacing(largest.astype(np.float32))
     coarse = np.flatnonzero(bounded & (levels < FEWEST_LEVELS) & (largest > NEGLIGIBLE))
     if not coarse.size:
         return None

@@ -143,6 +143,12 @@ def _made(
         if (problem := refusals.of_arguments(env_id, kwargs, error)) is not None:
             raise problem from error
         raise
+    if isinstance(env, gymnasium.vector.VectorEnv):
+        close_quietly([env])
+        raise ValueError(
+            f"{env_id} makes several environments in one, {env!r}: make a single one, of which "
+            "--num-envs makes copies."
+        )
     if not isinstance(env, gymnasium.Env):
         raise ValueError(f"{env_id} makes {env!r}, expected an environment of Gymnasium.")
     return env

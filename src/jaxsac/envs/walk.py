@@ -138,7 +138,7 @@ def spare_copies(make: Callable[[], T], patience: float = 0) -> list[T]:
     return copies
 
 
-def close_quietly(envs: Sequence[gymnasium.Env]) -> None:
+def close_quietly(envs: Sequence[Any]) -> None:
     """Closes copies that were looked at; one that raises does so in training too, and is named."""
     for env in envs:
         with contextlib.suppress(Exception, SystemExit):

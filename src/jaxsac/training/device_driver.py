@@ -15,6 +15,7 @@ from jaxsac.envs.action_map import ActionMap
 from jaxsac.envs.check_in_jax import contradiction
 from jaxsac.envs.checked import at
 from jaxsac.envs.device import Environment
+from jaxsac.envs.purity import impurity
 from jaxsac.training import device_loop, learner
 from jaxsac.training.population import Population, evaluation_keys
 from jaxsac.training.programs import kept
@@ -36,12 +37,13 @@ class DeviceDriver:
         """Nothing is compiled yet.
 
         Raises:
-          ValueError: an environment that contradicts itself.
+          ValueError: an environment that contradicts itself, or is not pure.
           Exception: what its `reset` or `step` raises while it is traced.
         """
         with at(f"tracing {population.env}", timeout=0):
-            if problem := contradiction(env):
-                raise ValueError(f"{population.env}: {problem}")
+            problem = contradiction(env) or impurity(env)
+        if problem:
+            raise ValueError(f"{population.env}: {problem}")
         self._population, self._env, self._axis = population, env, axis
         self._learn_chunk = axis.program(
             device_loop.learn_chunk,
