@@ -171,6 +171,14 @@ def test_an_environment_that_contradicts_itself_is_refused_before_anything_is_wr
         def observation(self):
             return jax.ShapeDtypeStruct((5,), jnp.float32)
 
+    directory = tmp_path / "run"
+    with pytest.raises(ValueError, match=r"returns observations .* one of the two is wrong") as it:
+        jaxsac.train(Wrong, directory=directory, steps=10)
+    assert not hasattr(it.value, "__notes__"), "one line for a person"
+    assert not directory.exists()
+
+
+def test_an_environment_that_is_not_pure_is_named_before_it_trains(monkeypatch):
     class Counting(Short):
         count = 0
 
@@ -178,12 +186,8 @@ def test_an_environment_that_contradicts_itself_is_refused_before_anything_is_wr
             self.count += 1
             return super().step(state, action).replace(reward=jnp.float32(self.count))
 
-    directory = tmp_path / "run"
-    for env, said in (
-        (Wrong, r"returns observations .* one of the two is wrong"),
-        (Counting, "step is not pure: traced again, it has other constants"),
-    ):
-        with pytest.raises(ValueError, match=said) as refusal:
-            jaxsac.train(env, directory=directory, steps=10)
-        assert not hasattr(refusal.value, "__notes__"), "one line for a person"
-        assert not directory.exists()
+    config = small_run(env="probe:Counting", seeds=1)
+    for made, said in ((Counting(), 1), (Short(), 0)):
+        monkeypatch.setitem(registry.FAMILIES, "probe", lambda _, made=made: made)
+        driver = make_driver(config.to_population(), seed_axis.axis(1))
+        assert sum("probe:Counting: step is not pure" in text for text in driver.remarks) == said

@@ -37,11 +37,13 @@ class DeviceDriver:
         """Nothing is compiled yet.
 
         Raises:
-          ValueError: an environment that contradicts itself, or is not pure.
+          ValueError: an environment that contradicts itself.
           Exception: what its `reset` or `step` raises while it is traced.
         """
         with at(f"tracing {population.env}", timeout=0):
-            problem = contradiction(env) or impurity(env)
+            problem = contradiction(env)
+            # Said and not refused: calls of other libraries may be traced to other constants.
+            impure = None if problem else impurity(env)
         if problem:
             raise ValueError(f"{population.env}: {problem}")
         self._population, self._env, self._axis = population, env, axis
@@ -60,7 +62,8 @@ class DeviceDriver:
         self.prior: Any = ()
         self.observation, self.action = env.observation, env.action
         self.action_map = ActionMap.unit(env.action)
-        self.step, self.whole, self.remarks = 0, False, []
+        self.step, self.whole = 0, False
+        self.remarks = [f"{population.env}: {impure}"] if impure else []
 
     @property
     def learning(self) -> Any:
