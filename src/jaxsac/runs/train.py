@@ -14,6 +14,7 @@ from jaxsac.runs import (
     checkpoint,
     env_workers,
     flags,
+    forks,
     idle,
     init_from,
     releases,
@@ -98,6 +99,7 @@ def _train(config: RunConfig, run: RunDirectory, observer: Observer) -> bool:
         observer.message(f"{run.path} holds this run, complete: nothing to do.")
         return True
     flags.check()
+    forks.check()
     sink.check(config.log)
     observer.phase("making environments")
     config = env_workers.settled(config, run, observer.message)
