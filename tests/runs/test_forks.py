@@ -10,9 +10,7 @@ from run_examples import Listener, small_run
 
 def test_a_fork_of_a_process_in_which_a_run_has_computed_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(forks, "_computed_in", {os.getppid()})
-    with pytest.raises(
-        ValueError, match=r"forked from one in which a run .*get_context\('spawn'\)"
-    ):
+    with pytest.raises(ValueError, match="forked from one in which a run has computed"):
         train.train(small_run(), tmp_path / "run", Listener())
     assert not (tmp_path / "run" / "manifest.json").exists()
 

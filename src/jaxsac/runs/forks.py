@@ -1,4 +1,4 @@
-"""Processes that are forked after a run has computed: JAX waits for threads there that they lack."""
+"""Processes that are forked after a run has computed, and lack the threads that JAX waits for."""
 
 from __future__ import annotations
 
