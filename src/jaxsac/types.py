@@ -177,6 +177,10 @@ def is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
+KEY_SHAPES = ((2,), (4,))
+"""Of keys of the old kind: those of threefry2x32, and of the generators of the hardware."""
+
+
 def check_key(key: Any) -> None:
     """Refuses what is not one random key.
 
@@ -185,7 +189,7 @@ def check_key(key: Any) -> None:
     """
     dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", ())
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and shape == ()
-    if not typed and (dtype != jnp.uint32 or len(shape) != 1):
+    if not typed and (dtype != jnp.uint32 or shape not in KEY_SHAPES):
         what = type(key).__name__ if dtype is None else f"{dtype}{list(shape)}"
         raise TypeError(
             f"key must be one random key of JAX, such as jax.random.key(0), got {what}: numbers "

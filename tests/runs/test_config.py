@@ -47,6 +47,8 @@ from run_examples import small_run
         ),
         ({"reward_scale_bound": 0.0}, "reward_scale_bound must be a positive number, got 0.0"),
         ({"learning_starts": 0}, "more than replay holds at the first update"),
+        ({"init_from": ""}, "init_from is an empty text"),
+        ({"prior_data": ""}, "prior_data is an empty text"),
     ],
 )
 def test_a_value_that_no_run_can_have_is_refused(changes, message):

@@ -358,6 +358,11 @@ def test_what_a_call_cannot_mean_is_refused(tmp_path):
     assert jaxsac.train(drift, directory=tmp_path / "run", **{**SMALL, "steps": 6e1}).complete
 
 
+def test_none_is_no_wrapper_and_numbers_of_numpy_are_numbers_also_within_a_dict():
+    config = of_keywords("Pendulum-v1", wrapper=None, log=None, env_kwargs={"g": np.float32(9)})
+    assert (config.wrapper, config.log, config.env_kwargs) == ((), (), {"g": 9.0})
+
+
 def test_a_whole_number_names_the_run_that_its_fraction_names():
     names = {default_directory(of_keywords("Pendulum-v1", utd=n, gamma=1)) for n in (20, 20.0)}
     names.add(default_directory(of_keywords("Pendulum-v1", utd=20.0, gamma=1.0)))

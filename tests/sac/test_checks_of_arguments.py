@@ -58,7 +58,9 @@ def test_a_batch_without_a_discount_of_1_is_remarked(factor):
         jaxsac.check_batch(agent, batch)
 
 
-@pytest.mark.parametrize("key", [0, np.int64(3), 1.5, "seed", jnp.ones(3)])
+@pytest.mark.parametrize(
+    "key", [0, np.int64(3), 1.5, "seed", jnp.ones(3), jnp.zeros(3, jnp.uint32)]
+)
 def test_what_is_no_key_is_refused_by_name(key):
     agent, batch = make_agent(), make_batch()
     observation = jax.tree.map(lambda x: x[0], batch.observation)

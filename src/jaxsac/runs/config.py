@@ -163,7 +163,8 @@ class RunConfig(Members):
         for name in ("prior_data", "init_from"):
             if (path := getattr(self, name)) is not None:
                 text = os.fspath(path)
-                plain = text if text.startswith("minari:") else os.path.normpath(text)
+                as_it_is = not text or text.startswith("minari:")
+                plain = text if as_it_is else os.path.normpath(text)
                 object.__setattr__(self, name, plain)
         limits.check(self)
 

@@ -47,6 +47,9 @@ def check(config: RunConfig) -> None:
     """
     if not isinstance(config.env, str):
         raise ValueError(f"env must be the id of an environment, got {config.env!r}.")
+    for name in ("init_from", "prior_data"):
+        if getattr(config, name) == "":
+            raise ValueError(f"{name} is an empty text: name what to begin with, or leave it out.")
     if config.init_replay and config.init_from is None:
         raise ValueError("init_replay is of the run that init_from names: give that too.")
     _check_counts(config)

@@ -53,6 +53,7 @@ def of_keywords(
     _check_names(settings)
     values = {} if preset is None else of_preset(preset)
     values |= {name: _plain(value) for name, value in settings.items()}
+    values |= {name: () for name in ("log", "wrapper") if values.get(name, ()) is None}
     _check_kinds(values)
     objects: dict[str | int, Any] = {}
 
@@ -154,6 +155,8 @@ def _plain(value: Any) -> Any:
     """With Python's numbers for those of NumPy and JAX, and tuples for lists and arrays."""
     if hasattr(value, "tolist"):
         value = value.tolist()
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
     return tuple(map(_plain, value)) if isinstance(value, list) else value
 
 
