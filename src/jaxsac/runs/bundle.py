@@ -51,7 +51,8 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
     recover(target.parent)
     _remove_unfinished(target.parent)
     try:
-        temporary.mkdir(parents=True)
+        target.parent.mkdir(exist_ok=True)  # but not its run, which may have been removed
+        temporary.mkdir()
         digests = {}
         for part, tree in parts:
             file = temporary / f"{part}.safetensors"

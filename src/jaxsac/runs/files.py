@@ -63,6 +63,14 @@ def refuse_link(path: Path) -> None:
         raise OSError(f"{path} is not a file")
 
 
+def is_in_place(descriptor: int, path: Path) -> bool:
+    """Whether what is open is what others find under a name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def sync(path: Path) -> None:
     """Waits until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
