@@ -177,3 +177,22 @@ def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
         data.create(small_run(prior_data="a.npz"), prior={**facts, "sha256": "1"})
     with pytest.raises(RunDirectoryError, match=r"prior_data: 'a\.npz' there"):
         data.create(small_run())
+
+
+def test_what_a_run_began_with_may_have_moved_once_it_has_begun(tmp_path, monkeypatch):
+    for name in ("source", "other"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "tree")
+    run = RunDirectory(tmp_path / "tree" / "run")
+    run.create(small_run(init_from="source"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunDirectoryError, match="init_from"):  # and may begin with this one
+        run.create(small_run(init_from="tree/source"))
+    (run.checkpoints / "20").mkdir(parents=True)
+    for moved in ("tree/source", "elsewhere"):
+        assert not run.create(small_run(init_from=moved))
+    with pytest.raises(RunDirectoryError, match="init_from: 'source' there, None asked for"):
+        run.create(small_run())
+    monkeypatch.chdir(tmp_path / "tree")
+    with pytest.raises(RunDirectoryError, match="init_from: 'source' there, 'other' asked for"):
+        run.create(small_run(init_from="other"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from typing import Any
 from jaxsac.runs import lock, manifest, releases, upgrade
 from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig, unknown_settings
 from jaxsac.runs.lock import RunDirectoryError as RunDirectoryError
+from jaxsac.runs.same import is_same
 from jaxsac.runs.spaces import Spaces
 
 NETWORKS = frozenset((
@@ -196,10 +196,11 @@ class RunDirectory:
         self, config: RunConfig, but_for: tuple[str, ...] = WITHOUT_EFFECT
     ) -> list[str]:
         existing, wanted = self.config().to_json(), config.to_json()
+        begun = any(self.checkpoints.glob("[0-9]*"))
         return [
-            f"{name}: {existing[name]!r} there, {wanted[name]!r} asked for"
-            for name in wanted
-            if _place(name, existing[name]) != _place(name, wanted[name]) and name not in but_for
+            f"{name}: {existing[name]!r} there, {value!r} asked for"
+            for name, value in wanted.items()
+            if name not in but_for and not is_same(name, existing[name], value, begun)
         ]
 
     def finish(self) -> None:
@@ -287,16 +288,6 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"{self.path} is not a run directory: no readable manifest.json ({error})."
             ) from error
-
-
-def _place(name: str, value: Any) -> Any:
-    """A setting by what it means: a path may be written in several ways, and data may have moved.
-
-    What the data is, their checksum says (`RunDirectory.create`).
-    """
-    if name == "prior_data":
-        return value is not None
-    return os.path.abspath(value) if name == "init_from" and value is not None else value
 
 
 def _is_ours(name: str) -> bool:
