@@ -9,6 +9,7 @@ import pytest
 from jaxsac.runs import files, upgrade
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.releases import versions
+from jaxsac.runs.run import Run
 from run_examples import small_run
 
 
@@ -196,3 +197,46 @@ def test_what_a_run_began_with_may_have_moved_once_it_has_begun(tmp_path, monkey
     monkeypatch.chdir(tmp_path / "tree")
     with pytest.raises(RunDirectoryError, match="init_from: 'source' there, 'other' asked for"):
         run.create(small_run(init_from="other"))
+
+
+def written(run, seed, seeds):
+    run.create(small_run(seed=seed, seeds=seeds))
+    run.finish()
+
+
+def seeds_of(parts, root):
+    return [(c.seed, c.seeds, path.relative_to(root).as_posix()) for c, path in parts]
+
+
+def test_seeds_of_a_group_that_was_lost_are_trained_again(tmp_path):
+    run = RunDirectory(tmp_path)
+    written(run, 0, 2)
+    more = tmp_path / "more-seeds"
+    for first, last in ((4, 5), (6, 9997), (10000, 10001), (9998, 9998)):
+        written(RunDirectory(more / f"{first:04d}-{last:04d}"), first, last - first + 1)
+    assert seeds_of(run.parts(small_run(seeds=10004)), tmp_path) == [
+        (0, 2, "."),
+        (2, 2, "more-seeds/0002-0003"),
+        (4, 2, "more-seeds/0004-0005"),
+        (6, 9992, "more-seeds/0006-9997"),
+        (9998, 1, "more-seeds/9998-9998"),
+        (9999, 1, "more-seeds/9999-9999"),
+        (10000, 2, "more-seeds/10000-10001"),
+        (10002, 2, "more-seeds/10002-10003"),
+    ]
+    few = seeds_of(run.parts(small_run(seeds=3)), tmp_path)
+    assert few[1] == (2, 1, "more-seeds/0002-0002"), "no more than are asked for"
+    assert (9999, 1, "more-seeds/9999-9999") not in few
+    assert seeds_of(run.parts(small_run(seeds=2)), tmp_path) == [(0, 2, ".")]
+
+
+def test_a_run_in_which_seeds_are_missing_is_not_complete(tmp_path):
+    run = RunDirectory(tmp_path)
+    written(run, 0, 2)
+    assert Run(tmp_path).complete
+    written(RunDirectory(tmp_path / "more-seeds" / "0004-0004"), 4, 1)
+    found = Run(tmp_path)
+    assert not found.complete
+    assert "seeds 0 to 1, 4, 60 steps, not complete" in repr(found)
+    written(RunDirectory(tmp_path / "more-seeds" / "0002-0003"), 2, 2)
+    assert "seeds 0 to 4, 60 steps, complete" in repr(found)

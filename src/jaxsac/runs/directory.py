@@ -55,7 +55,8 @@ class RunDirectory:
 
     def groups(self) -> list[RunDirectory]:
         """This run and those of the seeds that were added to it, in the order of the seeds."""
-        found = sorted(self.path.glob(f"{MORE_SEEDS}/*/manifest.json"))
+        found = self.path.glob(f"{MORE_SEEDS}/*/manifest.json")
+        found = sorted(found, key=lambda file: (len(file.parent.name), file))
         return [self, *(RunDirectory(file.parent) for file in found)]
 
     def of_seed(self, seed: int) -> RunDirectory:
@@ -77,23 +78,28 @@ class RunDirectory:
     def parts(self, config: RunConfig) -> list[tuple[RunConfig, Path]]:
         """The runs to train, each in its directory, for the seeds that are asked for here.
 
-        One, unless there is a run of fewer seeds: then that one, and those that are added to it.
+        One, unless there is a run of fewer seeds: then that one, and those that are added to it,
+        also where a group that had been added has been lost.
         """
-        if not self.manifest.exists():
+        begun, last = self.config() if self.manifest.exists() else None, config.seed + config.seeds
+        if begun is None or begun.seed != config.seed or last <= begun.seed + begun.seeds:
             return [(config, self.path)]
-        parts, last = [], config.seed + config.seeds
+        parts, after = [], config.seed
         for run in self.groups():
             there = run.config()
+            parts += self._added(config, after, min(there.seed, last))
             parts.append(
                 (dataclasses.replace(config, seed=there.seed, seeds=there.seeds), run.path)
             )
-        begun, after = parts[0][0], parts[-1][0].seed + parts[-1][0].seeds
-        if begun.seed != config.seed or last <= begun.seed + begun.seeds:
-            return [(config, self.path)]
-        if after < last:
-            more = dataclasses.replace(config, seed=after, seeds=last - after)
-            parts.append((more, self.path / MORE_SEEDS / f"{after:04d}-{last - 1:04d}"))
-        return parts
+            after = there.seed + there.seeds
+        return parts + self._added(config, after, last)
+
+    def _added(self, config: RunConfig, first: int, end: int) -> list[tuple[RunConfig, Path]]:
+        """A group of the seeds from `first` on, which none has; or nothing."""
+        if first >= end:
+            return []
+        group = dataclasses.replace(config, seed=first, seeds=end - first)
+        return [(group, self.path / MORE_SEEDS / f"{first:04d}-{end - 1:04d}")]
 
     def create(
         self,
