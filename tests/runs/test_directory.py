@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxsac.runs import files, upgrade
+from jaxsac.runs import bundle, files, upgrade
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.releases import versions
 from jaxsac.runs.run import Run
@@ -160,6 +160,21 @@ def test_a_folder_of_runs_is_told_from_a_run(tmp_path):
         RunDirectory(tmp_path).config()
     with pytest.raises(RunDirectoryError, match="is not a run directory"):
         RunDirectory(tmp_path / "none").config()
+
+
+def test_a_folder_of_checkpoints_is_not_taken_for_one_of_runs(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(small_run())
+    for folder in (run.checkpoints, tmp_path / "copied"):
+        bundle.write(folder / "300", [], {})
+    with pytest.raises(RunDirectoryError, match=f"s is a folder of the run {run.path}: give that"):
+        RunDirectory(run.checkpoints).config()
+    with pytest.raises(RunDirectoryError, match="copied is not a run directory"):
+        RunDirectory(tmp_path / "copied").config()
+    with pytest.raises(
+        RunDirectoryError, match=f"several runs, .* give one of them, {run.path}\\."
+    ):
+        RunDirectory(tmp_path).config()
 
 
 def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):

@@ -285,15 +285,10 @@ class RunDirectory:
         try:
             return manifest.read(self.manifest)
         except (OSError, ValueError, RecursionError) as error:
-            runs = sorted(file.parent.name for file in self.path.glob("*/manifest.json"))
-            if isinstance(error, FileNotFoundError) and runs:
-                raise RunDirectoryError(
-                    f"{self.path} holds several runs, such as a sweep's: give one of them, "
-                    f"{self.path / runs[0]}" + f", … ({len(runs)})." * (len(runs) > 1)
-                ) from error
-            raise RunDirectoryError(
-                f"{self.path} is not a run directory: no readable manifest.json ({error})."
-            ) from error
+            why = f"is not a run directory: no readable manifest.json ({error})."
+            if isinstance(error, FileNotFoundError):
+                why = manifest.beside(self.path) or why
+            raise RunDirectoryError(f"{self.path} {why}") from error
 
 
 def _is_ours(name: str) -> bool:

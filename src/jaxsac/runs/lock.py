@@ -90,9 +90,7 @@ def _acquire(directory: Path) -> IO[str]:
             directory.mkdir(parents=True, exist_ok=True)
             lock = (directory / NAME).open("a+")
         except FileExistsError as error:
-            raise RunDirectoryError(
-                f"{directory} is a file, where a run needs a directory: give another."
-            ) from error
+            raise RunDirectoryError(_why_none(directory)) from error
         except FileNotFoundError:  # removed again by a process that was refused
             continue
         try:
@@ -110,6 +108,16 @@ def _acquire(directory: Path) -> IO[str]:
     raise RunDirectoryError(
         f"{directory} cannot be locked: {NAME} cannot be made there, or goes again."
     )
+
+
+def _why_none(directory: Path) -> str:
+    for path in (directory, *directory.parents):
+        if path.is_symlink() and not path.exists():
+            return (
+                f"{path} is a link to {path.readlink()}, which does not exist: make or mount that, "
+                "or give another run directory."
+            )
+    return f"{directory} is a file, where a run needs a directory: give another."
 
 
 def _flock(directory: Path, lock: IO[str]) -> None:
