@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -262,7 +263,7 @@ def _draw(run: RunDirectory) -> None:
     except ModuleNotFoundError as error:
         warnings.warn(str(error), stacklevel=3)
     else:
-        report.learning_curve(run)
+        report.draw(run, functools.partial(warnings.warn, stacklevel=4))
 
 
 class _Caller:
