@@ -234,7 +234,7 @@ def train(
     Raises:
       TypeError: a setting that there is not, or an `on_row` that cannot be called.
       ValueError: a value that cannot be trained with, or an environment that cannot.
-      RunDirectoryError: the directory belongs to another run, or another process trains there.
+      RunDirectoryError: the directory is another run's, another process trains there, or it went.
       ModuleNotFoundError: a package is not installed; names the command that installs it.
     """
     packages.check("training", "cli", "psutil", "safetensors")
