@@ -346,6 +346,7 @@ def test_a_directory_or_environment_in_its_place_or_by_the_option_of_the_other_c
     for given in (["X"], ["--run-dir", "X"], ["--run-dir=X"], ["--run_dir", "X"]):
         command = commands.parse(["eval", *given, "--episodes", "2"])
         assert (command.run_dir, command.episodes) == (Path("X"), 2)
+    assert commands.parse(["eval", "--run-dir=-r2"]).run_dir == Path("-r2")
     for given in (["Pendulum-v1"], ["--env", "Pendulum-v1"], ["--env=Pendulum-v1"]):
         command = commands.parse(["check", *given, "--env-kwargs", '{"g": 9}'])
         assert (command.env, command.env_kwargs) == ("Pendulum-v1", {"g": 9})
@@ -437,6 +438,35 @@ def test_one_seed_of_a_group_alone_learns_what_it_learns_in_the_group(finished, 
     )
     assert by_itself == in_group
     assert not (alone / "metrics" / "seed-0000.csv").exists()
+
+
+@pytest.mark.parametrize("written", [".", "../group", "other/.."])
+def test_one_seed_is_beside_its_group_however_that_is_written(
+    tmp_path, monkeypatch, capsys, written
+):
+    trained = []
+
+    def train(config, directory, observe):
+        trained.append(directory)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(training, "train_group", train)
+    (tmp_path / "group").mkdir()
+    monkeypatch.chdir(tmp_path / "group")
+    assert commands.run(["train", *SMALL, "--run-dir", written, "--only-seed", "1"]) == 1
+    assert "enough" in capsys.readouterr().err
+    assert trained == [tmp_path / "group-seed-0001"]
+
+
+def test_a_figure_that_cannot_be_drawn_is_said_and_costs_nothing(finished, monkeypatch, capsys):
+    def full(run):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(training.report, "learning_curve", full)
+    assert commands.run(["train", *SMALL, "--run-dir", str(finished)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.endswith(f"run: {finished}\n")
+    assert printed.err.startswith(f"jaxsac: the learning curve of {finished} could not be drawn")
 
 
 def test_a_seed_that_the_group_does_not_have_is_refused(tmp_path, capsys):

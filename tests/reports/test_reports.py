@@ -1,6 +1,7 @@
 """Reports of runs that were written down, not trained."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 
@@ -313,6 +314,18 @@ def test_the_command_prints_the_answer_and_refuses_in_one_sentence(tmp_path, cap
     assert (tmp_path / "out" / "report.html").exists()
     assert commands.run(["report", str(tmp_path / "gone")]) == 1
     assert "gone does not exist" in capsys.readouterr().err
+
+
+@quickly
+@pytest.mark.skipif(sys.platform == "darwin", reason="has no such names")
+def test_a_name_that_no_page_can_show_is_refused(tmp_path, capsys):
+    path = written(tmp_path / os.fsdecode(b"r\xff"), [1, 2])
+    assert commands.run(["report", str(path)]) == 1
+    said = "jaxsac: the name 'r\\udcff' is not UTF-8, and stands in what is written: rename it.\n"
+    assert capsys.readouterr().err == said
+    assert not (path / "report").exists()
+    with pytest.raises(ValueError, match="not UTF-8"):
+        jaxsac.inspect(path)
 
 
 @quickly

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from jaxsac.runs import files, upgrade
+from jaxsac.runs import bundle, files, upgrade
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.releases import versions
+from jaxsac.runs.run import Run
 from run_examples import small_run
 
 
@@ -161,6 +162,21 @@ def test_a_folder_of_runs_is_told_from_a_run(tmp_path):
         RunDirectory(tmp_path / "none").config()
 
 
+def test_a_folder_of_checkpoints_is_not_taken_for_one_of_runs(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.create(small_run())
+    for folder in (run.checkpoints, tmp_path / "copied"):
+        bundle.write(folder / "300", [], {})
+    with pytest.raises(RunDirectoryError, match=f"s is a folder of the run {run.path}: give that"):
+        RunDirectory(run.checkpoints).config()
+    with pytest.raises(RunDirectoryError, match="copied is not a run directory"):
+        RunDirectory(tmp_path / "copied").config()
+    with pytest.raises(
+        RunDirectoryError, match=f"several runs, .* give one of them, {run.path}\\."
+    ):
+        RunDirectory(tmp_path).config()
+
+
 def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run, data = RunDirectory(tmp_path / "run"), RunDirectory(tmp_path / "data")
@@ -177,3 +193,65 @@ def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
         data.create(small_run(prior_data="a.npz"), prior={**facts, "sha256": "1"})
     with pytest.raises(RunDirectoryError, match=r"prior_data: 'a\.npz' there"):
         data.create(small_run())
+
+
+def test_what_a_run_began_with_may_have_moved_once_it_has_begun(tmp_path, monkeypatch):
+    for name in ("source", "other"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "tree")
+    run = RunDirectory(tmp_path / "tree" / "run")
+    run.create(small_run(init_from="source"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunDirectoryError, match="init_from"):  # and may begin with this one
+        run.create(small_run(init_from="tree/source"))
+    (run.checkpoints / "20").mkdir(parents=True)
+    for moved in ("tree/source", "elsewhere"):
+        assert not run.create(small_run(init_from=moved))
+    with pytest.raises(RunDirectoryError, match="init_from: 'source' there, None asked for"):
+        run.create(small_run())
+    monkeypatch.chdir(tmp_path / "tree")
+    with pytest.raises(RunDirectoryError, match="init_from: 'source' there, 'other' asked for"):
+        run.create(small_run(init_from="other"))
+
+
+def written(run, seed, seeds):
+    run.create(small_run(seed=seed, seeds=seeds))
+    run.finish()
+
+
+def seeds_of(parts, root):
+    return [(c.seed, c.seeds, path.relative_to(root).as_posix()) for c, path in parts]
+
+
+def test_seeds_of_a_group_that_was_lost_are_trained_again(tmp_path):
+    run = RunDirectory(tmp_path)
+    written(run, 0, 2)
+    more = tmp_path / "more-seeds"
+    for first, last in ((4, 5), (6, 9997), (10000, 10001), (9998, 9998)):
+        written(RunDirectory(more / f"{first:04d}-{last:04d}"), first, last - first + 1)
+    assert seeds_of(run.parts(small_run(seeds=10004)), tmp_path) == [
+        (0, 2, "."),
+        (2, 2, "more-seeds/0002-0003"),
+        (4, 2, "more-seeds/0004-0005"),
+        (6, 9992, "more-seeds/0006-9997"),
+        (9998, 1, "more-seeds/9998-9998"),
+        (9999, 1, "more-seeds/9999-9999"),
+        (10000, 2, "more-seeds/10000-10001"),
+        (10002, 2, "more-seeds/10002-10003"),
+    ]
+    few = seeds_of(run.parts(small_run(seeds=3)), tmp_path)
+    assert few[1] == (2, 1, "more-seeds/0002-0002"), "no more than are asked for"
+    assert (9999, 1, "more-seeds/9999-9999") not in few
+    assert seeds_of(run.parts(small_run(seeds=2)), tmp_path) == [(0, 2, ".")]
+
+
+def test_a_run_in_which_seeds_are_missing_is_not_complete(tmp_path):
+    run = RunDirectory(tmp_path)
+    written(run, 0, 2)
+    assert Run(tmp_path).complete
+    written(RunDirectory(tmp_path / "more-seeds" / "0004-0004"), 4, 1)
+    found = Run(tmp_path)
+    assert not found.complete
+    assert "seeds 0 to 1, 4, 60 steps, not complete" in repr(found)
+    written(RunDirectory(tmp_path / "more-seeds" / "0002-0003"), 2, 2)
+    assert "seeds 0 to 4, 60 steps, complete" in repr(found)

@@ -1,5 +1,6 @@
 """Signals are heard at once, and honoured at a safe point."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -190,3 +191,20 @@ def test_what_was_woken_by_signals_before_is_woken_again():
         signal.set_wakeup_fd(before)
         os.close(reader)
         os.close(writer)
+
+
+def test_a_signal_that_an_event_loop_handles_reaches_it_when_it_runs_again(usual_handlers):
+    async def main():
+        loop, heard = asyncio.get_running_loop(), []
+        numbers = (signal.SIGUSR1, signal.SIGWINCH)
+        for number in numbers:
+            loop.add_signal_handler(number, heard.append, number)
+        with Interrupt(), Interrupt() as stop:
+            for number in (*numbers, signal.SIGTERM):
+                os.kill(os.getpid(), number)
+        assert stop.requested
+        while len(heard) < len(numbers):
+            await asyncio.sleep(0.01)
+        assert heard == [*numbers]
+
+    asyncio.run(asyncio.wait_for(main(), 10))

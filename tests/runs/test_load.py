@@ -19,6 +19,7 @@ from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.evaluation import evaluate_run
 from jaxsac.runs.spaces import Spaces
 from run_examples import FAST, Listener, agent_of, member, small_run
+from saved_policies import policy_of, save
 
 
 @pytest.fixture(scope="module")
@@ -388,3 +389,37 @@ def test_critics_of_ones_own_are_not_asked_for(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.delitem(sys.modules, "own_critics")
     np.testing.assert_array_equal(jaxsac.load_policy(tmp_path / "run")(np.ones(2)), expected)
+
+
+@pytest.mark.parametrize("moment", ["_check", "load", "between its renames"])
+def test_a_best_policy_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path, monkeypatch, moment
+):
+    before, after = (policy_of(seed=seed, normalized=True) for seed in (0, 1))
+    after.step += 100
+    run = RunDirectory(save(tmp_path / "run", [before], [1.0]))
+    better = save(tmp_path / "better", [after], [2.0]) / "best" / "seed-0000"
+    place, aside = run.best / "seed-0000", run.best / ".seed-0000.old"
+
+    def replace(*_):
+        if better.exists():
+            if not aside.exists():
+                place.rename(aside)
+            better.rename(place)
+
+    if moment == "between its renames":
+        place.rename(aside)
+        monkeypatch.setattr(bundle.time, "sleep", replace)
+    else:
+        step = getattr(bundle, moment)
+
+        def step_late(folder, part, *arguments, **options):
+            if part.startswith("agent"):
+                replace()
+            return step(folder, part, *arguments, **options)
+
+        monkeypatch.setattr(bundle, moment, step_late)
+    read = jaxsac.load_policy(run.path, 0, "best")
+    assert read.step == after.step
+    for found, wanted in zip(*map(jax.tree.leaves, (read.learned, after.learned)), strict=True):
+        np.testing.assert_array_equal(found, wanted)

@@ -76,6 +76,17 @@ def test_a_file_in_place_of_a_directory_is_named(tmp_path):
     assert (tmp_path / "run").read_text() == "mine"
 
 
+@pytest.mark.parametrize("within", ["", "runs/1"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path, within):
+    (tmp_path / "link").symlink_to("/not/mounted")
+    with (
+        pytest.raises(RunDirectoryError, match=r"link is a link to /not/mounted, which does not"),
+        lock.locked(tmp_path / "link" / within),
+    ):
+        pass
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_the_file_that_a_killed_process_left_stays_and_names_nobody_else(tmp_path):
     (tmp_path / lock.NAME).write_text("123 on elsewhere\n")
     with lock.locked(tmp_path):

@@ -56,6 +56,22 @@ def test_empty_cells_are_none_and_numbers_keep_six_digits(tmp_path):
     assert second["train_return"] == float("inf")
 
 
+def test_a_file_that_was_replaced_goes_on_with_the_rows_that_it_has(tmp_path):
+    file = metrics.path(tmp_path, "seed-0000")
+    with MetricsWriter(tmp_path, ["seed-0000"], COLUMNS) as writer:
+        writer.write(0, {"step": 10})
+        writer.write(0, {"step": 20})
+        assert writer.reopen() == []
+        # As editors save.
+        edited = b"".join(file.read_bytes().splitlines(keepends=True)[:2])
+        (tmp_path / "edited").write_bytes(edited)
+        (tmp_path / "edited").rename(file)
+        assert writer.reopen() == [file]
+        writer.write(0, {"step": 30})
+        assert writer.rows() == [2]
+    assert [row["step"] for row in metrics.read(file)] == [10, 30]
+
+
 def test_an_unknown_column_is_refused(tmp_path):
     with (
         MetricsWriter(tmp_path, ["seed-0000"], COLUMNS) as writer,

@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 
@@ -39,6 +41,21 @@ def test_the_plot_is_a_png(tmp_path):
     plot = report.learning_curve(run_with(tmp_path, rows))
     assert plot == tmp_path / "report" / "learning_curve.png"
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_plot_that_cannot_be_written_is_named_and_the_one_before_it_stays(tmp_path, monkeypatch):
+    run, said = run_with(tmp_path, [(0, {"step": 10, "eval_return": 1.0})]), []
+    path = report.draw(run, said.append)
+    before = path.read_bytes()
+
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert report.draw(run, said.append) is None
+    assert path.read_bytes() == before
+    (text,) = said
+    assert f"No space left on device: '{path}'); all else is saved" in text
 
 
 def test_the_command_line_waits_for_nothing_that_draws():

@@ -17,7 +17,7 @@ import pytest
 
 import jaxsac
 from jaxsac import named
-from jaxsac.runs import loop, metrics, record, train
+from jaxsac.runs import loop, metrics, record, report, train
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.export import export
@@ -161,6 +161,17 @@ def test_the_plot_of_a_run(run, tmp_path):
     assert figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it"
     assert "2 seeds" in figure.axes[0].get_title()
     assert "<svg" in (tmp_path / "curve.svg").read_text()
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_warning_and_the_run_is_there(run, monkeypatch):
+    def full(run):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(report, "learning_curve", full)
+    options = {"directory": run[0].directory, "env_kwargs": {"length": 5}, "wrapper": doubled}
+    with pytest.warns(UserWarning, match="could not be drawn .No space left") as warned:
+        assert jaxsac.train(drift, seeds=2, **options, **SMALL).complete
+    assert warned[0].filename == __file__
 
 
 def test_seeds_added_later_are_one_population_with_those_before(run, tmp_path):

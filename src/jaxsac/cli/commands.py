@@ -123,6 +123,8 @@ def _with_positional(arguments: list[str], option: str) -> list[str]:
         name, equals, value = argument.partition("=")
         if name.replace("_", "-") == f"--{option}" and (equals or arguments[at + 1 :]):
             rest = at + 1 if equals else at + 2
+            if option == "run-dir" and value.startswith("-"):  # or it would be an option
+                value = os.path.join(os.curdir, value)
             return [value if equals else arguments[at + 1], *arguments[:at], *arguments[rest:]]
     return arguments
 

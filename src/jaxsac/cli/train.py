@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
@@ -29,10 +31,11 @@ class Training:
         config, directory = run_config(self), self.directory
         if self.only_seed is not None:
             config = config.only(self.only_seed)
-            directory = directory.with_name(f"{directory.name}-{config.member_names[0]}")
+            group = Path(os.path.abspath(directory))  # . and .. are no names
+            directory = group.with_name(f"{group.name}-{config.member_names[0]}")
         run = RunDirectory(directory)
         complete = train_group(config, run.path, Display)
-        plot = report.learning_curve(run)
+        plot = report.draw(run, lambda text: print(f"jaxsac: {text}", file=sys.stderr))
         shown = directory / plot.relative_to(run.path) if plot else None
         print(f"run: {directory}" + (f"\nlearning curve: {shown}" if shown else ""))
         return 0 if complete else STOPPED

@@ -24,7 +24,7 @@ from jaxsac.inspection import (
 from jaxsac.inspection.episodes import Environments, Episode
 from jaxsac.inspection.member import NO_CRITICS, Member
 from jaxsac.inspection.section import Check, Section
-from jaxsac.runs import labels
+from jaxsac.runs import files, labels
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
 
@@ -119,6 +119,7 @@ def inspect(
     output = path / "inspect" if output is None else Path(output).expanduser().absolute()
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output} is a file: give a directory to write the inspection to.")
+    files.check_name(path.resolve().name)
     directory = RunDirectory(path)
     config = directory.config()
     chosen = _chosen(directory, seeds)

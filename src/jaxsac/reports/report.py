@@ -16,6 +16,7 @@ from jaxsac.reports.numbers import Task, task
 from jaxsac.reports.population import Population
 from jaxsac.reports.reference import Reference, published
 from jaxsac.reports.tables import Numbers
+from jaxsac.runs import files
 
 
 def report(
@@ -87,6 +88,7 @@ def _labelled(everyone: list[Population], paths: list[Path]) -> list[Population]
     found, count = [], collections.Counter()
     for each in everyone:
         name = each.path.resolve().name if clear else str(each.path)
+        files.check_name(name)
         parts = [other for other in everyone if other.path == each.path]
         label = name if len(parts) == 1 else each.label
         if len(parts) > 1 and len(paths) > 1:

@@ -41,7 +41,15 @@ def read(
       ValueError: `which` is none of these.
     """
     config = run.config()
-    each = [_read_one(run, config, spaces, which, member) for member in members]
+
+    def one(member: int) -> tuple[int, learner.Policy]:
+        if which != "best":
+            return _read_one(run, config, spaces, which, member)
+        # The run may be training, and keep a better one meanwhile.
+        folder = run.best / config.member_names[member]
+        return bundle.whole(folder, lambda: _read_one(run, config, spaces, which, member))
+
+    each = [one(member) for member in members]
     policies = [policy for _, policy in each]
     return [step for step, _ in each], jax.tree.map(lambda *rows: np.stack(rows), *policies)
 

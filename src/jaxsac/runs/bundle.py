@@ -13,9 +13,10 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,9 @@ from jaxsac.types import PyTree, is_key
 
 LONGEST_MANIFEST = 64 * 2**20
 """Bytes; a longer one is not ours."""
+ATTEMPTS = 20
+"""To read a bundle that is being replaced."""
+T = TypeVar("T")
 
 
 class BundleError(Exception):
@@ -51,7 +55,8 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
     recover(target.parent)
     _remove_unfinished(target.parent)
     try:
-        temporary.mkdir(parents=True)
+        target.parent.mkdir(exist_ok=True)  # but not its run, which may have been removed
+        temporary.mkdir()
         digests = {}
         for part, tree in parts:
             file = temporary / f"{part}.safetensors"
@@ -155,6 +160,36 @@ def load(
         for tensor, struct in zip(found, structs, strict=True)
     ]
     return jax.tree.unflatten(structure, leaves)
+
+
+def whole(folder: Path, read: Callable[[], T]) -> T:
+    """What is read of a folder, of one bundle: again where another has taken its place meanwhile.
+
+    Raises:
+      BundleError: as `read` raises it, of a bundle that stays.
+    """
+    for _ in range(ATTEMPTS):
+        before = _identity(folder)
+        try:
+            found = read()
+        except BundleError:
+            replaced = _identity(folder) != before or _aside(folder).exists()
+            if not replaced:
+                raise
+            time.sleep(0.01)
+        else:
+            if _identity(folder) == before:
+                return found
+    return read()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a bundle from the next of its name; None where there is none."""
+    try:
+        there = folder.stat()
+    except FileNotFoundError:
+        return None
+    return there.st_ino, there.st_mtime_ns
 
 
 @contextlib.contextmanager

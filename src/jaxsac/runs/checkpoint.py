@@ -56,7 +56,9 @@ def latest(directory: Path) -> int:
     if not found and not directory.parent.is_dir():
         raise BundleError(f"{directory.parent} does not exist.")
     if not found:
-        raise BundleError(f"{directory} holds no checkpoint: the run saved none yet.")
+        raise BundleError(
+            f"{directory} holds no checkpoint: the run saved none yet, or they were removed."
+        )
     return found[-1]
 
 

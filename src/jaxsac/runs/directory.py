@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from typing import Any
 from jaxsac.runs import lock, manifest, releases, upgrade
 from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig, unknown_settings
 from jaxsac.runs.lock import RunDirectoryError as RunDirectoryError
+from jaxsac.runs.same import is_same
 from jaxsac.runs.spaces import Spaces
 
 NETWORKS = frozenset((
@@ -55,7 +55,8 @@ class RunDirectory:
 
     def groups(self) -> list[RunDirectory]:
         """This run and those of the seeds that were added to it, in the order of the seeds."""
-        found = sorted(self.path.glob(f"{MORE_SEEDS}/*/manifest.json"))
+        found = self.path.glob(f"{MORE_SEEDS}/*/manifest.json")
+        found = sorted(found, key=lambda file: (len(file.parent.name), file))
         return [self, *(RunDirectory(file.parent) for file in found)]
 
     def of_seed(self, seed: int) -> RunDirectory:
@@ -77,23 +78,28 @@ class RunDirectory:
     def parts(self, config: RunConfig) -> list[tuple[RunConfig, Path]]:
         """The runs to train, each in its directory, for the seeds that are asked for here.
 
-        One, unless there is a run of fewer seeds: then that one, and those that are added to it.
+        One, unless there is a run of fewer seeds: then that one, and those that are added to it,
+        also where a group that had been added has been lost.
         """
-        if not self.manifest.exists():
+        begun, last = self.config() if self.manifest.exists() else None, config.seed + config.seeds
+        if begun is None or begun.seed != config.seed or last <= begun.seed + begun.seeds:
             return [(config, self.path)]
-        parts, last = [], config.seed + config.seeds
+        parts, after = [], config.seed
         for run in self.groups():
             there = run.config()
+            parts += self._added(config, after, min(there.seed, last))
             parts.append(
                 (dataclasses.replace(config, seed=there.seed, seeds=there.seeds), run.path)
             )
-        begun, after = parts[0][0], parts[-1][0].seed + parts[-1][0].seeds
-        if begun.seed != config.seed or last <= begun.seed + begun.seeds:
-            return [(config, self.path)]
-        if after < last:
-            more = dataclasses.replace(config, seed=after, seeds=last - after)
-            parts.append((more, self.path / MORE_SEEDS / f"{after:04d}-{last - 1:04d}"))
-        return parts
+            after = there.seed + there.seeds
+        return parts + self._added(config, after, last)
+
+    def _added(self, config: RunConfig, first: int, end: int) -> list[tuple[RunConfig, Path]]:
+        """A group of the seeds from `first` on, which none has; or nothing."""
+        if first >= end:
+            return []
+        group = dataclasses.replace(config, seed=first, seeds=end - first)
+        return [(group, self.path / MORE_SEEDS / f"{first:04d}-{end - 1:04d}")]
 
     def create(
         self,
@@ -196,10 +202,11 @@ class RunDirectory:
         self, config: RunConfig, but_for: tuple[str, ...] = WITHOUT_EFFECT
     ) -> list[str]:
         existing, wanted = self.config().to_json(), config.to_json()
+        begun = any(self.checkpoints.glob("[0-9]*"))
         return [
-            f"{name}: {existing[name]!r} there, {wanted[name]!r} asked for"
-            for name in wanted
-            if _place(name, existing[name]) != _place(name, wanted[name]) and name not in but_for
+            f"{name}: {existing[name]!r} there, {value!r} asked for"
+            for name, value in wanted.items()
+            if name not in but_for and not is_same(name, existing[name], value, begun)
         ]
 
     def finish(self) -> None:
@@ -278,25 +285,10 @@ class RunDirectory:
         try:
             return manifest.read(self.manifest)
         except (OSError, ValueError, RecursionError) as error:
-            runs = sorted(file.parent.name for file in self.path.glob("*/manifest.json"))
-            if isinstance(error, FileNotFoundError) and runs:
-                raise RunDirectoryError(
-                    f"{self.path} holds several runs, such as a sweep's: give one of them, "
-                    f"{self.path / runs[0]}" + f", … ({len(runs)})." * (len(runs) > 1)
-                ) from error
-            raise RunDirectoryError(
-                f"{self.path} is not a run directory: no readable manifest.json ({error})."
-            ) from error
-
-
-def _place(name: str, value: Any) -> Any:
-    """A setting by what it means: a path may be written in several ways, and data may have moved.
-
-    What the data is, their checksum says (`RunDirectory.create`).
-    """
-    if name == "prior_data":
-        return value is not None
-    return os.path.abspath(value) if name == "init_from" and value is not None else value
+            why = f"is not a run directory: no readable manifest.json ({error})."
+            if isinstance(error, FileNotFoundError):
+                why = manifest.beside(self.path) or why
+            raise RunDirectoryError(f"{self.path} {why}") from error
 
 
 def _is_ours(name: str) -> bool:

@@ -63,6 +63,28 @@ def refuse_link(path: Path) -> None:
         raise OSError(f"{path} is not a file")
 
 
+def check_name(name: str) -> None:
+    """Refuses what no page and no figure can show.
+
+    Raises:
+      ValueError: it is not UTF-8, as names of files may be.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the name {name!a} is not UTF-8, and stands in what is written: rename it."
+        ) from error
+
+
+def is_in_place(descriptor: int, path: Path) -> bool:
+    """Whether what is open is what others find under a name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def sync(path: Path) -> None:
     """Waits until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

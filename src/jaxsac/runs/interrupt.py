@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -91,6 +92,7 @@ class Interrupt:
         with wakeups:
             while numbers := wakeups.recv(1):  # b"" once the other end is closed
                 if numbers[0] not in self._taken:
+                    self._pass_on(numbers)
                     continue
                 again = insists(numbers[0], self._heard)
                 self._insisted |= again
@@ -101,6 +103,12 @@ class Interrupt:
                 elif again and not self._over.wait(PATIENCE) and not _is_interactive():
                     os.write(2, b"\njaxsac: ended at once, without saving.\n")
                     os._exit(128 + numbers[0])
+
+    def _pass_on(self, numbers: bytes) -> None:
+        """Wakes whoever was woken by signals before, an event loop for one, which acts later."""
+        if self._previous_fd != -1:
+            with contextlib.suppress(OSError):  # it is full, or closed
+                os.write(self._previous_fd, numbers)
 
 
 def insists(number: int, before: Sequence[int]) -> bool:

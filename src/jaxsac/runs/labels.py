@@ -34,6 +34,15 @@ def decimals(size: float) -> int:
     return 2 - math.floor(math.log10(size)) if SHORTEST_NUMBER <= size < 10 else 1
 
 
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending whole numbers, such as "0 to 3, 6"."""
+    there = set(numbers)
+    starts = [n for n in numbers if n - 1 not in there]
+    ends = [n for n in numbers if n + 1 not in there]
+    pairs = zip(starts, ends, strict=True)
+    return ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in pairs)
+
+
 def spread(values: Sequence[float | None]) -> str:
     """Mean ± standard deviation of the values that there are, or the one value."""
     known = [value for value in values if value is not None]

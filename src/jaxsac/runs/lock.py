@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from jaxsac.runs import files
+
 NAME = ".lock"
 ATTEMPTS = 100
 """To find the file that was locked still in its place."""
@@ -46,13 +48,24 @@ def locked(directory: Path) -> Iterator[None]:
         if not lock.closed:  # as it is in what was forked meanwhile
             # Still held, so that nobody takes a lock that is about to go: see `_acquire`.
             lock.truncate(0)
-            if _names(directory) == before | {NAME} and NAME not in before:
+            alone = _names(directory) == before | {NAME} and NAME not in before
+            if alone and not is_of_others(directory):
                 (directory / NAME).unlink()
             _remove_empty(made)
             _release(lock)
 
 
-_held: set[IO[str]] = set()
+_held: dict[IO[str], os.stat_result] = {}
+"""Open files of locks, and which files they are."""
+
+
+def is_of_others(directory: Path) -> bool:
+    """Whether a lock lies there that this process does not hold: its own file was removed."""
+    try:
+        there = os.stat(directory / NAME)
+    except FileNotFoundError:
+        return False
+    return not any(os.path.samestat(there, held) for held in tuple(_held.values()))
 
 
 def _leave_to_parent() -> None:
@@ -77,18 +90,16 @@ def _acquire(directory: Path) -> IO[str]:
             directory.mkdir(parents=True, exist_ok=True)
             lock = (directory / NAME).open("a+")
         except FileExistsError as error:
-            raise RunDirectoryError(
-                f"{directory} is a file, where a run needs a directory: give another."
-            ) from error
+            raise RunDirectoryError(_why_none(directory)) from error
         except FileNotFoundError:  # removed again by a process that was refused
             continue
         try:
             _flock(directory, lock)
-            if _is_in_place(directory, lock):
+            if files.is_in_place(lock.fileno(), directory / NAME):
                 lock.truncate(0)
                 lock.write(f"{_this_process()}\n")
                 lock.flush()
-                _held.add(lock)
+                _held[lock] = os.fstat(lock.fileno())
                 return lock
         except BaseException:
             lock.close()
@@ -97,6 +108,16 @@ def _acquire(directory: Path) -> IO[str]:
     raise RunDirectoryError(
         f"{directory} cannot be locked: {NAME} cannot be made there, or goes again."
     )
+
+
+def _why_none(directory: Path) -> str:
+    for path in (directory, *directory.parents):
+        if path.is_symlink() and not path.exists():
+            return (
+                f"{path} is a link to {path.readlink()}, which does not exist: make or mount that, "
+                "or give another run directory."
+            )
+    return f"{directory} is a file, where a run needs a directory: give another."
 
 
 def _flock(directory: Path, lock: IO[str]) -> None:
@@ -133,17 +154,9 @@ def _holder(lock: IO[str]) -> str:
 def _release(lock: IO[str]) -> None:
     import fcntl
 
-    _held.discard(lock)
+    _held.pop(lock, None)
     fcntl.flock(lock, fcntl.LOCK_UN)  # or native code that has forked would hold it on
     lock.close()
-
-
-def _is_in_place(directory: Path, lock: IO[str]) -> bool:
-    """Whether what was locked is the file that others will find."""
-    try:
-        return os.path.samestat(os.fstat(lock.fileno()), os.stat(directory / NAME))
-    except FileNotFoundError:
-        return False
 
 
 def _names(directory: Path) -> set[str]:

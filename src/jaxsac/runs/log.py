@@ -16,12 +16,16 @@ from jaxsac.runs.directory import RunDirectory
 from jaxsac.runs.metric_rows import rows
 from jaxsac.runs.metrics import MetricsWriter
 from jaxsac.runs.observer import Observer, Progress
+from jaxsac.runs.phases import WALL_TIME, PhaseClock
 from jaxsac.runs.snapshot import Snapshot
 from jaxsac.training import interval
 from jaxsac.training.driver import Driver
 from jaxsac.training.interval import Interval
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.seed_axis import SeedAxis
+
+SLOW_SAVING = 1.0
+"""Seconds that the checkpoints of a run may take without a word."""
 
 
 def write_rows(
@@ -91,6 +95,30 @@ def tell_what_is_amiss(
             f"nothing will be learned: the {config.steps:,} steps are all warm-up "
             f"(learning_starts {config.learning_starts:,})."
         )
+
+
+def reopen(writer: MetricsWriter, run: RunDirectory, observer: Observer) -> None:
+    """Has files of rows that were removed while the run trained made anew, and says so."""
+    if gone := writer.reopen():
+        observer.message(
+            f"{', '.join(file.name for file in gone)} of {run.metrics} was removed or replaced "
+            "while the run trained: the rows that are not there cannot be brought back."
+        )
+
+
+def tell_slow_saving(clock: PhaseClock, observer: Observer) -> None:
+    """Says what checkpoints took, where that is worth a word."""
+    if (saving := clock.seconds("saving")) > SLOW_SAVING:
+        share = saving / clock.seconds(*WALL_TIME)
+        observer.message(f"checkpoints took {saving:.1f} s, {share:.1%} of the time.")
+
+
+def tell_replay_is_left_out(held: int, transition_bytes: int, observer: Observer) -> None:
+    """Says what the last checkpoint of a run does not have."""
+    observer.message(
+        f"the last checkpoint is without replay: {held:,} transitions, "
+        f"{held * transition_bytes:,} bytes. The run cannot be given more steps."
+    )
 
 
 def record_failures(

@@ -16,6 +16,7 @@ from jaxsac.runs.metric_rows import columns
 from jaxsac.runs.metrics import MetricsWriter
 from jaxsac.runs.observer import Observer
 from jaxsac.runs.phases import WALL_TIME, Phase, PhaseClock
+from jaxsac.runs.place import Place
 from jaxsac.runs.recorder import Recorder
 from jaxsac.runs.resume import resume
 from jaxsac.runs.sinks.sinks import Sinks
@@ -34,8 +35,6 @@ STOP_AFTER: dict[Phase, str] = {
     "recording": "this video",
 }
 """What comes to its end before a run stops; "this step" in other phases."""
-SLOW_SAVING = 1.0
-"""Seconds that the checkpoints of a run may take without a word."""
 
 
 class Loop:
@@ -102,6 +101,7 @@ class Loop:
         config, driver = self.config, self.driver
         with self.stop as stop, contextlib.ExitStack() as opened:
             opened.callback(self._close)
+            self.place = opened.enter_context(Place(self.directory, config.lock, driver.step))
             writer = opened.enter_context(
                 MetricsWriter(
                     self.directory.metrics,
@@ -132,9 +132,7 @@ class Loop:
                 self._save_if_whole(writer)
         complete = driver.step >= config.steps
         self._enter("complete" if complete else "stopped")
-        if (saving := self.clock.seconds("saving")) > SLOW_SAVING:
-            share = saving / self.clock.seconds(*WALL_TIME)
-            self.observer.message(f"checkpoints took {saving:.1f} s, {share:.1%} of the time.")
+        log.tell_slow_saving(self.clock, self.observer)
         return complete
 
     def _start(self) -> None:
@@ -248,6 +246,7 @@ class Loop:
         if due.save <= step:
             self._save(writer)
         if due.record <= step:
+            self.place.check(step)
             with self._during("recording"):
                 self.recorder.record(self.driver, self.axis)
 
@@ -267,6 +266,7 @@ class Loop:
         better = {k: float(mean) for k, mean in enumerate(means) if mean > self.best[k]}
         if not better:
             return
+        self.place.check(self.driver.step)
         driver, names = self.driver, self.config.member_names
         best.keep(
             self.directory.best, names, better, driver.step, driver.learning.policy, self.axis
@@ -275,6 +275,8 @@ class Loop:
             self.best[index] = mean
 
     def _log(self, writer: MetricsWriter, evaluated: Evaluation | None) -> None:
+        self.place.check(self.driver.step)
+        log.reopen(writer, self.directory, self.observer)
         log.record_failures(self.config, self.directory, self.driver, self.observer)
         self.state, progress = log.write_rows(
             self.config, self.driver, self.axis, self.state, self.seconds, evaluated, writer
@@ -299,6 +301,7 @@ class Loop:
         run = self.state._replace(seconds=self.seconds, metrics_rows=writer.rows())
         keep_replay = self.config.keep_replay or self.driver.step < self.config.steps
         with self._during("saving"):
+            self.place.check(self.driver.step)
             log.record_failures(self.config, self.directory, self.driver, self.observer)
             members = self.config.member_names
             snapshot.save(
@@ -307,8 +310,5 @@ class Loop:
         if not keep_replay:
             plan = memory.measure(self.axis, self.structs)
             held = int(self.axis.take(np.asarray(self.driver.learning.buffer.size)).sum())
-            self.observer.message(
-                f"the last checkpoint is without replay: {held:,} transitions, "
-                f"{held * plan.transition_bytes:,} bytes. The run cannot be given more steps."
-            )
+            log.tell_replay_is_left_out(held, plan.transition_bytes, self.observer)
         self.saved = self.driver.step

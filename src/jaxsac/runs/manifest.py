@@ -43,3 +43,22 @@ def written_format(content: dict[str, Any]) -> int:
     if isinstance(written, bool) or not isinstance(written, int) or written < upgrade.OLDEST:
         raise ValueError(f"format {written!r}")
     return written
+
+
+def beside(folder: Path) -> str | None:
+    """Where the run lies that a folder without a manifest was given for; None where that is."""
+    found = {file.parent: _is_of_run(file) for file in sorted(folder.glob(f"*/{NAME}"))}
+    if runs := [path for path, is_run in found.items() if is_run]:
+        more = f", … ({len(runs)})" * (len(runs) > 1)
+        return f"holds several runs, such as a sweep's: give one of them, {runs[0]}{more}."
+    above = folder.parent
+    if found and _is_of_run(above / NAME):
+        return f"is a folder of the run {above}: give that."
+    return None
+
+
+def _is_of_run(file: Path) -> bool:
+    try:
+        return bool(read(file))
+    except (OSError, ValueError, RecursionError):
+        return False

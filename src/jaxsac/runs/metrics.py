@@ -59,17 +59,37 @@ class MetricsWriter:
         """
         rows = [0] * len(members) if rows is None else rows
         directory.mkdir(parents=True, exist_ok=True)
+        self._paths = [path(directory, member) for member in members]
         self._rows = list(rows)
-        self._columns: list[list[str]] = []
-        self._files: list[BinaryIO] = []
-        for index, member in enumerate(members):
-            file = path(directory, member)
-            there, kept = _kept(file, rows[index])
-            self._rows[index] = len(kept)
-            self._columns.append([*there, *(name for name in columns if name not in there)])
-            self._files.append(_opened(file, there, self._columns[-1], kept))
+        self._columns = [list(columns) for _ in members]
+        self._files = [self._open(index) for index in range(len(members))]
         self.complete = self._rows == list(rows)
         """Whether every file had all of its rows."""
+
+    def _open(self, index: int) -> BinaryIO:
+        file = self._paths[index]
+        there, kept = _kept(file, self._rows[index])
+        self._rows[index] = len(kept)
+        new = [name for name in self._columns[index] if name not in there]
+        self._columns[index] = [*there, *new]
+        return _opened(file, there, self._columns[index], kept)
+
+    def reopen(self) -> list[Path]:
+        """Makes the files anew that are not where they were any more, with the rows that are.
+
+        Returns:
+          Those files.
+        """
+        gone = [
+            index
+            for index, file in enumerate(self._files)
+            if not files.is_in_place(file.fileno(), self._paths[index])
+        ]
+        for index in gone:
+            self._paths[index].parent.mkdir(exist_ok=True)
+            before, self._files[index] = self._files[index], self._open(index)
+            before.close()
+        return [self._paths[index] for index in gone]
 
     def write(self, index: int, row: dict[str, Any]) -> None:
         """Writes one row; columns that are left out or None become empty cells."""

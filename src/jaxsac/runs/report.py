@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxsac.runs import metrics
+from jaxsac.runs import files, metrics
 from jaxsac.runs.directory import RunDirectory
 
 if TYPE_CHECKING:  # imported where something is drawn: it takes as long as all the rest
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+def draw(run: RunDirectory, tell: Callable[[str], None]) -> Path | None:
+    """`learning_curve` of a run that is saved already: where it cannot be written, that is said.
+
+    Args:
+      run: the run.
+      tell: says a sentence to whoever watches.
+
+    Returns:
+      As `learning_curve`, or None where it could not be written.
+    """
+    try:
+        return learning_curve(run)
+    except OSError as error:
+        tell(f"the learning curve of {run.path} could not be drawn ({error}); all else is saved.")
+        return None
 
 
 def learning_curve(run: RunDirectory) -> Path | None:
@@ -26,7 +45,9 @@ def learning_curve(run: RunDirectory) -> Path | None:
         return None
     path = run.report / "learning_curve.png"
     path.parent.mkdir(exist_ok=True)
-    drawn.savefig(path, dpi=150)
+    content = io.BytesIO()
+    drawn.savefig(content, format="png", dpi=150)
+    files.write(path, content.getvalue())
     return path
 
 

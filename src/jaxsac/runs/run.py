@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from jaxsac import packages
-from jaxsac.runs import metrics, report
+from jaxsac.runs import labels, metrics, report
 from jaxsac.runs.compilation_cache import keep_compiled_programs
 from jaxsac.runs.config import RunConfig
 from jaxsac.runs.directory import RunDirectory
@@ -103,8 +104,10 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether all of its seeds have reached the last step."""
-        return all(run.is_finished(run.config()) for run in self._run.groups())
+        """Whether all of its seeds have reached the last step, and none in between is missing."""
+        seeds = self._seeds()
+        finished = all(run.is_finished(run.config()) for run in self._run.groups())
+        return finished and len(seeds) == seeds[-1] - seeds[0] + 1
 
     @property
     def metrics(self) -> Columns:
@@ -172,13 +175,13 @@ class Run:
     def __repr__(self) -> str:
         config = self.config
         state = "complete" if self.complete else "not complete"
-        what = f"{config.env}, {self._seeds()}, {config.steps:,} steps, {state}"
-        return f"<{what}: {self.directory}>"
+        seeds = self._seeds()
+        seeds = f"seed{'s' * (len(seeds) > 1)} {labels.ranges(seeds)}"
+        return f"<{config.env}, {seeds}, {config.steps:,} steps, {state}: {self.directory}>"
 
-    def _seeds(self) -> str:
-        config = self._run.groups()[-1].config()
-        first, last = self.config.seed, config.seed + config.seeds - 1
-        return f"seed {first}" if first == last else f"seeds {first} to {last}"
+    def _seeds(self) -> list[int]:
+        configs = [run.config() for run in self._run.groups()]
+        return [seed for of in configs for seed in range(of.seed, of.seed + of.seeds)]
 
     def _members(self) -> Iterator[tuple[str, list[Row]]]:
         for run in self._run.groups():
@@ -231,7 +234,7 @@ def train(
     Raises:
       TypeError: a setting that there is not, or an `on_row` that cannot be called.
       ValueError: a value that cannot be trained with, or an environment that cannot.
-      RunDirectoryError: the directory belongs to another run, or another process trains there.
+      RunDirectoryError: the directory is another run's, another process trains there, or it went.
       ModuleNotFoundError: a package is not installed; names the command that installs it.
     """
     packages.check("training", "cli", "psutil", "safetensors")
@@ -260,7 +263,7 @@ def _draw(run: RunDirectory) -> None:
     except ModuleNotFoundError as error:
         warnings.warn(str(error), stacklevel=3)
     else:
-        report.learning_curve(run)
+        report.draw(run, functools.partial(warnings.warn, stacklevel=4))
 
 
 class _Caller:

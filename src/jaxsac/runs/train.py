@@ -56,7 +56,7 @@ def train(config: RunConfig, directory: Path, observer: Observer) -> bool:
       ValueError: an environment or value that cannot be trained on; nothing is written then.
       ModuleNotFoundError: a package is not installed; names the command that installs it.
       MemoryError: replay does not fit; names the capacity that would.
-      RunDirectoryError: the directory belongs to another run, or another process trains there.
+      RunDirectoryError: the directory is another run's, another process trains there, or it went.
       BundleError: the run has checkpoints, and none of them can be used.
       FloatingPointError: the environment's warm-up is mostly not finite.
     """
