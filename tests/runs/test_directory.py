@@ -152,6 +152,12 @@ def test_what_helps_with_another_configuration_is_what_can_be_done(tmp_path):
     assert "--init-from" not in str(raised.value), "its networks would not fit"
     with pytest.raises(RunDirectoryError, match="--init-from"):
         run.create(small_run(utd=2.0))
+    sweep = RunDirectory(tmp_path / "sweep")
+    gammas = small_run().hyperparameters.replace(gamma=(0.8, 0.9))
+    sweep.create(small_run(hyperparameters=gammas))
+    with pytest.raises(RunDirectoryError, match="gamma: ") as raised:
+        sweep.create(small_run(hyperparameters=gammas.replace(gamma=(0.8, 0.7))))
+    assert "--init-from" not in str(raised.value), "no agent is at the new point"
 
 
 def test_a_folder_of_runs_is_told_from_a_run(tmp_path):

@@ -177,7 +177,8 @@ class RunDirectory:
                 f"{config.steps:,} asked for: it can be given more, not fewer."
             )
         remedy = "Give another run directory, or move that one away."
-        if not self._differences(config, tuple(set(config.to_json()) - NETWORKS)):
+        alike = not self._differences(config, tuple(set(config.to_json()) - NETWORKS))
+        if alike and not self.config().swept:  # agents of a sweep begin at the same points alone
             remedy += (
                 " A new run that begins with the agent of that one, under these settings: "
                 f"--init-from {shlex.quote(str(self.path))}."
