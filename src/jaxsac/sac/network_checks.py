@@ -59,7 +59,7 @@ def _check_switch(name: str, module: Any) -> None:
 
 def _check_parameters(name: str, params: PyTree) -> None:
     for path, leaf in jax.tree.leaves_with_path(params):
-        if jnp.issubdtype(leaf.dtype, jnp.floating) and jnp.finfo(leaf.dtype).bits < 32:
+        if _has_fewer_bits(leaf, jnp.float32):
             raise ValueError(
                 f"the {name} has parameters of {leaf.dtype} ({jax.tree_util.keystr(path)}), in "
                 "which small steps are lost: leave param_dtype at float32, and give Linen's layers "
@@ -103,8 +103,15 @@ def _check_values(found: Any, count: int, networks: Networks, dtype: Any) -> Non
 def _check_dtypes(name: str, found: Any, dtype: Any) -> None:
     """Losses and log-probabilities are computed in what the networks return."""
     for leaf in jax.tree.leaves(found):
-        if leaf.dtype != dtype:
+        if _has_fewer_bits(leaf, dtype):
             raise ValueError(
                 f"the {name} returns {leaf.dtype}, expected {dtype} as the action example: end "
                 f"with .astype(jnp.{dtype}), whatever its layers compute in."
             )
+
+
+def _has_fewer_bits(leaf: Any, dtype: Any) -> bool:
+    return (
+        jnp.issubdtype(leaf.dtype, jnp.floating)
+        and jnp.finfo(leaf.dtype).bits < jnp.finfo(dtype).bits
+    )
