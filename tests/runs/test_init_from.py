@@ -5,6 +5,8 @@ import pytest
 
 import jaxsac
 from jaxsac.runs.bundle import BundleError
+from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.init_from import Group, Source
 from jaxsac.runs.train import train
 from run_examples import Listener, small_run
 
@@ -42,11 +44,18 @@ FROZEN = jaxsac.Hyperparameters(actor_lr=0.0, critic_lr=0.0, alpha_lr=0.0, tau=0
 
 
 def test_agents_that_no_seed_has_are_taken_before_one_is_taken_twice(tmp_path):
-    assert train(small_run(seeds=3), tmp_path / "source", Listener())
-    begun = small_run(init_from=str(tmp_path / "source"), seed=1, seeds=4, hyperparameters=FROZEN)
-    assert train(begun, tmp_path / "begun", Listener())
-    found = policies(tmp_path / "begun", (1, 2, 3, 4))
-    np.testing.assert_array_equal(found, policies(tmp_path / "source", (1, 2, 0, 0)))
+    source = Source.__new__(Source)
+    run = RunDirectory(tmp_path)
+    source._groups = [Group(run, small_run(seeds=2), 60, {}), Group(run, small_run(seed=2), 60, {})]
+
+    def chosen(**seeds):
+        return [
+            group.config.seed + index for group, index in source._agents_at(small_run(**seeds), 0)
+        ]
+
+    assert chosen(seed=1, seeds=5) == [1, 2, 3, 0, 0]
+    assert chosen(seed=9, seeds=6) == [0, 1, 2, 3, 0, 1]
+    assert chosen(seed=0, seeds=6) == [0, 1, 2, 3, 0, 1]
 
 
 def test_of_a_sweep_a_member_begins_with_the_agent_of_its_own_point(tmp_path):
