@@ -12,6 +12,7 @@ import jaxsac
 from jaxsac.cli import commands
 from jaxsac.reports import numbers, tables
 from jaxsac.reports.report import report
+from jaxsac.reports.sentences import answers
 from jaxsac.reports.statistics import Estimate
 from jaxsac.runs import metrics
 from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
@@ -147,6 +148,19 @@ def test_the_verdict_follows_the_interval_and_the_number_of_seeds(tmp_path):
     alike = written(tmp_path / "alike", [1.5, 2, 2.5])
     assert verdict(few, alike) == "too few seeds to be sure", "with three no p is below 0.05"
     assert "one seed" in verdict(low, one)
+
+
+@quickly
+def test_of_many_the_best_is_told_with_those_that_it_is_not_surely_better_than(tmp_path):
+    low = written(tmp_path / "low", [1, 2, 3, 4])
+    high = written(tmp_path / "high", [11, 12, 13, 14])
+    close = written(tmp_path / "close", [10.5, 11.5, 12.5, 13.5])
+    (answer,) = answers(report([low, close, high], tmp_path / "out"))
+    assert answer.finding.startswith("the best of 3 is high, which scores")
+    assert answer.detail.endswith("; not surely better than close")
+    third = written(tmp_path / "third", [1, 2, 3, 4.5])
+    (answer,) = answers(report([low, third, high], tmp_path / "out"))
+    assert "not surely" not in answer.detail
 
 
 @quickly

@@ -547,6 +547,12 @@ def test_a_network_that_would_not_be_trained_as_it_is_meant_is_refused(critic, s
         make_agent(config=jaxsac.Config(critic=critic))
 
 
+def test_a_policy_of_fewer_bits_is_refused():
+    halved = Shaped(lambda out: jax.tree.map(lambda x: x.astype(jnp.bfloat16), out))
+    with pytest.raises(ValueError, match="actor returns bfloat16, expected float32"):
+        make_agent(config=jaxsac.Config(actor=halved))
+
+
 def test_a_network_may_compute_in_fewer_bits(batch):
     state = make_agent(config=jaxsac.Config(critic=Halved(jnp.bfloat16, returned=jnp.float32)))
     after, _ = jaxsac.update(state, batch, KEY)
