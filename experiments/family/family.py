@@ -47,6 +47,12 @@ PUBLISHED = {
     )
 }
 """Label, operations over those of plain SAC, and return at `LONGEST` steps; see the README."""
+LABELS = {
+    "plain SAC, jaxrl": (8, -11, "left"),
+    "plain SAC, SimbaV2": (8, 1, "left"),
+    "CrossQ": (8, -15, "center"),
+}
+"""Where a published point has its label, in points to the right and up, unless to its left."""
 LONGEST = 100_000
 """Steps that are drawn."""
 COLORS = 10
@@ -205,12 +211,10 @@ def draw_knee(env: str, ends: dict[str, tuple[float, dict[int, np.ndarray]]]) ->
             axes.errorbar(times, mean, error, fmt=mark, capsize=3, color=f"C{number}", label=name)
         for label, times, mean in PUBLISHED[env] if step == LONGEST else ():
             axes.plot(times, mean, "*", color="black", markersize=9)
-            side = (
-                {"ha": "left", "xytext": (8, -4)}
-                if times < 10
-                else {"ha": "right", "xytext": (-8, -4)}
+            across, up, side = LABELS.get(label, (-8, -4, "right"))
+            axes.annotate(
+                label, (times, mean), textcoords="offset points", xytext=(across, up), ha=side
             )
-            axes.annotate(label, (times, mean), textcoords="offset points", **side)
         axes.set(xscale="log", xlim=(0.5, 80), xlabel="products of a step, × plain SAC")
         axes.set_title(f"after {step:,} steps", fontsize="medium")
         axes.xaxis.set_major_formatter("{x:g}")
