@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,16 +30,21 @@ def claim(directory: Path, config: RunConfig, swept: Sequence[str], samples: int
     """
     if (directory / manifest.NAME).exists():
         raise RunDirectoryError(f"{directory} is a run: a sweep needs a directory of its own.")
-    content = {"set": sorted(set(swept)), "samples": samples, "settings": config.to_json()}
-    directory.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        files.write(directory / NAME, f"{json.dumps(content, indent=2)}\n".encode(), new=True)
-        return
-    if different := _differences(_read(directory / NAME), content):
+    file, asked = directory / NAME, _content(config, swept, samples)
+    # Until one of its runs has begun, what was refused may be put right in the same place.
+    begun = any(directory.glob(f"*/{manifest.NAME}"))
+    if not (begun and file.exists()):
+        directory.mkdir(parents=True, exist_ok=True)
+        files.write(file, f"{json.dumps(asked, indent=2)}\n".encode())
+    elif different := _differences(_read(file), asked):
         raise RunDirectoryError(
             f"{directory} holds another sweep ({'; '.join(different)}): give another directory, or "
             "move that one away."
         )
+
+
+def _content(config: RunConfig, swept: Sequence[str], samples: int | None) -> dict[str, Any]:
+    return {"set": sorted(set(swept)), "samples": samples, "settings": config.to_json()}
 
 
 def _read(file: Path) -> dict[str, Any]:
