@@ -44,7 +44,7 @@ report: $(INSTALLED) ## Compare runs: curves, scores, how sure they differ: RUNS
 	$(BIN)/jaxsac report $(RUNS) $(ARGS)
 
 test: $(INSTALLED) ## Run the tests (minutes).
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## Run the long tests: learning on real environments.
 	$(BIN)/python -m pytest -m slow

@@ -29,6 +29,11 @@ if jaxlib.version.__version__.startswith("0.10."):  # an unknown flag would end 
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FAST_COMPILER}"
 
 
+def pytest_collection_modifyitems(items):
+    """First the tests that drop what is compiled, as long as that is little."""
+    items.sort(key=lambda item: "all_optimizations" not in item.fixturenames)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compilation_folder(tmp_path_factory):
     """Where all processes of a test run find what one of them has compiled."""

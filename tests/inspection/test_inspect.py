@@ -178,6 +178,7 @@ def test_without_replay_what_needs_it_is_left_out_and_said(tmp_path):
     assert len(shown["policy"]["share"]) == 2
 
 
+@pytest.mark.usefixtures("unwritten")
 def test_the_best_policy_has_no_critics_to_look_into(tmp_path):
     trained(tmp_path / "run", eval_every=30)
     (member,) = jaxsac.inspect(tmp_path / "run", 0, "best").members
@@ -210,6 +211,7 @@ def test_an_inspection_stays_in_one_place_whoever_changes_the_working_folder(
     assert (found.run, found.directory) == (run, tmp_path / "out")
 
 
+@pytest.mark.usefixtures("unwritten")
 @pytest.mark.parametrize("name", ["value_network", "pendulum_jax"])
 def test_runs_of_older_versions_in_jax_and_with_value_networks(name, tmp_path):
     found = jaxsac.inspect(FIXTURES / name, seeds=0, output=tmp_path, episodes=1)

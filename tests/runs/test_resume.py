@@ -346,31 +346,11 @@ def never_killed(tmp_path_factory):
     return result_of(folder / "run"), folder / "cache"
 
 
-def test_a_run_killed_at_random_moments_ends_as_if_never_killed(never_killed, tmp_path):
+def test_after_a_full_disk_and_kills_at_random_moments_a_run_ends_as_if_there_were_none(
+    never_killed, tmp_path
+):
     expected, cache = never_killed
     directory, moments, kills = tmp_path / "run", random.Random(0), 0
-    while True:
-        before = checkpoint.steps(directory / "checkpoints")
-        process = start(directory, cache)
-        while process.poll() is None and checkpoint.steps(directory / "checkpoints") == before:
-            time.sleep(0.01)
-        try:
-            patience = 0.3 * moments.random() if kills < 2 else 300  # experiments/faults kills on
-            printed, _ = process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-            continue
-        assert process.returncode == 0, printed
-        break
-    assert kills == 2
-    assert result_of(directory) == expected
-
-
-def test_a_full_disk_leaves_the_checkpoint_before_it_and_a_remedy(never_killed, tmp_path):
-    expected, cache = never_killed
-    directory = tmp_path / "run"
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000))
@@ -381,11 +361,23 @@ def test_a_full_disk_leaves_the_checkpoint_before_it_and_a_remedy(never_killed, 
     assert "cannot write" in printed
     assert "free disk space" in printed
     assert "Traceback" not in printed
-    saved = checkpoint.steps(directory / "checkpoints")
-    assert saved
-    checkpoint.verify(directory / "checkpoints", saved[-1])
-    process = start(directory, cache)
-    printed, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, printed
+    assert checkpoint.steps(directory / "checkpoints")
+    while True:
+        saved = checkpoint.steps(directory / "checkpoints")
+        checkpoint.verify(directory / "checkpoints", saved[-1])
+        process = start(directory, cache)
+        while process.poll() is None and checkpoint.steps(directory / "checkpoints") == saved:
+            time.sleep(0.01)
+        try:
+            patience = 0.05 * moments.random() if kills < 2 else 300  # experiments/faults kills on
+            printed, _ = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, printed
+        break
+    assert kills == 2
     assert f"resumes at step {saved[-1]}" in printed
     assert result_of(directory) == expected

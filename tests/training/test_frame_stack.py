@@ -27,6 +27,7 @@ from run_examples import (
     LOOP,
     Listener,
     Short,
+    agent_of,
     result_of,
     small_run,
     train_in_parts,
@@ -90,6 +91,7 @@ def environments(monkeypatch):
 
 
 RICH = {"num_envs": 2, "replay_capacity": 30, **LOOP}
+SCRIPTED = {"env": "probe_environments:Scripted-v0", "eval_every": 30, "frame_stack": SIZE}
 
 
 def returns_of(directory):
@@ -97,24 +99,25 @@ def returns_of(directory):
     return [row["eval_return"] for row in metrics.read(file) if row["eval_return"] is not None]
 
 
-def trained_alike(tmp_path, **settings):
-    config = small_run(
-        env="probe_environments:Scripted-v0", eval_every=30, frame_stack=SIZE, **settings
-    )
-    ours = trained(config, tmp_path / "ours")
-    by_itself = dataclasses.replace(config, frame_stack=1, wrapper=(f"{__name__}:Stacked",))
-    wrapped = trained(by_itself, tmp_path / "wrapped")
-    assert_identical(ours, wrapped)
-    assert returns_of(tmp_path / "ours") == returns_of(tmp_path / "wrapped") != []
+def wrapped(config):
+    """The same run in environments that stack by themselves."""
+    return dataclasses.replace(config, frame_stack=1, wrapper=(f"{__name__}:Stacked",))
 
 
-def test_on_the_host_it_learns_as_with_a_wrapper_that_stacks(tmp_path):
-    trained_alike(tmp_path, **RICH)
+def assert_trained_alike(config, ours, theirs):
+    assert_identical(agent_of(ours, config), trained(wrapped(config), theirs))
+    assert returns_of(ours) == returns_of(theirs) != []
+
+
+def test_on_the_host_it_learns_as_with_a_wrapper_that_stacks(run, tmp_path):
+    assert_trained_alike(*run, tmp_path / "wrapped")
 
 
 @pytest.mark.slow
 def test_so_it_does_in_blocks_and_on_a_scale(tmp_path):
-    trained_alike(tmp_path, update_every=10, normalize_observations=True)
+    config = small_run(**SCRIPTED, update_every=10, normalize_observations=True)
+    trained(config, tmp_path / "ours")
+    assert_trained_alike(config, tmp_path / "ours", tmp_path / "wrapped")
 
 
 @pytest.mark.slow
@@ -130,7 +133,7 @@ def test_on_the_device_too(tmp_path):
 def run(tmp_path_factory):
     """Of dicts, tuples and images on the host, never stopped; and its directory."""
     directory = tmp_path_factory.mktemp("run") / "straight"
-    config = small_run(env="probe_environments:Scripted-v0", **RICH, frame_stack=SIZE)
+    config = small_run(**SCRIPTED, **RICH)
     assert train.train(config, directory, Listener())
     return config, directory
 
@@ -167,9 +170,7 @@ def test_a_saved_policy_acts_on_stacks_of_ones_own(run):
 
 
 def test_a_saved_replay_is_recorded_with_single_observations(tmp_path):
-    config = small_run(
-        env="probe_environments:Scripted-v0", num_envs=2, replay_capacity=30, frame_stack=SIZE
-    )
+    config = small_run(**SCRIPTED, num_envs=2, replay_capacity=30)
     assert train.train(config, tmp_path / "run", Listener())
     made = record.record(tmp_path / "run", str(tmp_path / "data.npz"))
     assert made.rows == 2 * 30
