@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from jaxsac.runs import metrics
 from jaxsac.runs import train as runner
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.display.display import Display
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.settings.config import RunConfig
 
 
 def finish(config: RunConfig, directory: Path, title: str) -> None:

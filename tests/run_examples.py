@@ -11,9 +11,11 @@ import numpy as np
 
 import jaxsac
 from assertions import assert_identical as assert_identical
-from jaxsac.envs.pendulum import Pendulum
-from jaxsac.runs import checkpoint, metrics, train
-from jaxsac.runs.config import RunConfig
+from jaxsac.envs.in_jax.pendulum import Pendulum
+from jaxsac.runs import train
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training import copies, driver, evaluate, learner, seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import TRAINING_STREAM

@@ -8,11 +8,11 @@ import numpy as np
 import jaxsac
 from jaxsac.data import normalize
 from jaxsac.envs.action_map import ActionMap
-from jaxsac.runs import bundle
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.load import Policy
-from jaxsac.runs.spaces import Spaces
+from jaxsac.runs.checkpoints import bundle
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.directory.spaces import Spaces
+from jaxsac.runs.policies.load import Policy
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training import learner
 
 FLAT = jax.ShapeDtypeStruct((5,), np.float32)

@@ -146,7 +146,7 @@ def test_the_rules_refuse_what_they_should(tmp_path, monkeypatch):
             assert len(list(offences(path))) == 1, (part, line)
             path.write_text(f"if TYPE_CHECKING:\n    {line.splitlines()[-1].strip()}")
             assert len(list(offences(path))) == 1, (part, line)
-    path, line = tmp_path / "__init__.py", "from jaxsac.runs.load import load_policy"
+    path, line = tmp_path / "__init__.py", "from jaxsac.runs.policies.load import load_policy"
     for content, count in ((line, 1), (f"if TYPE_CHECKING:\n    {line}", 0)):
         path.write_text(content)
         assert len(list(offences(path))) == count

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from jaxsac.runs import evaluation, train
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs import train
+from jaxsac.runs.policies import evaluation
+from jaxsac.runs.settings.config import RunConfig
 from run_examples import Listener
 
 pytestmark = pytest.mark.slow

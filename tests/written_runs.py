@@ -1,7 +1,7 @@
 """Runs that were written down, not trained."""
 
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics.metrics import RUN_COLUMNS, MetricsWriter
 from run_examples import small_run
 
 STEPS = (10, 20, 30, 40, 50)

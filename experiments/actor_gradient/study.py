@@ -20,9 +20,9 @@ import tyro
 from moments import TERMS, moments
 from safetensors.numpy import load_file, save_file
 
-from jaxsac.runs import metrics
-from jaxsac.runs.compilation_cache import keep_compiled_programs
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.process.compilation_cache import keep_compiled_programs
 from jaxsac.types import PyTree
 from training import Study, agents, visited_states
 

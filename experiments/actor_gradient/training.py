@@ -11,12 +11,12 @@ from rich.console import Console
 
 import jaxsac
 from jaxsac.data import replay
-from jaxsac.runs import bundle, checkpoint, snapshot
 from jaxsac.runs import train as runner
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
-from jaxsac.runs.observer import Progress
+from jaxsac.runs.checkpoints import bundle, checkpoint, snapshot
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.display.display import Display
+from jaxsac.runs.display.observer import Progress
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training import seed_axis
 from jaxsac.training.driver import learning_structs
 from jaxsac.training.drivers import make_driver

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 import jaxsac
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.settings import of_keywords
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.settings.settings import of_keywords
 from jaxsac.sac import presets
 
 sys.path.append(str(Path(__file__).parents[1]))

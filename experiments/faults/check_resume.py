@@ -16,7 +16,8 @@ from pathlib import Path
 
 import tyro
 
-from jaxsac.runs import checkpoint, metrics
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.metrics import metrics
 
 
 @dataclasses.dataclass

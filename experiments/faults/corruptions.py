@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxsac.runs import checkpoint
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.train import train
 from jaxsac.sac.state import Config
 

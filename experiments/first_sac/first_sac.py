@@ -22,10 +22,10 @@ from gymnasium.wrappers import TransformReward
 from matplotlib.figure import Figure
 
 import jaxsac
-from jaxsac.runs.compilation_cache import keep_compiled_programs
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.settings import file_name
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.process.compilation_cache import keep_compiled_programs
+from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.settings import file_name
 
 sys.path.append(str(Path(__file__).parents[1]))
 

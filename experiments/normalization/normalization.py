@@ -18,9 +18,9 @@ import tyro
 from gymnasium.wrappers import TransformObservation
 from matplotlib.figure import Figure
 
-from jaxsac.runs.compilation_cache import keep_compiled_programs
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.process.compilation_cache import keep_compiled_programs
+from jaxsac.runs.settings.config import RunConfig
 
 sys.path.append(str(Path(__file__).parents[1]))
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsac.runs import evaluation
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.policies import evaluation
+from jaxsac.runs.settings.config import RunConfig
 
 sys.path.append(str(Path(__file__).parents[1]))
 

@@ -1,6 +1,7 @@
 """What keeping freed memory is worth on this machine: `python page_faults.py --seeds 1`.
 
-The trainer's steps on HalfCheetah-v4 in processes with and without `runs.allocator`, in turn.
+The trainer's steps on HalfCheetah-v4 in processes with `runs.process.allocator` and without it, in
+turn.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tyro
 
 WARM_UP, STEPS = 300, 1_000
 FREED = {"GLIBC_TUNABLES": ""}
-"""Tunes nothing; but as it is set, `runs.allocator` leaves glibc as it is."""
+"""Tunes nothing; but as it is set, `runs.process.allocator` leaves glibc as it is."""
 
 
 def main(seeds: int = 1, repeats: int = 4) -> None:

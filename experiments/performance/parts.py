@@ -37,7 +37,7 @@ from process import ENVIRONMENT
 from quick import repeat_learn_step, seconds_each, start_learning
 
 import jaxsac
-from jaxsac.runs import allocator
+from jaxsac.runs.process import allocator
 from jaxsac.sac import agent, critics, optimize, policy, randomness
 from jaxsac.training import flight_recorder, learner
 from jaxsac.training.schedule import Work

@@ -24,7 +24,7 @@ from paths import RESULTS
 from peers import run_jaxsac, settings
 
 from jaxsac.envs.step_result import StepResult
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training import learner, seed_axis
 from jaxsac.training.driver import init_learning
 from jaxsac.training.schedule import Work

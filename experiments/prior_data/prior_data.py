@@ -16,11 +16,12 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
-from jaxsac.runs import metrics, record
-from jaxsac.runs.compilation_cache import keep_compiled_programs
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.settings import of_keywords
+from jaxsac.runs import record
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.process.compilation_cache import keep_compiled_programs
+from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.settings import of_keywords
 from jaxsac.sac.config import Config
 
 sys.path.append(str(Path(__file__).parents[1]))

@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tyro
 
-from jaxsac.envs import mujoco_warnings
+from jaxsac.envs.copies import mujoco_warnings
+from jaxsac.envs.copies.in_turn import InTurn
+from jaxsac.envs.copies.parallel import ParallelGroup
 from jaxsac.envs.envpool import PoolGroup
-from jaxsac.envs.in_turn import InTurn
 from jaxsac.envs.options import EnvOptions
-from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.registry import make, make_one
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.settings.config import RunConfig
 from workers import store
 
 RESULTS = Path(__file__).parent / "results"

@@ -22,9 +22,9 @@ import gymnasium
 import numpy as np
 import tyro
 
-from jaxsac.envs import mujoco_warnings
+from jaxsac.envs.copies import mujoco_warnings
 from jaxsac.envs.host import HostEnvs
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training.copies import make_envs
 
 RESULTS = Path(__file__).parent / "results"

@@ -20,7 +20,7 @@ from jaxsac.types import Transition
 if TYPE_CHECKING:
     from jaxsac.inspection.inspect import inspect
     from jaxsac.reports.report import report
-    from jaxsac.runs.load import Policy, load_policy
+    from jaxsac.runs.policies.load import Policy, load_policy
     from jaxsac.runs.run import Run, train
 
 __version__ = "0.2.0.dev0"
@@ -56,10 +56,10 @@ __all__ = [
 ]
 
 _WHEN_ASKED_FOR = {
-    "Policy": "jaxsac.runs.load",
+    "Policy": "jaxsac.runs.policies.load",
     "Run": "jaxsac.runs.run",
     "inspect": "jaxsac.inspection.inspect",
-    "load_policy": "jaxsac.runs.load",
+    "load_policy": "jaxsac.runs.policies.load",
     "report": "jaxsac.reports.report",
     "train": "jaxsac.runs.run",
 }

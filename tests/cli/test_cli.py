@@ -18,8 +18,9 @@ from jaxsac.cli import commands, evaluate, main, options
 from jaxsac.cli import train as training
 from jaxsac.cli.console import Console
 from jaxsac.cli.options import run_config
-from jaxsac.runs import metrics, settings
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.settings import settings
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac.presets import PRESETS
 from jaxsac.sweeps import plan
 

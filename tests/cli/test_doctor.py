@@ -4,8 +4,8 @@ import pytest
 
 from jaxsac.cli import commands, doctor
 from jaxsac.data import replay
-from jaxsac.runs import releases
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import releases
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac import agent as sac
 
 

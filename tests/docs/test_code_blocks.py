@@ -16,7 +16,7 @@ import pytest
 
 import jaxsac
 from documents import PAGES, README, ROOT, blocks
-from jaxsac.envs import check_in_jax
+from jaxsac.envs.fitness import check_in_jax
 from jaxsac.runs import train as runs_train
 from run_examples import Listener, small_run
 from written_runs import written

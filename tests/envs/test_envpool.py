@@ -11,7 +11,8 @@ from mujoco import mj_resetData  # pyright: ignore[reportAttributeAccessIssue]
 from assertions import assert_identical
 from jaxsac.envs import envpool, host
 from jaxsac.envs.registry import make, make_one
-from jaxsac.runs import drawn, train
+from jaxsac.runs import train
+from jaxsac.runs.policies import drawn
 from jaxsac.training.copies import examine_first
 from run_examples import Listener, StopAt, make_envs, result_of, small_run, train_in_parts
 

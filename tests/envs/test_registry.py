@@ -14,10 +14,11 @@ from gymnasium.wrappers import TransformReward
 
 import broken_environments
 import probe_environments
-from jaxsac.envs import host, mujoco_warnings, registry
+from jaxsac.envs import host, registry
 from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.copies import mujoco_warnings
+from jaxsac.envs.in_jax.pendulum import Pendulum
 from jaxsac.envs.options import EnvOptions
-from jaxsac.envs.pendulum import Pendulum
 from jaxsac.envs.registry import make
 
 
@@ -217,7 +218,7 @@ def test_a_missing_dependency_names_the_command_that_installs_it(monkeypatch):
 def test_mujoco_writes_no_log_into_the_working_folder(tmp_path):
     code = """
 from jaxsac.envs import host
-from jaxsac.envs import mujoco_warnings
+from jaxsac.envs.copies import mujoco_warnings
 from jaxsac.envs.registry import make
 mujoco_warnings.redirect()
 for version in (4, 5):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from documents import ROOT
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.sac import presets
 
 FOLDER = ROOT / "experiments" / "family"

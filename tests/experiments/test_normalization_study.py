@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxsac.envs.registry import make
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments" / "normalization"))
 

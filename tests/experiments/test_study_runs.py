@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
 from written_runs import written
 
 sys.path.append(str(Path(__file__).parents[2] / "experiments"))

@@ -17,8 +17,8 @@ from jaxsac.inspection.inspect import TITLES
 from jaxsac.inspection.read import from_json, read
 from jaxsac.inspection.write import _lines, to_json, write
 from jaxsac.runs import train
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.directory.directory import RunDirectory
 from run_examples import LOOP, Listener, small_run
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "v0.1"

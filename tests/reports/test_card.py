@@ -17,11 +17,11 @@ from jaxsac.reports.card import export_with_card
 from jaxsac.reports.card_text import OwnReturn
 from jaxsac.reports.report import report
 from jaxsac.reports.statistics import Estimate
-from jaxsac.runs import metrics
-from jaxsac.runs import report as report_of_run
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.export.export import Exported
 from jaxsac.runs.export.parity import Parity
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.metrics import report as report_of_run
 from saved_policies import FLAT, NESTED, observations_of, policy_of, save
 
 RETURNS = (5.0, 1.0, 9.0, 3.0)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from jaxsac.reports.report import report
-from jaxsac.runs.directory import RunDirectoryError
+from jaxsac.runs.directory.directory import RunDirectoryError
 from written_runs import written
 
 quickly = pytest.mark.usefixtures("drawn_quickly")

@@ -14,8 +14,8 @@ from jaxsac.reports import numbers, tables
 from jaxsac.reports.report import report
 from jaxsac.reports.sentences import answers
 from jaxsac.reports.statistics import Estimate
-from jaxsac.runs import metrics
-from jaxsac.runs.metrics import RUN_COLUMNS, MetricsWriter
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.metrics.metrics import RUN_COLUMNS, MetricsWriter
 from run_examples import FAST
 from written_runs import STEPS, written
 

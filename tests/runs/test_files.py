@@ -7,8 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsac.runs import bundle, files
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs import files
+from jaxsac.runs.checkpoints import bundle
+from jaxsac.runs.directory.directory import RunDirectory
 from run_examples import small_run
 
 

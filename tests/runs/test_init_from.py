@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.init_from import Group, Source
 from jaxsac.runs.train import train
 from run_examples import Listener, small_run

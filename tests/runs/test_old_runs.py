@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.runs import bundle, evaluation, metrics, report, train, upgrade
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs import train, upgrade
+from jaxsac.runs.checkpoints import bundle
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.metrics import metrics, report
+from jaxsac.runs.policies import evaluation
 from jaxsac.training import drivers
 from run_examples import Listener
 

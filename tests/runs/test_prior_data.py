@@ -14,8 +14,10 @@ from test_resume import result_of
 
 from jaxsac.data import normalize, packing
 from jaxsac.data.return_scale import ReturnScale
-from jaxsac.runs import checkpoint, metrics, train
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs import train
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.metrics import metrics
 from jaxsac.training import driver, memory, seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.prior_data import PriorData

@@ -6,10 +6,11 @@ import pytest
 
 from jaxsac.cli import commands
 from jaxsac.data import datasets, packing
-from jaxsac.runs import checkpoint, data_files, record, train
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
-from jaxsac.runs.load import spaces_of
+from jaxsac.runs import data_files, record, train
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.policies.load import spaces_of
 from jaxsac.training import seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.prior_data import PriorData

@@ -17,9 +17,11 @@ import pytest
 import jaxsac
 import probe_environments
 from jaxsac.envs.checked import is_fault
-from jaxsac.runs import best, bundle, checkpoint, metrics, train
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs import train
+from jaxsac.runs.checkpoints import best, bundle, checkpoint
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.metrics import metrics
 from run_examples import LOOP, Listener, StopAt, result_of, small_run, train_in_parts
 
 

@@ -17,12 +17,13 @@ import pytest
 
 import jaxsac
 from jaxsac import named
-from jaxsac.runs import loop, metrics, record, report, train
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs import loop, record, train
+from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.export import export
 from jaxsac.runs.export.numpy_policy import Policy as NumpyPolicy
-from jaxsac.runs.settings import default_directory, of_keywords
+from jaxsac.runs.metrics import metrics, report
+from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.settings import default_directory, of_keywords
 from jaxsac.training import memory
 from probe_environments import Drift
 from run_examples import Listener

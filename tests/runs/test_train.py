@@ -8,9 +8,11 @@ import pytest
 
 import probe_environments
 from jaxsac.cli import commands
-from jaxsac.runs import checkpoint, loop, metrics, train
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
-from jaxsac.runs.evaluation import evaluate_run
+from jaxsac.runs import loop, train
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.policies.evaluation import evaluate_run
 from jaxsac.training import host_driver
 from run_examples import (
     Listener,

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.sweeps import launch, plan
 from jaxsac.sweeps.launch import LaunchError, TrainingError, WorkerLostError, train_part
 from run_examples import small_run

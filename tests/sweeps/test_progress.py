@@ -5,8 +5,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from jaxsac.runs import metrics
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
 from jaxsac.sweeps import plan, progress
 from run_examples import small_run
 

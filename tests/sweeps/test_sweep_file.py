@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxsac.runs.directory import RunDirectoryError
+from jaxsac.runs.directory.directory import RunDirectoryError
 from jaxsac.sweeps.sweep_file import NAME, claim
 from run_examples import small_run
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.runs.evaluation import evaluate_run
+from jaxsac.runs.policies.evaluation import evaluate_run
 from jaxsac.training.copies import examine_first, make_envs, make_evaluation_envs
 from probe_environments import Drift
 from run_examples import small_run
@@ -151,7 +151,7 @@ def test_a_run_is_evaluated_without_a_copy_to_train_in_and_in_other_environments
 
 
 def test_a_run_without_a_lock(tmp_path, monkeypatch):
-    from jaxsac.runs import lock
+    from jaxsac.runs.directory import lock
 
     def fail(*arguments):
         raise AssertionError("not to be asked for")

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.envs import device, registry
-from jaxsac.runs import checkpoint, evaluation, metrics, train
+from jaxsac.envs import registry
+from jaxsac.envs.in_jax import device
+from jaxsac.runs import train
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.policies import evaluation
 from jaxsac.sac import agent as sac
 from jaxsac.training import device_driver, device_loop, learner, seed_axis
 from jaxsac.training.drivers import make_driver

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxsac.envs import device
-from jaxsac.envs.pendulum import Pendulum
+from jaxsac.envs.in_jax import device
+from jaxsac.envs.in_jax.pendulum import Pendulum
 from jaxsac.sac import agent as sac
 from jaxsac.training import device_loop, learner
 from jaxsac.types import is_key

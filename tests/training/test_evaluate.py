@@ -3,10 +3,14 @@ import numpy as np
 import pytest
 
 from jaxsac import load_policy
-from jaxsac.envs import host, time_limit
-from jaxsac.runs import checkpoint, evaluation, metrics, train
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import RunDirectoryError
+from jaxsac.envs import host
+from jaxsac.envs.fitness import time_limit
+from jaxsac.runs import train
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.directory.directory import RunDirectoryError
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.policies import evaluation
 from jaxsac.training import evaluate, seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import EVALUATION_STREAM

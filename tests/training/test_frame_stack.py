@@ -15,10 +15,12 @@ from assertions import assert_identical
 from jaxsac.data import frame_stack
 from jaxsac.envs import host, registry
 from jaxsac.inspection.member import read
-from jaxsac.runs import evaluation, metrics, record, train
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.load import load_policy
+from jaxsac.runs import record, train
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.policies import evaluation
+from jaxsac.runs.policies.load import load_policy
 from jaxsac.training import driver, memory, seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import EVALUATION_STREAM

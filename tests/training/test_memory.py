@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import Mesh
 
 from jaxsac.envs import registry
-from jaxsac.envs.pendulum import Pendulum
+from jaxsac.envs.in_jax.pendulum import Pendulum
 from jaxsac.runs import train
 from jaxsac.training import driver, memory, seed_axis
 from run_examples import Listener, small_run

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from jaxsac.envs import registry
-from jaxsac.runs import evaluation, metrics, train
+from jaxsac.runs import train
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.policies import evaluation
 from jaxsac.training import seed_axis
 from jaxsac.training.drivers import make_driver
 from run_examples import (

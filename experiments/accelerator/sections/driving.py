@@ -12,7 +12,7 @@ import numpy as np
 
 import jaxsac
 from jaxsac.data import packing
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training import device_loop, memory, seed_axis
 from jaxsac.training.driver import learning_structs
 from jaxsac.training.drivers import make_driver

@@ -15,8 +15,8 @@ from peers import settings
 from roofline import compile_products, update_products
 
 import jaxsac
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.observer import Progress
+from jaxsac.runs.display.observer import Progress
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.train import train as run_training
 
 OBSERVATION_SIZE, ACTION_SIZE = 17, 6

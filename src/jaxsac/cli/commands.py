@@ -25,10 +25,10 @@ from jaxsac.cli.resuming import STOPPED, say_what_resumes
 from jaxsac.cli.sweep import Sweep, Sweeping
 from jaxsac.cli.train import Train, Training
 from jaxsac.envs.checked import is_fault
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.compilation_cache import keep_compiled_programs
-from jaxsac.runs.directory import RunDirectoryError
-from jaxsac.runs.settings import of_preset
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.directory.directory import RunDirectoryError
+from jaxsac.runs.process.compilation_cache import keep_compiled_programs
+from jaxsac.runs.settings.settings import of_preset
 from jaxsac.sac import presets
 from jaxsac.sweeps.launch import LaunchError
 

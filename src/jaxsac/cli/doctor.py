@@ -13,8 +13,8 @@ from jax.stages import Compiled
 
 from jaxsac.data import replay
 from jaxsac.envs.checked import close_and_tell
-from jaxsac.runs import releases
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.directory import releases
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac import agent as sac
 from jaxsac.sac.state import Config
 from jaxsac.training import memory, seed_axis

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from jaxsac.cli.console import Console
 from jaxsac.cli.policies import which_of
-from jaxsac.runs.evaluation import evaluate_run, explain_failure
+from jaxsac.runs.policies.evaluation import evaluate_run, explain_failure
 from jaxsac.training.returns import without_return
 
 

@@ -12,10 +12,11 @@ from rich.text import Text
 
 from jaxsac.cli import doctor
 from jaxsac.cli.console import Console
-from jaxsac.envs import check, check_in_jax, mujoco_warnings
+from jaxsac.envs.copies import mujoco_warnings
+from jaxsac.envs.fitness import check, check_in_jax
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make, make_in_jax
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.types import Finding
 
 TIMEOUT = 300.0

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from jaxsac.cli.console import Console
 from jaxsac.cli.policies import which_of
-from jaxsac.runs import labels
+from jaxsac.runs.settings import labels
 
 if TYPE_CHECKING:
     from jaxsac.inspection.inspect import Inspection

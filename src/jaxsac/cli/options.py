@@ -15,9 +15,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.settings import of_preset
-from jaxsac.runs.values import whole_number
+from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.settings import of_preset
+from jaxsac.runs.settings.values import whole_number
 from jaxsac.sac import presets
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
 from jaxsac.sac.effects import without_idle

@@ -9,8 +9,8 @@ from typing import Any, Literal, cast
 import tyro
 
 from jaxsac.runs.export.export import Exported, FormatName, export
-from jaxsac.runs.play import play
-from jaxsac.runs.values import whole_number
+from jaxsac.runs.policies.play import play
+from jaxsac.runs.settings.values import whole_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,8 @@ import tyro
 from jaxsac.cli.console import Console
 from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
 from jaxsac.cli.resuming import STOPPED
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.settings import file_name
+from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.settings import file_name
 from jaxsac.sweeps import plan, report, results, sweep_file
 from jaxsac.sweeps.placement import Placement
 from jaxsac.sweeps.plan import Group

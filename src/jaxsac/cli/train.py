@@ -8,10 +8,10 @@ from pathlib import Path
 
 from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
 from jaxsac.cli.resuming import STOPPED
-from jaxsac.runs import report
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
-from jaxsac.runs.settings import default_directory
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.display.display import Display
+from jaxsac.runs.metrics import report
+from jaxsac.runs.settings.settings import default_directory
 from jaxsac.runs.train import train_group
 
 

@@ -16,7 +16,7 @@ from gymnasium.wrappers import TimeLimit
 
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.envs.checked import CheckedEnv, at
-from jaxsac.envs.group import Followed, Restarted, Stepped
+from jaxsac.envs.copies.group import Followed, Restarted, Stepped
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.spaces import observation_example
 

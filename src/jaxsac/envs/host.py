@@ -15,8 +15,8 @@ import numpy as np
 
 from jaxsac.envs import spaces
 from jaxsac.envs.action_log import ActionLog
-from jaxsac.envs.group import Group
-from jaxsac.envs.in_turn import InTurn
+from jaxsac.envs.copies.group import Group
+from jaxsac.envs.copies.in_turn import InTurn
 from jaxsac.envs.step_result import EpisodeEnd, StepResult
 from jaxsac.types import PyTree, same_bits
 

@@ -17,9 +17,9 @@ from gymnasium.envs.registration import parse_env_id
 from jaxsac import named
 from jaxsac.envs import envpool, refusals
 from jaxsac.envs.checked import CheckedEnv, at
-from jaxsac.envs.device import Environment
+from jaxsac.envs.in_jax.device import Environment
+from jaxsac.envs.in_jax.pendulum import Pendulum
 from jaxsac.envs.options import EnvOptions
-from jaxsac.envs.pendulum import Pendulum
 from jaxsac.envs.walk import close_quietly
 
 VERSION = re.compile(r"-v\d+$")
@@ -226,26 +226,26 @@ def _ours(name: str, **kwargs: Any) -> Environment:
 
 
 def _mjx(name: str, **kwargs: Any) -> Environment:
-    from jaxsac.envs.mjx import TASKS, Robot
+    from jaxsac.envs.in_jax.mjx import TASKS, Robot
 
     _check_name("mjx", name, TASKS)
     return Robot(name, **kwargs)
 
 
 def _brax(name: str, **kwargs: Any) -> Environment:
-    from jaxsac.envs import brax
+    from jaxsac.envs.in_jax import brax
 
     return brax.make(name, **kwargs)
 
 
 def _playground(name: str, **kwargs: Any) -> Environment:
-    from jaxsac.envs import brax
+    from jaxsac.envs.in_jax import brax
 
     return brax.make_of_playground(name, **kwargs)
 
 
 def _gymnax(name: str, **kwargs: Any) -> Environment:
-    from jaxsac.envs import gymnax
+    from jaxsac.envs.in_jax import gymnax
 
     return gymnax.make(name, **kwargs)
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxsac.inspection.section import Section, number
-from jaxsac.runs import metrics
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
 
 NORMS = ("actor_gradient_norm", "critic_gradient_norm", "alpha_gradient_norm")
 OFF = 0.25

@@ -9,12 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.data import frame_stack, normalize
-from jaxsac.envs import device, host, mujoco_warnings, time_limit
+from jaxsac.envs import host
+from jaxsac.envs.copies import mujoco_warnings
+from jaxsac.envs.fitness import time_limit
+from jaxsac.envs.in_jax import device
 from jaxsac.envs.registry import make_in_jax
 from jaxsac.envs.step_result import StepResult
 from jaxsac.inspection.member import Member
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.evaluation import FRESH
+from jaxsac.runs.policies.evaluation import FRESH
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac import agent as sac
 from jaxsac.sac import queries
 from jaxsac.training import learner

@@ -24,9 +24,10 @@ from jaxsac.inspection import (
 from jaxsac.inspection.episodes import Environments, Episode
 from jaxsac.inspection.member import NO_CRITICS, Member
 from jaxsac.inspection.section import Check, Section
-from jaxsac.runs import files, labels
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs import files
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.settings import labels
+from jaxsac.runs.settings.config import RunConfig
 
 TITLES = {
     "entropy": "Entropy and temperature",

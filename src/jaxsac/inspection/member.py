@@ -11,11 +11,12 @@ import numpy as np
 
 from jaxsac.data import normalize, packing, return_scale
 from jaxsac.data.return_scale import ReturnScale
-from jaxsac.runs import acting, checkpoint, rings
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.load import spaces_of
-from jaxsac.runs.saved_frames import SavedFrames
+from jaxsac.runs.checkpoints import checkpoint, rings
+from jaxsac.runs.checkpoints.saved_frames import SavedFrames
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.policies import acting
+from jaxsac.runs.policies.load import spaces_of
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac.state import State
 from jaxsac.training import learner
 from jaxsac.training.driver import learning_structs

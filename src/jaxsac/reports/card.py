@@ -12,12 +12,13 @@ from jaxsac import packages
 from jaxsac.reports import card_text, numbers, population
 from jaxsac.reports.card_text import Facts, OwnReturn
 from jaxsac.reports.numbers import Result
-from jaxsac.runs import files, metrics, report
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs import files
+from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.export import numpy_format
 from jaxsac.runs.export.export import Exported, FormatName, export
-from jaxsac.runs.load import load_policy
-from jaxsac.runs.play import Member
+from jaxsac.runs.metrics import metrics, report
+from jaxsac.runs.policies.load import load_policy
+from jaxsac.runs.policies.play import Member
 
 CARD, CURVE = "README.md", "learning_curve.png"
 VIDEO = "replay"

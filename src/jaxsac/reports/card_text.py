@@ -11,12 +11,12 @@ import yaml
 from jaxsac.reports import sentences
 from jaxsac.reports.comparable import COLUMNS
 from jaxsac.reports.numbers import Result
-from jaxsac.runs import labels
-from jaxsac.runs.config import RunConfig
 from jaxsac.runs.export.parity import Parity
-from jaxsac.runs.load import Policy
-from jaxsac.runs.scores import WINDOW
-from jaxsac.runs.settings import file_name
+from jaxsac.runs.metrics.scores import WINDOW
+from jaxsac.runs.policies.load import Policy
+from jaxsac.runs.settings import labels
+from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.settings import file_name
 
 LIBRARY = "library_name: jaxsac"
 USE = {

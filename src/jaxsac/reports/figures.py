@@ -15,9 +15,9 @@ from jaxsac.reports.across import THRESHOLDS, Across
 from jaxsac.reports.numbers import Improvement, Result, Task, ranked
 from jaxsac.reports.reference import Reference
 from jaxsac.reports.statistics import Estimate
-from jaxsac.runs import labels
-from jaxsac.runs.report import label_steps
-from jaxsac.runs.scores import window_start
+from jaxsac.runs.metrics.report import label_steps
+from jaxsac.runs.metrics.scores import window_start
+from jaxsac.runs.settings import labels
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, without black, which is for text, and yellow, which is hard to see on white."""

@@ -16,7 +16,7 @@ import numpy as np
 from jaxsac.reports import statistics
 from jaxsac.reports.population import Population
 from jaxsac.reports.statistics import Estimate
-from jaxsac.runs.scores import mean_over_steps, window_start
+from jaxsac.runs.metrics.scores import mean_over_steps, window_start
 
 NO_DIFFERENCE, TOO_FEW = "no difference was found", "too few seeds to be sure"
 MOST_PAIRED = 8

@@ -13,7 +13,7 @@ from jaxsac.reports.population import describe, differing
 from jaxsac.reports.reference import SOURCES
 from jaxsac.reports.statistics import Estimate
 from jaxsac.reports.tables import Numbers, file_name
-from jaxsac.runs import labels
+from jaxsac.runs.settings import labels
 
 HOW = """
 The thick line is the interquartile mean (IQM): the mean of the seeds without their lowest and

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxsac.reports import comparable
-from jaxsac.runs import labels, metrics
-from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.settings import labels
+from jaxsac.runs.settings.config import WITHOUT_EFFECT, RunConfig
 
 GROUP = ("seed", "seeds", "steps", "seed_layout")
 """Settings that say how many there are and where, and not how a seed learns."""

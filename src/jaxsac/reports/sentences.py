@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jaxsac.reports.numbers import Improvement, Task
 from jaxsac.reports.statistics import Estimate
 from jaxsac.reports.tables import Numbers
-from jaxsac.runs import labels
+from jaxsac.runs.settings import labels
 
 
 class Answer(NamedTuple):

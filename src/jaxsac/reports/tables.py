@@ -15,7 +15,7 @@ from jaxsac.reports.numbers import Improvement, Result, Task
 from jaxsac.reports.population import SIMULATORS, differing
 from jaxsac.reports.reference import Reference
 from jaxsac.reports.statistics import Estimate
-from jaxsac.runs.settings import file_name as file_name
+from jaxsac.runs.settings.settings import file_name as file_name
 
 COLUMNS: tuple[str, ...] = (
     "env",

@@ -17,8 +17,8 @@ import numpy as np
 from jaxsac import packages
 from jaxsac.data import datasets
 from jaxsac.runs import files
-from jaxsac.runs.settings import file_name
-from jaxsac.runs.spaces import Spaces
+from jaxsac.runs.directory.spaces import Spaces
+from jaxsac.runs.settings.settings import file_name
 from jaxsac.types import PyTree, Transition
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
-from jaxsac.runs.config import RunConfig
+from jaxsac.runs.settings.config import RunConfig
 
 NEVER = sys.maxsize
 MOST_OFFLINE = 100

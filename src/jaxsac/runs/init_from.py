@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsac.runs import checkpoint, labels, rings
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.saved_replay import SavedReplay
+from jaxsac.runs.checkpoints import checkpoint, rings
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.checkpoints.saved_replay import SavedReplay
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.settings import labels
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
 from jaxsac.training.seed_axis import SeedAxis

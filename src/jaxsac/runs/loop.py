@@ -7,20 +7,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxsac.runs import best, init_from, log, snapshot
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs import init_from
+from jaxsac.runs.checkpoints import best, snapshot
+from jaxsac.runs.checkpoints.snapshot import Snapshot
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.directory.place import Place
+from jaxsac.runs.display.observer import Observer
+from jaxsac.runs.display.phases import WALL_TIME, Phase, PhaseClock
 from jaxsac.runs.due import due_after, due_offline
-from jaxsac.runs.interrupt import Interrupt
-from jaxsac.runs.metric_rows import columns
-from jaxsac.runs.metrics import MetricsWriter
-from jaxsac.runs.observer import Observer
-from jaxsac.runs.phases import WALL_TIME, Phase, PhaseClock
-from jaxsac.runs.place import Place
-from jaxsac.runs.recorder import Recorder
+from jaxsac.runs.metrics import log
+from jaxsac.runs.metrics.metric_rows import columns
+from jaxsac.runs.metrics.metrics import MetricsWriter
+from jaxsac.runs.policies.recorder import Recorder
+from jaxsac.runs.process.interrupt import Interrupt
 from jaxsac.runs.resume import resume
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.sinks.sinks import Sinks
-from jaxsac.runs.snapshot import Snapshot
 from jaxsac.training import learner, memory, offline, seed_axis
 from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver

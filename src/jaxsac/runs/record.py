@@ -15,12 +15,13 @@ import jax
 import numpy as np
 
 from jaxsac.data import datasets, episodes, packing
-from jaxsac.runs import checkpoint, data_files
-from jaxsac.runs.directory import RunDirectory, RunDirectoryError
-from jaxsac.runs.load import spaces_of
-from jaxsac.runs.saved_frames import SavedFrames
-from jaxsac.runs.saved_replay import SavedReplay
-from jaxsac.runs.spaces import Spaces
+from jaxsac.runs import data_files
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.checkpoints.saved_frames import SavedFrames
+from jaxsac.runs.checkpoints.saved_replay import SavedReplay
+from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
+from jaxsac.runs.directory.spaces import Spaces
+from jaxsac.runs.policies.load import spaces_of
 from jaxsac.training.driver import learning_structs
 from jaxsac.types import Transition
 

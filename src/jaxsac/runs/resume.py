@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsac.runs import checkpoint, files, metrics, snapshot
-from jaxsac.runs.bundle import BundleError
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.observer import Observer
-from jaxsac.runs.releases import versions
-from jaxsac.runs.snapshot import Snapshot
+from jaxsac.runs import files
+from jaxsac.runs.checkpoints import checkpoint, snapshot
+from jaxsac.runs.checkpoints.bundle import BundleError
+from jaxsac.runs.checkpoints.snapshot import Snapshot
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.directory.releases import versions
+from jaxsac.runs.display.observer import Observer
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
 from jaxsac.training.seed_axis import SeedAxis

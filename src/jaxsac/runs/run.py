@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from jaxsac import packages
-from jaxsac.runs import labels, metrics, report
-from jaxsac.runs.compilation_cache import keep_compiled_programs
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.display.display import Display
+from jaxsac.runs.display.notebook import shown
+from jaxsac.runs.display.observer import Progress
 from jaxsac.runs.export.export import Exported, FormatName, export
-from jaxsac.runs.load import Policy, load_policy
-from jaxsac.runs.notebook import shown
-from jaxsac.runs.observer import Progress
-from jaxsac.runs.play import Played, play
-from jaxsac.runs.settings import default_directory, of_keywords
+from jaxsac.runs.metrics import metrics, report
+from jaxsac.runs.policies.load import Policy, load_policy
+from jaxsac.runs.policies.play import Played, play
+from jaxsac.runs.process.compilation_cache import keep_compiled_programs
+from jaxsac.runs.settings import labels
+from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.settings import default_directory, of_keywords
 from jaxsac.runs.train import train_group
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Run:
         point: int | None = None,
         **options: Any,
     ) -> list[Played]:
-        """`runs.play.play`: episodes as videos; options: output, episodes, window and changes."""
+        """`play`: episodes as videos; options: output, episodes, window and changes."""
         return list(play(self.directory, seed, which, point, **options))
 
     def plot(self, path: Path | str | None = None) -> Figure:

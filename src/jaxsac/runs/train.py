@@ -8,24 +8,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runs import (
-    allocator,
-    bundle,
-    checkpoint,
-    env_workers,
-    flags,
-    forks,
-    idle,
-    init_from,
-    releases,
-)
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs import init_from
+from jaxsac.runs.checkpoints import bundle, checkpoint
+from jaxsac.runs.directory import releases
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.directory.spaces import Spaces
+from jaxsac.runs.display.observer import Observer
 from jaxsac.runs.loop import Loop
-from jaxsac.runs.observer import Observer
-from jaxsac.runs.recorder import Recorder
+from jaxsac.runs.policies.recorder import Recorder
+from jaxsac.runs.process import allocator, env_workers, flags, forks
+from jaxsac.runs.settings import idle
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.sinks import sink
-from jaxsac.runs.spaces import Spaces
 from jaxsac.sac.checks import check_hyperparameters
 from jaxsac.training import memory, seed_axis
 from jaxsac.training.device_driver import DeviceDriver

@@ -16,11 +16,11 @@ from typing import Protocol
 
 from rich.console import Console
 
-from jaxsac.runs import checkpoint
-from jaxsac.runs.compilation_cache import keep_compiled_programs
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.display import Display
-from jaxsac.runs.interrupt import Interrupt
+from jaxsac.runs.checkpoints import checkpoint
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.display.display import Display
+from jaxsac.runs.process.compilation_cache import keep_compiled_programs
+from jaxsac.runs.process.interrupt import Interrupt
 from jaxsac.runs.train import train
 from jaxsac.sweeps.plan import Group
 from jaxsac.sweeps.progress import SweepProgress

@@ -15,7 +15,7 @@ import jax
 from rich.console import Console
 
 from jaxsac.runs import files
-from jaxsac.runs.interrupt import Interrupt
+from jaxsac.runs.process.interrupt import Interrupt
 from jaxsac.sweeps.launch import POLL_SECONDS, LaunchError, is_complete
 from jaxsac.sweeps.plan import Group
 from jaxsac.sweeps.progress import SweepProgress

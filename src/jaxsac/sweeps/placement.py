@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import tyro
 from rich.console import Console
 
-from jaxsac.runs.display import Display
+from jaxsac.runs.display.display import Display
 from jaxsac.runs.train import train
 from jaxsac.sweeps import executors, multihost, plan
 from jaxsac.sweeps.launch import launch

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxsac.runs import idle
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.values import whole_number
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.settings import idle
+from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.values import whole_number
 from jaxsac.sac.effects import without_idle
 from jaxsac.sac.state import Config, Hyperparameters
 

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from jaxsac.runs import labels, metrics
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.status import Entry, best_median_worst
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.display.status import Entry, best_median_worst
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.settings import labels
 from jaxsac.sweeps.plan import Group
 
 TERMINAL_SECONDS, LINE_SECONDS = 2.0, 60.0

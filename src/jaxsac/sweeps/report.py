@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from jaxsac.runs import labels
+from jaxsac.runs.settings import labels
 from jaxsac.sweeps.plan import Group
 
 

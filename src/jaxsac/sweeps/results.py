@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxsac.runs import files, metrics
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.scores import mean_over_steps, window_start
+from jaxsac.runs import files
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.metrics.scores import mean_over_steps, window_start
 from jaxsac.sweeps.plan import Group
 
 

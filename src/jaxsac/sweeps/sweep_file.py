@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runs import files, manifest
-from jaxsac.runs.config import WITHOUT_EFFECT, RunConfig
-from jaxsac.runs.directory import RunDirectoryError
+from jaxsac.runs import files
+from jaxsac.runs.directory import manifest
+from jaxsac.runs.directory.directory import RunDirectoryError
+from jaxsac.runs.settings.config import WITHOUT_EFFECT, RunConfig
 
 NAME = "sweep.json"
 MAY_DIFFER = (*WITHOUT_EFFECT, "steps", "init_from", "prior_data")

@@ -6,11 +6,11 @@ import contextlib
 
 from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
+from jaxsac.envs.copies.in_turn import InTurn
+from jaxsac.envs.copies.parallel import ParallelGroup
 from jaxsac.envs.envpool import FAMILY, PoolGroup
-from jaxsac.envs.examine import Examined, examine
-from jaxsac.envs.in_turn import InTurn
+from jaxsac.envs.fitness.examine import Examined, examine
 from jaxsac.envs.options import EnvOptions
-from jaxsac.envs.parallel import ParallelGroup
 from jaxsac.envs.registry import make, make_one
 from jaxsac.training.population import Population
 

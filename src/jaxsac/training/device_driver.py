@@ -12,10 +12,10 @@ import numpy as np
 from jax.stages import Compiled
 
 from jaxsac.envs.action_map import ActionMap
-from jaxsac.envs.check_in_jax import contradiction
 from jaxsac.envs.checked import at
-from jaxsac.envs.device import Environment
-from jaxsac.envs.purity import impurity
+from jaxsac.envs.fitness.check_in_jax import contradiction
+from jaxsac.envs.in_jax.device import Environment
+from jaxsac.envs.in_jax.purity import impurity
 from jaxsac.training import device_loop, learner
 from jaxsac.training.population import Population, evaluation_keys
 from jaxsac.training.programs import kept

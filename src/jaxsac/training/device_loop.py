@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxsac.data import frame_stack as stacking
 from jaxsac.data.replay import Buffer
-from jaxsac.envs import device
+from jaxsac.envs.in_jax import device
 from jaxsac.training import learner
 from jaxsac.training.population import TRAINING_STREAM, Population, stream_key
 from jaxsac.training.returns import Totals

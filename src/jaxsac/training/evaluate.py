@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.data import frame_stack as stacking
-from jaxsac.envs import host, time_limit
+from jaxsac.envs import host
+from jaxsac.envs.fitness import time_limit
 from jaxsac.training import learner
 from jaxsac.training.population import EVALUATION_STREAM, Population, evaluation_keys
 from jaxsac.training.returns import Evaluation

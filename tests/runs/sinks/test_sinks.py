@@ -7,9 +7,10 @@ import types
 
 import pytest
 
-from jaxsac.runs import metrics, train
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs import train
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.sinks import sink, sinks, wandb_sink
 from run_examples import Listener, agent_of, assert_identical, small_run, trained
 from written_runs import written

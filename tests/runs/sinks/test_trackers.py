@@ -7,8 +7,9 @@ import struct
 import pytest
 from test_sinks import TOLD, Killed
 
-from jaxsac.runs import metrics, train
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs import train
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
 from jaxsac.runs.sinks.sinks import group
 from run_examples import Listener, small_run
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxsac.data import normalize
 from jaxsac.envs.action_map import ActionMap
-from jaxsac.runs.load import Policy
+from jaxsac.runs.policies.load import Policy
 from jaxsac.sac.encoders import ENCODER
 from jaxsac.sac.layers import ActivationName, NetworkSettings
 

@@ -11,11 +11,12 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 import jaxsac
-from jaxsac.runs import files, manifest
-from jaxsac.runs.directory import RunDirectory
+from jaxsac.runs import files
+from jaxsac.runs.directory import manifest
+from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.export import parity
 from jaxsac.runs.export.parity import Parity
-from jaxsac.runs.load import load_policy
+from jaxsac.runs.policies.load import load_policy
 
 FormatName = Literal["numpy", "onnx", "stablehlo"]
 OURS = "jaxsac"

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxsac.runs.export import computation, numpy_policy
 from jaxsac.runs.export.computation import Layer
-from jaxsac.runs.load import Policy
+from jaxsac.runs.policies.load import Policy
 from jaxsac.types import PyTree
 
 ENDINGS = (".py", ".npz")

@@ -13,7 +13,7 @@ from jaxsac import packages
 from jaxsac.data import normalize
 from jaxsac.runs.export import computation
 from jaxsac.runs.export.computation import Computation, Input, Layer
-from jaxsac.runs.load import Policy
+from jaxsac.runs.policies.load import Policy
 from jaxsac.types import PyTree
 
 ENDINGS = (".onnx",)

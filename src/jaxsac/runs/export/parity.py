@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.data import normalize
-from jaxsac.runs.load import Policy
+from jaxsac.runs.policies.load import Policy
 from jaxsac.training import learner
 from jaxsac.types import PyTree
 

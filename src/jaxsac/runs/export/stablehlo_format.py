@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxsac import packages
 from jaxsac.envs.action_map import ActionMap
-from jaxsac.runs.load import Policy
+from jaxsac.runs.policies.load import Policy
 from jaxsac.training import learner
 from jaxsac.types import PyTree
 

@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxsac.runs import files, metrics
-from jaxsac.runs.config import RunConfig
-from jaxsac.runs.directory import RunDirectory
-from jaxsac.runs.metrics import RUN_COLUMNS
+from jaxsac.runs import files
+from jaxsac.runs.directory.directory import RunDirectory
+from jaxsac.runs.metrics import metrics
+from jaxsac.runs.metrics.metrics import RUN_COLUMNS
+from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.sinks import sink
 from jaxsac.runs.sinks.sink import SinkName, Target
 

@@ -1,0 +1,1 @@
+"""What a run tells in numbers, row by row."""

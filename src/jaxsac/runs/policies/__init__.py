@@ -1,0 +1,1 @@
+"""Saved policies: loaded, evaluated and shown."""

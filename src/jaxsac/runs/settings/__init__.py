@@ -1,0 +1,1 @@
+"""Which settings a run has, by name, and what they may be."""
