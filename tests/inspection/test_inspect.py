@@ -291,6 +291,10 @@ def test_what_cannot_be_looked_into_is_refused_in_a_sentence(run, tmp_path, caps
         jaxsac.inspect(run, seeds=7)
     with pytest.raises(ValueError, match=r"seeds is \[\]: name one at least"):
         jaxsac.inspect(run, seeds=[])
+    with pytest.raises(ValueError, match="seed must be a whole number, got '0'"):
+        jaxsac.inspect(run, seeds="0")
+    with pytest.raises(ValueError, match="episodes must be a whole number, got '2'"):
+        jaxsac.inspect(run, episodes="2")
     with pytest.raises(ValueError, match="episodes must not be negative, got -1"):
         jaxsac.inspect(run, episodes=-1)
     with pytest.raises(BundleError, match="no best policy"):

@@ -62,6 +62,8 @@ def test_what_is_no_run_is_refused(tmp_path):
             report(tmp_path / path)
     with pytest.raises(ValueError, match="given twice"):
         report([run, tmp_path / "." / "a"])
+    with pytest.raises(ValueError, match="runs must be a run directory, or several, got None"):
+        report(None)
     with pytest.raises(ValueError, match="give a run directory"):
         report([])
     with pytest.raises(ValueError, match=r"manifest.json is a file"):

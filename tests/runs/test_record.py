@@ -115,6 +115,8 @@ def test_what_cannot_be_recorded_is_refused(runs, tmp_path):
         record.record(tmp_path / "nothing")
     with pytest.raises(ValueError, match="has no seed 9"):
         record.record(runs["nested"], str(tmp_path / "x.npz"), seed=9)
+    with pytest.raises(ValueError, match=r"x.csv: give a file whose name ends in \.npz"):
+        record.record(runs["nested"], str(tmp_path / "x.csv"))
     (tmp_path / "there.npz").write_text("mine")
     with pytest.raises(ValueError, match=r"there.npz exists"):
         record.record(runs["nested"], str(tmp_path / "there.npz"))

@@ -28,6 +28,7 @@ from jaxsac.runs import files
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.settings import labels
 from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.values import whole
 
 TITLES = {
     "entropy": "Entropy and temperature",
@@ -115,7 +116,7 @@ def inspect(
     from jaxsac.inspection.write import write
 
     path = Path(run).expanduser().absolute()  # an environment may change the working folder
-    if episodes < 0:
+    if whole("episodes", episodes) < 0:
         raise ValueError(f"episodes must not be negative, got {episodes}.")
     output = path / "inspect" if output is None else Path(output).expanduser().absolute()
     if output.exists() and not output.is_dir():

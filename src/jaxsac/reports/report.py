@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,8 @@ def default_output(paths: Sequence[Path]) -> Path:
 def _paths(runs: Any) -> list[Path]:
     if isinstance(runs, str | os.PathLike):
         runs = [runs]
+    if not isinstance(runs, Iterable):
+        raise ValueError(f"runs must be a run directory, or several, got {runs!r}.")
     paths = [Path(run).expanduser() for run in runs]
     if not paths:
         raise ValueError("give a run directory, or several.")

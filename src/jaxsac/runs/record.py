@@ -52,11 +52,13 @@ def record(
     Raises:
       RunDirectoryError, BundleError: there is no such run or checkpoint, it is damaged or without
         its replay, or its replay is empty or holds returns of several steps.
-      ValueError: the run has no such seed, or the output exists.
+      ValueError: the run has no such seed, or the output exists or is no .npz.
       ModuleNotFoundError: Minari is not installed.
       OSError: it cannot be written.
     """
     directory = Path(directory).expanduser().absolute()
+    if form == "npz" and output is not None and Path(output).suffix != ".npz":
+        raise ValueError(f"output is {output}: give a file whose name ends in .npz.")
     run = RunDirectory(directory)
     config, spaces = run.config(), spaces_of(run)
     found = [

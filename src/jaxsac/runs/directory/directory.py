@@ -16,6 +16,7 @@ from jaxsac.runs.directory.lock import RunDirectoryError as RunDirectoryError
 from jaxsac.runs.directory.same import is_same
 from jaxsac.runs.directory.spaces import Spaces
 from jaxsac.runs.settings.config import WITHOUT_EFFECT, RunConfig, unknown_settings
+from jaxsac.runs.settings.values import whole
 
 NETWORKS = frozenset((
     "env", "env_kwargs", "wrapper", "seeds", "frame_stack", "actor", "actor_kwargs", "critic",
@@ -67,7 +68,7 @@ class RunDirectory:
           ValueError: there is none.
           RunDirectoryError: as `config`.
         """
-        there = []
+        seed, there = whole("seed", seed), []
         for run in self.groups():
             config = run.config()
             if config.seed <= seed < config.seed + config.seeds:

@@ -18,6 +18,7 @@ from jaxsac.runs.directory.spaces import Spaces
 from jaxsac.runs.policies import acting
 from jaxsac.runs.policies.load import spaces_of
 from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.values import whole
 from jaxsac.sac.diagnosis import explain
 from jaxsac.training import seed_axis
 from jaxsac.training.driver import Evaluator, learning_structs
@@ -80,7 +81,7 @@ def evaluate_run(
       RunDirectoryError, BundleError: there is no such run or policy, or it is damaged.
       ValueError: episodes below 1, or an environment with other spaces than the run's.
     """
-    if episodes < 1:
+    if whole("episodes", episodes) < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}.")
     run, changes = RunDirectory(directory), dict(changes or {})
     if unknown := run.describe_unknown_settings():

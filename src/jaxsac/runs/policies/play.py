@@ -21,6 +21,7 @@ from jaxsac.runs.policies.drawn import Member, Played
 from jaxsac.runs.policies.evaluation import FRESH
 from jaxsac.runs.policies.load import Policy, load_policy
 from jaxsac.runs.settings import settings
+from jaxsac.runs.settings.values import whole
 from jaxsac.training.population import EVALUATION_STREAM
 
 Which = int | Literal["latest", "best"]
@@ -61,7 +62,7 @@ def play(
       RunDirectoryError, BundleError: there is no such run or checkpoint, or it is damaged.
       ModuleNotFoundError: writing needs a package that is not installed.
     """
-    if episodes < 1:
+    if whole("episodes", episodes) < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}.")
     if point is not None and seed is None:
         raise ValueError(f"point {point} is one of a seed's: give that too, with --seed.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,9 +31,9 @@ def whole(name: str, value: Any) -> int:
     """
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ValueError(f"{name} must be a whole number, got {value!r}.")
-    return value
+    return int(value)
 
 
 def json_object(name: str, value: Any) -> dict[str, Any]:
