@@ -21,6 +21,8 @@ from jaxsac.training.drivers import make_driver
 from jaxsac.training.population import TRAINING_STREAM
 
 NET = jaxsac.Config(hidden_sizes=(8,))
+# For images whose encoder does not matter, as it takes most of what compiles.
+FLAT = jaxsac.Config(hidden_sizes=(8,), encoder="flat")
 # Large steps, so that a difference shows after few updates.
 FAST = jaxsac.Hyperparameters(
     actor_lr=0.01, critic_lr=0.02, alpha_lr=0.03, gamma=0.9, tau=0.1, initial_alpha=0.5

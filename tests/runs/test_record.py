@@ -15,11 +15,16 @@ from jaxsac.training import seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.prior_data import PriorData
 from jaxsac.types import Spec, transition_of
-from run_examples import Listener, small_run
+from run_examples import FLAT, Listener, small_run
 
 RUNS = {
     # Dicts, tuples and pixels; two environments side by side; a ring that has gone round.
-    "nested": {"env": "probe_environments:Scripted-v0", "num_envs": 2, "replay_capacity": 30},
+    "nested": {
+        "env": "probe_environments:Scripted-v0",
+        "agent": FLAT,
+        "num_envs": 2,
+        "replay_capacity": 30,
+    },
     # Bounds that no float divides without a rest; the latest 25 of 60 steps, episodes of ten.
     "asymmetric": {
         "env": "probe_environments:DriftOnGridAsymmetric-v0",

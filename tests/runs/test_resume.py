@@ -22,7 +22,7 @@ from jaxsac.runs.checkpoints import best, bundle, checkpoint
 from jaxsac.runs.checkpoints.bundle import BundleError
 from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.metrics import metrics
-from run_examples import LOOP, Listener, StopAt, result_of, small_run, train_in_parts
+from run_examples import FLAT, LOOP, Listener, StopAt, result_of, small_run, train_in_parts
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_pa
     "changes",
     [
         pytest.param({"env": "probe_environments:Scripted-v0"}, marks=pytest.mark.slow),
-        {"env": "probe_environments:Scripted-v0", "num_envs": 2, "log_every": 14, **LOOP},
+        {
+            "env": "probe_environments:Scripted-v0",
+            "agent": FLAT,
+            "num_envs": 2,
+            "log_every": 14,
+            **LOOP,
+        },
         {"num_envs": 3, "steps": 90, "log_every": 9, "utd": 0.4, "replay_capacity": 30},
         {
             "update_every": 10,

@@ -14,13 +14,13 @@ from jaxsac.runs import train
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.process import env_workers
 from jaxsac.training import memory
-from run_examples import Listener, StopAt, result_of, small_run, train_in_parts
+from run_examples import FLAT, Listener, StopAt, result_of, small_run, train_in_parts
 
 
 def run(workers, **changes):
     return small_run(
         env="probe_environments:Scripted-v0", num_envs=3, eval_every=30, eval_envs=0, log_every=15,
-        env_workers=workers, **changes,
+        agent=FLAT, env_workers=workers, **changes,
     )  # fmt: skip
 
 
