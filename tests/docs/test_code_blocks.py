@@ -110,7 +110,7 @@ def test_own_loops(asked_for, run, monkeypatch, tmp_path):
     """Each learns, without Gymnasium, and a saved policy acts."""
     assert not any("gymnasium" in b.text for b in blocks(ROOT / "docs/own-loop.md", "python")[:3])
     saved = ROOT / "tests" / "fixtures" / "v0.1" / "halfcheetah"
-    shutil.copytree(saved, tmp_path / "runs" / "HalfCheetah-v4")
+    shutil.copytree(saved, tmp_path / "runs" / "mine")
     kept = {}
 
     def keep(*said):

@@ -153,7 +153,8 @@ class Config:
     random_shift: int = 0
     """Pixels that the images of a batch are moved by at most, at random (DrQ); 0: none."""
     initializer: InitializerName = "orthogonal"
-    """Initial weights: orthogonal with gain √2; Flax's default; Brax's; or PyTorch's default."""
+    """Initial weights: orthogonal, with gain √2; lecun_normal, Flax's default; lecun_uniform,
+    Brax's; or torch, PyTorch's default."""
     actor: nn.Module | None = None
     """Custom network: observation -> (mean, log_std), each (B, A). A Linen module which bounds
     log_std itself: the sizes, activation, initializer and log_std_* above are those of the default

@@ -92,7 +92,7 @@ class RunConfig(Members):
     """Transitions from before the run: path of a .npz (see `jaxsac record`), or minari:ID for a
     data set of Minari. All seeds draw from one copy, and it is in no checkpoint."""
     prior_fraction: float = 0.5
-    """Share of every batch that is drawn from it, as RLPD does; the rest is from replay."""
+    """Share of every batch that is drawn from prior_data, as RLPD does; the rest is from replay."""
     offline_steps: int = 0
     """Updates on the prior data alone before the first action, which is then the policy's, as all
     that follow are: there are no uniformly random ones."""
@@ -120,8 +120,8 @@ class RunConfig(Members):
     """Processes that step the copies of an environment on the host side by side, several in each,
     and as many for evaluation; 0: they are stepped in turn, in the process that learns. For
     simulators of more than about a millisecond a step; results are the same. auto: one step is
-    timed when the run begins, and from 2 ms on there is a worker for each core. Of envpool: they
-    are the threads, and 0 is one for each core."""
+    timed when the run begins, and from 2 ms on there is a worker for each copy or core, whichever
+    are fewer. Of envpool: they are the threads, and 0 is one for each core."""
     keep_replay: bool = True
     """Whether the last checkpoint has the replay. Without it a finished run takes little room on
     the disk, and cannot be given more steps."""
@@ -131,7 +131,7 @@ class RunConfig(Members):
     """Run directory of another run, whose agents this one begins with: it acts by them from its
     first step on and learns under its own settings. The networks and spaces must be alike."""
     init_replay: bool = False
-    """Whether to begin with the replay of that run too."""
+    """Whether to begin with the replay of init_from's run too."""
     seed_layout: Literal["auto", "vmap", "map"] = "auto"
     """How members share a device: batched (vmap), or one after the other (map); auto: vmap, but map
     on a CPU for more than four members on a core and for networks with batch normalization."""
@@ -139,12 +139,12 @@ class RunConfig(Members):
     """module:Class of an actor of your own, a Linen module: observation -> (mean, log_std); see
     Config.actor. None: the default one."""
     actor_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Its fields, as a JSON object."""
+    """Fields of the class that actor names, as a JSON object."""
     critic: str | None = None
     """module:Class of critics of your own: (observation, action) -> q of each; see Config.critic.
     None: the default ones."""
     critic_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Their fields, as a JSON object."""
+    """Fields of the class that critic names, as a JSON object."""
     agent: Config = Config()
     hyperparameters: Hyperparameters = Hyperparameters()
     """Floats, or tuples of equal length: then the run is a sweep over as many points."""
