@@ -1,6 +1,10 @@
 """Whose agents a run begins with."""
 
+import dataclasses
+
+import jax
 import numpy as np
+import optax
 import pytest
 
 import jaxsac
@@ -8,7 +12,7 @@ from jaxsac.runs.checkpoints.bundle import BundleError
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.init_from import Group, Source
 from jaxsac.runs.train import train
-from run_examples import Listener, small_run
+from run_examples import FAST, NET, Listener, agent_of, is_identical, small_run
 
 
 @pytest.mark.parametrize("replay", [False, True])
@@ -33,6 +37,32 @@ def test_a_seed_begins_with_its_own_agent_also_if_that_was_added_later(tmp_path,
             for which in ((tmp_path / "begun", seed), (source, of))
         )
         np.testing.assert_array_equal(found, expected)
+
+
+def test_schedules_of_learning_rates_begin_anew(tmp_path):
+    """After the source's forty updates its rates are zero for ever."""
+    agent = dataclasses.replace(NET, lr_schedule="linear")
+    short = FAST.replace(schedule_updates=30.0, final_lr_scale=0.0)
+    source = small_run(seeds=1, agent=agent, hyperparameters=short)
+    assert train(source, tmp_path / "source", Listener())
+    begun = dataclasses.replace(source, init_from=str(tmp_path / "source"), steps=30)
+    assert train(begun, tmp_path / "begun", Listener())
+    before, after = (
+        agent_of(tmp_path / name, run) for name, run in (("source", source), ("begun", begun))
+    )
+    (count,) = (
+        x.count
+        for x in jax.tree.leaves(after.critic.opt_state, is_leaf=is_schedule)
+        if is_schedule(x)
+    )
+    assert count == after.step == 10
+    moments = before.critic.opt_state[0].count, after.critic.opt_state[0].count
+    assert moments == (40, 50)
+    assert not is_identical(before.critic.params, after.critic.params)
+
+
+def is_schedule(node):
+    return isinstance(node, optax.ScaleByScheduleState)
 
 
 def policies(run, seeds, points=(None,)):

@@ -18,7 +18,7 @@ from jaxsac.runs import train
 from jaxsac.runs.checkpoints import checkpoint
 from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.metrics import metrics
-from jaxsac.training import driver, memory, seed_axis
+from jaxsac.training import driver, host_driver, memory, seed_axis
 from jaxsac.training.drivers import make_driver
 from jaxsac.training.prior_data import PriorData
 from run_examples import LOOP, Listener, agent_of, is_identical, small_run
@@ -108,6 +108,24 @@ def test_offline_updates_come_before_the_first_action_which_is_the_policys(data,
     assert train.train(others, tmp_path / "others", Listener())
     first, uniform = (first_action(folder) for folder in (tmp_path, tmp_path / "others"))
     assert np.abs(first - uniform).min() > 1e-3
+
+
+def test_an_evaluation_that_fails_before_the_first_action_is_made_up_for(
+    data, tmp_path, monkeypatch
+):
+    config = config_of(data, eval_every=20)
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("the server is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host_driver.HostDriver, "evaluate", broken)
+        with pytest.raises(RuntimeError, match="the server is down"):
+            train.train(config, tmp_path, Listener())
+    assert train.train(config, tmp_path, Listener())
+    rows = metrics.read(metrics.path(tmp_path / "metrics", "seed-0000"))
+    assert [row["updates"] for row in rows if row["step"] == 0] == [10, 20, 25]
+    assert [row["step"] for row in rows if row["eval_return"] is not None] == [0, 20, 40]
 
 
 def first_action(directory):

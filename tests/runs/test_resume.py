@@ -221,6 +221,17 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(config, straig
     assert result_of(directory) == straight
 
 
+def test_a_checkpoint_that_was_passed_over_is_not_the_latest_any_more(config, tmp_path):
+    directory, checkpoints = tmp_path / "run", tmp_path / "run" / "checkpoints"
+    assert not train.train(config, directory, StopAt(42))
+    (checkpoints / "42" / "learning.safetensors").unlink()
+    listener = StopAt(35)
+    assert not train.train(config, directory, listener)
+    assert any(str(checkpoints / "42-before-1") in text for text in listener.messages)
+    assert checkpoint.steps(checkpoints) == [28, 35]
+    assert jaxsac.load_policy(directory).step == 35
+
+
 def test_without_any_good_checkpoint_nothing_is_started(config, tmp_path):
     directory = tmp_path / "run"
     assert not train.train(config, directory, StopAt(35))

@@ -444,6 +444,15 @@ def test_a_run_that_was_killed_when_its_end_was_saved_is_complete(tmp_path, monk
     assert jaxsac.train(drift, **call).complete
 
 
+def test_a_damaged_end_is_gone_on_before_also_where_no_replay_is_asked_for(tmp_path):
+    call = {**SMALL, "directory": tmp_path / "run", "checkpoint_every": 40}
+    directory = jaxsac.train(drift, **call).directory
+    (directory / "checkpoints" / "60" / "agent.safetensors").write_bytes(b"")
+    manifest = directory / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"finished": true', '"finished": false'))
+    assert jaxsac.train(drift, **call, keep_replay=False).complete
+
+
 def test_what_cannot_be_opened_leaves_no_environment_open(tmp_path, monkeypatch):
     closed = []
     monkeypatch.setattr(loop, "MetricsWriter", lambda *_: sys.exit())

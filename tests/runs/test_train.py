@@ -218,6 +218,20 @@ def test_a_finished_run_is_not_done_again(finished):
     assert times() == before
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"steps": 20}, True),
+        ({"steps": 29, "update_every": 10}, True),
+        ({"steps": 30, "update_every": 10}, False),
+    ],
+)
+def test_a_run_without_one_update_is_told(tmp_path, changes, told):
+    listener = Listener()
+    assert train.train(small_run(seeds=1, **changes), tmp_path, listener)
+    assert any("nothing will be learned" in text for text in listener.messages) == told
+
+
 def test_another_configuration_is_refused_with_what_differs(finished):
     _, directory, _ = finished
     other = small_run(seed=3, eval_every=30, utd=2.0, batch_size=9)

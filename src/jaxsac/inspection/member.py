@@ -115,12 +115,12 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
     """
     config, spaces = run.config(), spaces_of(run)
     structs = learning_structs(config.to_population(), spaces.observation, spaces.action)
+    saved, policies = acting.read(run, spaces, which, indices)
     # The best policy lies beside the checkpoints; the replay is then that of the latest.
-    step = checkpoint.latest(run.checkpoints) if isinstance(which, str) else which
+    step = checkpoint.latest(run.checkpoints) if which == "best" else saved[0]
     facts: dict[str, Any] | None = None
-    for index in indices:
-        (saved,), policies = acting.read(run, spaces, which, [index])
-        policy = learner.Policy(*jax.tree.map(lambda x: x[0], policies))
+    for row, index in enumerate(indices):
+        policy = learner.Policy(*jax.tree.map(lambda x, row=row: x[row], policies))
         facts = facts or checkpoint.verify(run.checkpoints, step)
         part = functools.partial(checkpoint.load, run.checkpoints, step, row=index)
         if whole := which != "best":
@@ -132,7 +132,7 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
         name = config.member_names[index]
         yield Member(
             config, config.member_labels[index], name, config.member_seeds[index],
-            config.points[index // config.seeds], saved, jax.device_put(policy), whole, scale,
+            config.points[index // config.seeds], saved[row], jax.device_put(policy), whole, scale,
             _kept(run, step, name, facts, structs),  # in no variable, which would hold it
         )  # fmt: skip
 

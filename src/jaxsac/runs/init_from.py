@@ -15,6 +15,7 @@ from jaxsac.runs.checkpoints.saved_replay import SavedReplay
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.settings import labels
 from jaxsac.runs.settings.config import RunConfig
+from jaxsac.sac.optimize import rewound
 from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
 from jaxsac.training.seed_axis import SeedAxis
@@ -42,9 +43,10 @@ class Source:
     """The latest checkpoint of a run that another begins with.
 
     Its agents are taken as they are (networks, optimizers, temperature), with the hyperparameters
-    of the new run, whose updates are counted from 0; and the scales of observations and rewards. A
-    member begins with the agent of its own seed where the source has that; others take the agents
-    that are left in turn. Of a sweep it is the one at the member's own point.
+    of the new run, whose updates, and with them the schedules of learning rates, are counted from
+    0; and the scales of observations and rewards. A member begins with the agent of its own seed
+    where the source has that; others take the agents that are left in turn. Of a sweep it is the
+    one at the member's own point.
     """
 
     def __init__(self, config: RunConfig, structs: Carry) -> None:
@@ -89,7 +91,7 @@ class Source:
                 SavedReplay(group.run.checkpoints, group.step, group.facts, source.replay_capacity)
                 for group in self._groups
             ]
-        self._agent = self._take("agent", structs.agent)
+        self._agent = rewound(self._take("agent", structs.agent))
         self._normalizer: Any = ()
         if structs.normalizer:
             self._normalizer = self._take("normalizer", structs.normalizer)
@@ -173,8 +175,8 @@ class Source:
             )
         except BundleError as error:
             raise BundleError(
-                f"the {part} of {group.run.path} does not fit this run, whose networks and spaces "
-                f"must be alike: {error}"
+                f"the {part} of {group.run.path} does not fit this run, whose networks, "
+                f"optimizers and spaces must be alike: {error}"
             ) from error
 
     def _buffer(self, axis: SeedAxis) -> Any:

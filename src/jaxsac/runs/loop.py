@@ -38,6 +38,9 @@ STOP_AFTER: dict[Phase, str] = {
 }
 """What comes to its end before a run stops; "this step" in other phases."""
 
+BEFORE_ACTING = -1
+"""The step after which offline updates end: what is due at step 0 is due then."""
+
 
 class Loop:
     """Steps, and all that is due after them, until the last or a request to stop."""
@@ -104,7 +107,7 @@ class Loop:
         with self.stop as stop, contextlib.ExitStack() as opened:
             opened.callback(self._close)
             self.place = opened.enter_context(Place(self.directory, config.lock, driver.step))
-            writer = opened.enter_context(
+            self.writer = opened.enter_context(
                 MetricsWriter(
                     self.directory.metrics,
                     config.member_names,
@@ -113,14 +116,14 @@ class Loop:
                 )
             )
             opened.enter_context(self.sinks)
-            log.tell_what_is_amiss(config, self.directory, writer, self.observer)
+            log.tell_what_is_amiss(config, self.directory, self.writer, self.observer)
             self.observer.started(driver.step, self.seconds)
             try:
                 self._start()
-                self._learn_offline(writer)
+                self._learn_offline()
                 while True:
                     if self.state.logged < driver.step:
-                        self._log_and_save(writer)
+                        self._log_and_save()
                     if driver.step >= config.steps or stop.requested:
                         break
                     self._advance()
@@ -128,10 +131,10 @@ class Loop:
             except BaseException as error:
                 # An error from an environment finds everything whole: nothing is lost.
                 if not self._ends_at_once(error):
-                    self._save_if_whole(writer)
+                    self._save_if_whole()
                 raise
             else:
-                self._save_if_whole(writer)
+                self._save_if_whole()
         complete = driver.step >= config.steps
         self._enter("complete" if complete else "stopped")
         log.tell_slow_saving(self.clock, self.observer)
@@ -148,10 +151,11 @@ class Loop:
                 self.observer.message(self.source.give(self.driver, self.axis))
                 begin_acting = self.axis.program(learner.begin_acting, donate=(0,))
                 self.driver.learning = begin_acting(self.driver.learning)
+        self.prior = self.source = None  # and what they hold
         if self.config.eval_every:
             self.driver.prepare_evaluation(self.config.eval_episodes)
 
-    def _learn_offline(self, writer: MetricsWriter) -> None:
+    def _learn_offline(self) -> None:
         """The updates on prior data alone, as far as they are not done yet."""
         config, driver, stop = self.config, self.driver, self.stop
         if driver.step or self.state.offline_updates >= config.offline_steps:
@@ -166,14 +170,13 @@ class Loop:
             driver.learning = updates(driver.learning, min(due), driver.prior)
             done = self.state.offline_updates + min(due)
             self.state, self.saved = self.state._replace(offline_updates=done), None
-            evaluated = None
             if done == config.offline_steps:
                 driver.learning = updates.begin_acting(driver.learning)
-                evaluated = self._evaluate() if config.eval_every else None
-            if due.log == min(due):
-                self._log(writer, evaluated)
+                self.state = self.state._replace(logged=BEFORE_ACTING)
+            elif due.log == min(due):
+                self._log(None)
             if due.save == min(due):
-                self._save(writer)
+                self._save()
         self._enter("compiling")
 
     def _enter(self, phase: Phase) -> None:
@@ -239,14 +242,14 @@ class Loop:
                 f"a batch of {self.config.batch_size}. Fix the environment {self.config.env}."
             )
 
-    def _log_and_save(self, writer: MetricsWriter) -> None:
+    def _log_and_save(self) -> None:
         step, due = self.driver.step, due_after(self.state.logged, self.config)
         evaluated = self._evaluate() if due.evaluate <= step else None
         if evaluated is not None or due.log <= step:
-            self._log(writer, evaluated)
+            self._log(evaluated)
         self.state = self.state._replace(logged=step)
         if due.save <= step:
-            self._save(writer)
+            self._save()
         if due.record <= step:
             self.place.check(step)
             with self._during("recording"):
@@ -276,12 +279,12 @@ class Loop:
         for index, mean in better.items():
             self.best[index] = mean
 
-    def _log(self, writer: MetricsWriter, evaluated: Evaluation | None) -> None:
+    def _log(self, evaluated: Evaluation | None) -> None:
         self.place.check(self.driver.step)
-        log.reopen(writer, self.directory, self.observer)
+        log.reopen(self.writer, self.directory, self.observer)
         log.record_failures(self.config, self.directory, self.driver, self.observer)
         self.state, progress = log.write_rows(
-            self.config, self.driver, self.axis, self.state, self.seconds, evaluated, writer
+            self.config, self.driver, self.axis, self.state, self.seconds, evaluated, self.writer
         )
         # Before others hear of the rows: whatever they raise, a run that goes on has these.
         self.state = self.state._replace(logged=self.driver.step)
@@ -295,12 +298,12 @@ class Loop:
             self.observer.stepped(self.driver.step)
             self.last_shown = now
 
-    def _save_if_whole(self, writer: MetricsWriter) -> None:
+    def _save_if_whole(self) -> None:
         if self.driver.whole and self.saved != self.driver.step:
-            self._save(writer)
+            self._save()
 
-    def _save(self, writer: MetricsWriter) -> None:
-        run = self.state._replace(seconds=self.seconds, metrics_rows=writer.rows())
+    def _save(self) -> None:
+        run = self.state._replace(seconds=self.seconds, metrics_rows=self.writer.rows())
         keep_replay = self.config.keep_replay or self.driver.step < self.config.steps
         with self._during("saving"):
             self.place.check(self.driver.step)

@@ -63,6 +63,9 @@ def resume(
                 ) from error
             observer.message(f"{error} Trying the checkpoint before it.")
             continue
+        for refused in saved[saved.index(step) + 1 :]:  # which would be taken for the latest
+            moved = files.set_aside(checkpoint.folder(run.checkpoints, refused))
+            observer.message(f"The checkpoint that cannot be used is {moved} now.")
         _tell(config, run, driver, restarted, written_under, observer)
         return found
     return None

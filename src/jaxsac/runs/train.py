@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxsac.runs import init_from
 from jaxsac.runs.checkpoints import bundle, checkpoint
+from jaxsac.runs.checkpoints.bundle import BundleError
 from jaxsac.runs.directory import releases
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.directory.spaces import Spaces
@@ -119,7 +120,10 @@ def _is_done(config: RunConfig, run: RunDirectory) -> bool:
     saved = checkpoint.steps(run.checkpoints)
     if config.keep_replay or not saved or saved[-1] < config.steps or not run.holds(config):
         return False
-    return not checkpoint.verify(run.checkpoints, saved[-1]).get("replay", True)
+    try:
+        return not checkpoint.verify(run.checkpoints, saved[-1]).get("replay", True)
+    except BundleError:  # the run goes on from the one before it
+        return False
 
 
 def _prepare(

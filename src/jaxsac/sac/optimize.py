@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxsac.sac.apply import Variables
@@ -14,7 +15,7 @@ from jaxsac.sac.choices import ScheduleName
 from jaxsac.sac.config import Config, Hyperparameters, Scalar
 from jaxsac.sac.losses import Result
 from jaxsac.sac.projection import PROJECTIONS
-from jaxsac.sac.state import Metrics, Trained
+from jaxsac.sac.state import Metrics, State, Trained
 from jaxsac.types import Params
 
 EPS_ROOT = 1e-20
@@ -86,6 +87,18 @@ def scheduled(
         return rate * (hyper.final_lr_scale + (1 - hyper.final_lr_scale) * left)
 
     return learning_rate
+
+
+def rewound(state: State) -> State:
+    """The state with the schedules of learning rates at their start, and moments as they are."""
+
+    def is_schedule(node: Any) -> bool:
+        return isinstance(node, optax.ScaleByScheduleState)
+
+    def rewind(node: Any) -> Any:
+        return jax.tree.map(np.zeros_like, node) if is_schedule(node) else node
+
+    return jax.tree.map(rewind, state, is_leaf=is_schedule)
 
 
 def minimize(

@@ -102,6 +102,20 @@ def test_the_last_two_are_kept(agent, saved):
     assert checkpoint.steps(saved) == [60, 70]
 
 
+def test_one_that_cannot_be_removed_costs_nothing_and_is_none_any_more(agent, saved, monkeypatch):
+    def held_open(folder, ignore_errors=False):
+        if not ignore_errors:
+            raise OSError("Directory not empty")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle.shutil, "rmtree", held_open)
+        for step in (50, 60):
+            checkpoint.save(saved, step, [("agent", agent)], {})
+        assert checkpoint.steps(saved) == [50, 60]
+    checkpoint.save(saved, 70, [("agent", agent)], {})
+    assert {file.name for file in saved.iterdir()} == {"60", "70"}
+
+
 def test_any_change_to_a_manifest_is_noticed(agent, saved):
     file = saved / "40" / "manifest.json"
     content = file.read_bytes()

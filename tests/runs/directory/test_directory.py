@@ -151,6 +151,9 @@ def test_what_helps_with_another_configuration_is_what_can_be_done(tmp_path):
     with pytest.raises(RunDirectoryError, match="hidden_sizes: ") as raised:
         run.create(small_run(agent=wider))
     assert "--init-from" not in str(raised.value), "its networks would not fit"
+    with pytest.raises(RunDirectoryError, match="normalize_observations: ") as raised:
+        run.create(small_run(normalize_observations=True))
+    assert "--init-from" not in str(raised.value), "its agent sees no other scale"
     with pytest.raises(RunDirectoryError, match="--init-from"):
         run.create(small_run(utd=2.0))
     sweep = RunDirectory(tmp_path / "sweep")
@@ -195,7 +198,8 @@ def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
             run.create(small_run(init_from=other))
     facts = {"source": "a.npz", "rows": 3, "sha256": "0"}
     data.create(small_run(prior_data="a.npz"), prior=facts)
-    assert not data.create(small_run(prior_data="moved/a.npz"), prior=facts)
+    moved = {**facts, "source": "moved/a.npz"}
+    assert not data.create(small_run(prior_data="moved/a.npz"), prior=moved)
     with pytest.raises(RunDirectoryError, match="has changed"):
         data.create(small_run(prior_data="a.npz"), prior={**facts, "sha256": "1"})
     with pytest.raises(RunDirectoryError, match=r"prior_data: 'a\.npz' there"):

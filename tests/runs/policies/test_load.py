@@ -13,6 +13,7 @@ import pytest
 
 import jaxsac
 from jaxsac.envs.spaces import action_map
+from jaxsac.inspection import member as inspection_member
 from jaxsac.runs import train
 from jaxsac.runs.checkpoints import bundle, checkpoint
 from jaxsac.runs.checkpoints.bundle import BundleError
@@ -82,6 +83,17 @@ def test_observations_are_on_the_scale_that_was_learned_on(saved):
         acting(observations), jaxsac.act(agent, np.float32(scaled)), atol=1e-5
     )
     assert abs(acting(observations) - jaxsac.act(agent, observations)).max() > 1e-3
+
+
+def test_all_members_are_of_one_checkpoint_though_the_run_goes_on(saved, monkeypatch):
+    folder, _ = saved
+    run = RunDirectory(folder / "normalized")
+    step = iter([30])
+    monkeypatch.setattr(checkpoint, "latest", lambda directory: next(step, 60))
+    assert [found.step for found in evaluate_run(run.path, "latest", 1).members] == [30, 30]
+    step = iter([30])
+    read = inspection_member.read(run, "latest", [0, 1])
+    assert [(one.step, int(one.agent.step)) for one in read] == [(30, 10), (30, 10)]
 
 
 def jaxsac_moments(config):

@@ -51,7 +51,7 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    temporary = target.parent / f".{target.name}.tmp"
+    temporary = _unfinished(target)
     recover(target.parent)
     _remove_unfinished(target.parent)
     try:
@@ -88,6 +88,16 @@ def write(target: Path, parts: Iterable[tuple[str, PyTree]], facts: dict[str, An
     shutil.rmtree(_aside(target), ignore_errors=True)
 
 
+def remove(target: Path) -> None:
+    """Removes a bundle, all at once for whoever looks.
+
+    What cannot be removed, as others have it open, costs nothing: `write` tries again.
+    """
+    with contextlib.suppress(OSError):
+        os.rename(target, _unfinished(target))
+    shutil.rmtree(_unfinished(target), ignore_errors=True)
+
+
 def recover(directory: Path) -> None:
     """Puts back what a killed process was about to replace, and had moved aside.
 
@@ -99,6 +109,11 @@ def recover(directory: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.rename(old, target)
+
+
+def _unfinished(target: Path) -> Path:
+    """Where a bundle lies before it is whole, and when it is to go."""
+    return target.parent / f".{target.name}.tmp"
 
 
 def _aside(target: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def save(
     """
     bundle.write(folder(directory, step), parts, facts)
     for old in steps(directory)[:-kept]:
-        shutil.rmtree(folder(directory, old))
+        bundle.remove(folder(directory, old))
 
 
 def steps(directory: Path) -> list[int]:

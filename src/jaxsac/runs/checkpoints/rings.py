@@ -67,20 +67,26 @@ def place(
       rows_of: reads the filled rows of a member.
       axis: how they are laid out.
     """
-
-    def placed(dtype: str, struct: jax.Array) -> jax.Array:
-        def shard(index: Any) -> np.ndarray:
-            mine = axis.pad(np.array(members))[index[0]]
-            ring = np.zeros((len(mine), *struct.shape[1:]), struct.dtype)
-            for rows, member in zip(ring, mine, strict=True):
-                there = rows_of(member)[dtype]
-                rows[: len(there)] = there
-            return ring
-
-        shape = (axis.num_rows, *struct.shape[1:])
-        return jax.make_array_from_callback(shape, axis.sharding, shard)
-
-    return {dtype: placed(dtype, struct) for dtype, struct in structs.items()}
+    shards: dict[str, list[jax.Array]] = {dtype: [] for dtype in structs}
+    names = axis.pad(np.array(members))
+    places = axis.sharding.addressable_devices_indices_map((axis.num_rows,))
+    for device, index in places.items():
+        mine = names[index]
+        rings = {
+            dtype: np.zeros((len(mine), *struct.shape[1:]), struct.dtype)
+            for dtype, struct in structs.items()
+        }
+        for row, member in enumerate(mine):
+            for dtype, there in rows_of(member).items():
+                rings[dtype][row, : len(there)] = there
+        for dtype, ring in rings.items():
+            shards[dtype].append(jax.device_put(ring, device))
+    return {
+        dtype: jax.make_array_from_single_device_arrays(
+            (axis.num_rows, *struct.shape[1:]), axis.sharding, shards[dtype]
+        )
+        for dtype, struct in structs.items()
+    }
 
 
 def _each(rows: Rows) -> Iterator[dict[str, np.ndarray]]:

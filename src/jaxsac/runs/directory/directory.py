@@ -18,12 +18,13 @@ from jaxsac.runs.directory.spaces import Spaces
 from jaxsac.runs.settings.config import WITHOUT_EFFECT, RunConfig, unknown_settings
 from jaxsac.runs.settings.values import whole
 
-NETWORKS = frozenset((
-    "env", "env_kwargs", "wrapper", "seeds", "frame_stack", "actor", "actor_kwargs", "critic",
-    "critic_kwargs", "hidden_sizes", "actor_hidden_sizes", "critic_hidden_sizes", "num_critics",
-    "body", "actor_body", "critic_body", "normalization", "actor_normalization",
-    "critic_normalization", "normalize_inputs", "hidden_biases", "head", "num_quantiles",
-    "num_atoms", "forward", "value_network", "encoder",
+AS_ITS_SOURCE = frozenset((
+    "env", "env_kwargs", "wrapper", "seeds", "frame_stack", "normalize_observations",
+    "reward_scale", "reward_scale_bound", "actor", "actor_kwargs", "critic", "critic_kwargs",
+    "hidden_sizes", "actor_hidden_sizes", "critic_hidden_sizes", "num_critics", "body",
+    "actor_body", "critic_body", "normalization", "actor_normalization", "critic_normalization",
+    "normalize_inputs", "hidden_biases", "head", "num_quantiles", "num_atoms", "forward",
+    "value_network", "encoder", "optimizer", "clip_gradients", "lr_schedule",
 ))  # fmt: skip
 """Settings in which a run is like the one that it begins with (`--init-from`)."""
 MORE_SEEDS = "more-seeds"
@@ -168,32 +169,33 @@ class RunDirectory:
         manifest.write(self.manifest, content)
 
     def _check_same(self, config: RunConfig) -> None:
-        steps = self.config().steps
-        but_steps = (*WITHOUT_EFFECT, "steps")
-        different = self._differences(config, but_steps if config.steps > steps else WITHOUT_EFFECT)
+        before, different = self.config(), self._differences(config)
+        if config.steps > before.steps:
+            different.pop("steps", None)
         if not different:
             return
-        if not self._differences(config, but_steps):
+        if set(different) == {"steps"}:
             raise RunDirectoryError(
-                f"{self.path} holds this run with {steps:,} steps, which is more than the "
+                f"{self.path} holds this run with {before.steps:,} steps, which is more than the "
                 f"{config.steps:,} asked for: it can be given more, not fewer."
             )
         remedy = "Give another run directory, or move that one away."
-        alike = not self._differences(config, tuple(set(config.to_json()) - NETWORKS))
-        if alike and not self.config().swept:  # agents of a sweep begin at the same points alone
+        # Agents of a sweep begin at the same points alone.
+        if not AS_ITS_SOURCE & set(different) and not before.swept:
             remedy += (
                 " A new run that begins with the agent of that one, under these settings: "
                 f"--init-from {shlex.quote(str(self.path))}."
             )
+        said = "; ".join(f"{name}: {values}" for name, values in different.items())
         raise RunDirectoryError(
-            f"{self.path} holds a run with another configuration ({'; '.join(different)}). {remedy}"
+            f"{self.path} holds a run with another configuration ({said}). {remedy}"
         )
 
     def _check_prior(self, prior: dict[str, Any] | None) -> None:
         there = self._read().get("prior_data")
-        if there == prior or prior is None:
-            return
         was = there if isinstance(there, dict) else {}
+        if prior is None or was.get("sha256") == prior["sha256"]:  # wherever it lies by now
+            return
         raise RunDirectoryError(
             f"the prior data {prior['source']} has changed since {self.path} was begun with it: it "
             f"had {was.get('rows')} rows with the SHA-256 {was.get('sha256')}, and has "
@@ -201,16 +203,15 @@ class RunDirectory:
             "directory."
         )
 
-    def _differences(
-        self, config: RunConfig, but_for: tuple[str, ...] = WITHOUT_EFFECT
-    ) -> list[str]:
+    def _differences(self, config: RunConfig) -> dict[str, str]:
+        """The settings that decide what is learned and are others here, by name, in words."""
         existing, wanted = self.config().to_json(), config.to_json()
         begun = any(self.checkpoints.glob("[0-9]*"))
-        return [
-            f"{name}: {existing[name]!r} there, {value!r} asked for"
+        return {
+            name: f"{existing[name]!r} there, {value!r} asked for"
             for name, value in wanted.items()
-            if name not in but_for and not is_same(name, existing[name], value, begun)
-        ]
+            if name not in WITHOUT_EFFECT and not is_same(name, existing[name], value, begun)
+        }
 
     def finish(self) -> None:
         """Marks the run as complete."""

@@ -90,10 +90,11 @@ def tell_what_is_amiss(
         observer.message(f"{' and '.join(here)}: {named.ONLY_HERE}")
     if not writer.complete:
         observer.message(f"rows are missing in {run.metrics}: they cannot be brought back.")
-    if config.steps <= config.learning_starts:
+    if not (config.offline_steps or config.to_population().schedule.updates_due(config.steps)):
         observer.message(
-            f"nothing will be learned: the {config.steps:,} steps are all warm-up "
-            f"(learning_starts {config.learning_starts:,})."
+            f"nothing will be learned: no update is due within {config.steps:,} steps "
+            f"(learning_starts {config.learning_starts:,}, update_every {config.update_every:,}, "
+            f"utd {config.utd:g})."
         )
 
 

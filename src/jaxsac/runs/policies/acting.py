@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -40,54 +41,53 @@ def read(
       BundleError: there is none, or it is damaged.
       ValueError: `which` is none of these.
     """
-    config = run.config()
+    config, structs = run.config(), _structs(run.config(), spaces)
+    # Once for all members: a run that is training saves another meanwhile.
+    step = None if which == "best" else _step(run, which)
 
     def one(member: int) -> tuple[int, learner.Policy]:
-        if which != "best":
-            return _read_one(run, config, spaces, which, member)
-        # The run may be training, and keep a better one meanwhile.
+        if step is not None:
+            folder = checkpoint.folder(run.checkpoints, step)
+            return step, _policy(folder, structs, member, config.population)
         folder = run.best / config.member_names[member]
-        return bundle.whole(folder, lambda: _read_one(run, config, spaces, which, member))
+        # It may keep a better one meanwhile.
+        return bundle.whole(folder, lambda: _best(run, folder, structs))
 
     each = [one(member) for member in members]
     policies = [policy for _, policy in each]
     return [step for step, _ in each], jax.tree.map(lambda *rows: np.stack(rows), *policies)
 
 
-def _read_one(
-    run: RunDirectory, config: RunConfig, spaces: Spaces, which: int | str, member: int
-) -> tuple[int, learner.Policy]:
-    if which == "best":
-        folder, row, rows = run.best / config.member_names[member], 0, 1
-        if not folder.is_dir():
-            raise BundleError(
-                f"{run.path} has kept no best policy of {config.member_names[member]}: no "
-                "evaluation of it came to a number, or an older version of jaxsac trained it. "
-                '"latest" is there.'
-            )
-        step = int(bundle.verify(folder)["step"])
-    else:
-        step = _step(run, which)
-        folder, row, rows = checkpoint.folder(run.checkpoints, step), member, config.population
+def _best(run: RunDirectory, folder: Path, structs: learner.Policy) -> tuple[int, learner.Policy]:
+    if not folder.is_dir():
+        raise BundleError(
+            f"{run.path} has kept no best policy of {folder.name}: no evaluation of it came to a "
+            'number, or an older version of jaxsac trained it. "latest" is there.'
+        )
+    return int(bundle.verify(folder)["step"]), _policy(folder, structs, 0, 1)
+
+
+def _policy(folder: Path, structs: learner.Policy, row: int, rows: int) -> learner.Policy:
+    """The policy at a row of a bundle's parts, which have so many."""
 
     def part(name: str, one: PyTree) -> PyTree:
-        structs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((rows, *x.shape), x.dtype), one)
-        return bundle.load(folder, name, structs, row=row, partial=True)
+        there = jax.tree.map(lambda x: jax.ShapeDtypeStruct((rows, *x.shape), x.dtype), one)
+        return bundle.load(folder, name, there, row=row, partial=True) if one else one
 
+    return learner.Policy(part("agent", structs.agent), part("normalizer", structs.normalizer))
+
+
+def _structs(config: RunConfig, spaces: Spaces) -> learner.Policy:
     observation = frame_stack.structs(spaces.observation, config.frame_stack)
-
     settings = _without_critics(config)
 
     def init(key: jax.Array) -> State:
         return sac.init(key, observation, spaces.action, settings)
 
-    agent = jax.eval_shape(init, jax.random.key(0)).acting
     normalizer: Any = ()
     if config.normalize_observations:
         normalizer = jax.eval_shape(normalize.init, observation)
-    if normalizer:  # () of whole numbers, which are not scaled
-        normalizer = part("normalizer", normalizer)
-    return step, learner.Policy(part("agent", agent), normalizer)
+    return learner.Policy(jax.eval_shape(init, jax.random.key(0)).acting, normalizer)
 
 
 def _without_critics(config: RunConfig) -> Config:
