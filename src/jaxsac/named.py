@@ -24,7 +24,7 @@ def find(name: str, what: str) -> Callable[..., Any]:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name != module_name.partition(".")[0] and error.name != module_name:
+        if not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise ModuleNotFoundError(
             f"{what} {name!r}: there is no module {module_name!r}, neither in the current folder "

@@ -125,6 +125,7 @@ def test_observations_of_several_arrays_are_there_by_their_paths(written):
         ({"discount": np.full(COUNT, 2.0), "terminated": None}, "from 2.0 to 2.0"),
         ({"observation": None, "observation/x": np.zeros((COUNT, 2))}, "lacks observation and has"),
         ({"action": None}, "lacks action"),
+        ({"terminals": np.zeros(COUNT)}, "has both terminated and terminals, which are one"),
         ({name: array[:0] for name, array in arrays().items()}, "at least 1"),
     ],
 )  # fmt: skip
@@ -132,6 +133,12 @@ def test_what_does_not_fit_is_named(written, tmp_path, changes, said):
     with pytest.raises(ValueError, match=said) as raised:
         written(**changes)
     assert str(tmp_path / "data.npz") in str(raised.value)
+
+
+def test_one_row_is_an_episode(written):
+    steps, over = written(**{name: array[:1] for name, array in arrays().items()})
+    assert len(steps.reward) == len(over) == 1
+    assert over[0]
 
 
 def test_whole_numbers_have_to_survive(written):

@@ -54,3 +54,11 @@ def test_an_episode_does_not_go_on_where_other_rows_lie_between():
     steps = Transition(before, ones[:, None], ones, ones, after)
     assert found_in(steps, 1) == [[0], [1], [2]]
     assert found_in(steps, 2) == [[0, 2], [1]]
+
+
+def test_where_there_are_no_rows_there_are_no_episodes():
+    nothing = np.zeros((0, 1), np.float32)
+    assert (
+        episodes.follow(Transition(nothing, nothing, nothing[:, 0], nothing[:, 0], nothing), 1)
+        == []
+    )

@@ -339,6 +339,9 @@ def test_what_no_other_program_finds_is_said_before_the_first_step(tmp_path):
         assert sum("by that program alone" in text for text in listener.messages) == said
     with pytest.raises(ValueError, match=r"no function or class Own\. What a script"):
         named.find("__main__:Own", "actor")
+    for name in ("nowhere:F", "gymnasium.nowhere:F", "gymnasium.nowhere.x:F"):
+        with pytest.raises(ModuleNotFoundError, match=f"wrapper '{name}': there is no module"):
+            named.find(name, "wrapper")
 
 
 def test_what_a_call_cannot_mean_is_refused(tmp_path):
@@ -406,7 +409,7 @@ def test_a_run_that_begins_with_what_another_has_learned(tmp_path):
     assert begun.config.init_from == str(source.directory)
     # Its replay held 60 transitions of the source before the first of its own.
     assert begun.metrics["updates"].tolist() == [0, 10, 20, 40] * 2
-    with pytest.raises(Exception, match="does not fit this run, whose networks and spaces"):
+    with pytest.raises(Exception, match="does not fit this run, whose networks, optimizers"):
         jaxsac.train(
             drift, directory=tmp_path / "other", init_from=str(source.directory),
             **{**SMALL, "hidden_sizes": [9]},

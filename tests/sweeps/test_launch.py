@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from jaxsac.runs.directory.directory import RunDirectory
-from jaxsac.sweeps import launch, plan
+from jaxsac.sweeps import launch, plan, progress
 from jaxsac.sweeps.launch import LaunchError, TrainingError, WorkerLostError, train_part
 from run_examples import small_run
 
@@ -151,6 +151,19 @@ def test_ctrl_c_asks_the_workers_to_stop_and_waits_until_they_have(planned, tmp_
     assert said.startswith("Ctrl-C: the workers are asked to save and to stop. Ctrl-C again: ")
     assert executor.started == ["1", "2", "3"]
     assert executor.cancelled == ["2", "3"]
+
+
+def test_ctrl_c_when_all_is_done_already_stops_nothing(planned, tmp_path, monkeypatch):
+    executor = ScriptedExecutor(tmp_path, **{str(k): [COMPLETE] for k in range(1, 5)})
+    show = progress.SweepProgress.show
+
+    def show_and_interrupt(self):
+        show(self)
+        if not executor.running and len(executor.started) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(progress.SweepProgress, "show", show_and_interrupt)
+    assert launched(planned, executor)[0]
 
 
 def test_when_the_executor_refuses_a_part_the_others_are_asked_to_stop(planned, tmp_path):

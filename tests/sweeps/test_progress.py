@@ -28,7 +28,7 @@ def planned(tmp_path):
 
 
 def test_the_latest_returns_and_steps_of_all_members_are_counted(planned, tmp_path):
-    assert progress.describe(planned, tmp_path) == (
+    assert progress.describe(planned, tmp_path, {}) == (
         "1 of 2 parts, 58% of all steps, return 47.7 ± 18.2"
     )
 
@@ -43,7 +43,7 @@ def test_of_several_points_the_best_is_named_by_its_settings_in_a_line_that_fits
         with metrics.MetricsWriter(folder, members, metrics.RUN_COLUMNS) as writer:
             for index in range(2):
                 writer.write(index, {"step": 60, "eval_return": value + index})
-    assert progress.describe(parts, tmp_path) == (
+    assert progress.describe(parts, tmp_path, {}) == (
         "4 of 4 parts, 100% of all steps, return 7.50 ± 0.50 (best: actor_lr=1e-4 gamma=0.99)"
     )
     output = StringIO()
@@ -54,10 +54,24 @@ def test_of_several_points_the_best_is_named_by_its_settings_in_a_line_that_fits
     assert line.endswith("(best: actor_lr=1e…")
 
 
+def test_only_files_that_have_grown_are_read_again(planned, tmp_path, monkeypatch):
+    read, opened, ends = metrics.read, [], {}
+    monkeypatch.setattr(metrics, "read", lambda file: opened.append(file.name) or read(file))
+    before = progress.describe(planned, tmp_path, ends)
+    assert opened == ["seed-0000.csv", "seed-0001.csv", "seed-0002.csv"]
+    assert progress.describe(planned, tmp_path, ends) == before
+    assert len(opened) == 3
+    folder = RunDirectory(tmp_path / planned[1].name).metrics
+    with metrics.MetricsWriter(folder, ["seed-0002"], metrics.RUN_COLUMNS) as writer:
+        writer.write(0, {"step": 60, "eval_return": 1.0})
+    assert progress.describe(planned, tmp_path, ends).startswith("1 of 2 parts, 75% of all")
+    assert opened[3:] == ["seed-0002.csv"]
+
+
 def test_a_file_that_is_being_written_counts_as_none(planned, tmp_path):
     file = metrics.path(RunDirectory(tmp_path / planned[1].name).metrics, "seed-0003")
     file.write_text("step,upda")
-    assert progress.describe(planned, tmp_path).startswith("1 of 2 parts, 58% of all")
+    assert progress.describe(planned, tmp_path, {}).startswith("1 of 2 parts, 58% of all")
 
 
 def test_without_a_terminal_a_line_is_shown_when_there_is_something_new(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 
 import jaxsac
 from jaxsac.envs import registry
+from jaxsac.envs.fitness import check_in_jax
 from jaxsac.envs.in_jax import device
 from jaxsac.runs import train
 from jaxsac.runs.checkpoints import checkpoint
@@ -180,6 +182,46 @@ def test_an_environment_that_contradicts_itself_is_refused_before_anything_is_wr
         jaxsac.train(Wrong, directory=directory, steps=10)
     assert not hasattr(it.value, "__notes__"), "one line for a person"
     assert not directory.exists()
+
+
+@jax.tree_util.register_pytree_node_class
+class Node:
+    """A state of a user's own that does not know when it is equal to another."""
+
+    def __init__(self, observation, reward, terminated):
+        self.observation, self.reward, self.terminated = observation, reward, terminated
+
+    def tree_flatten(self):
+        return (self.observation, self.reward, self.terminated), None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+
+class Alike(NamedTuple):
+    """Of the same numbers, and yet another state."""
+
+    observation: Any
+    reward: Any
+    terminated: Any
+
+
+@pytest.mark.parametrize(("states", "sound"), [((Node, Node), True), ((Node, Alike), False)])
+def test_a_state_may_be_of_any_class_and_stays_of_it(states, sound):
+    class Still:
+        observation = jax.ShapeDtypeStruct((1,), jnp.float32)
+        action = jax.ShapeDtypeStruct((1,), jnp.float32)
+        time_limit = 5
+
+        def reset(self, key):
+            return states[0](jnp.zeros(1), jnp.zeros(()), jnp.zeros((), bool))
+
+        def step(self, state, action):
+            return states[1](state.observation, state.reward, state.terminated)
+
+    said = check_in_jax.contradiction(Still())
+    assert said is None if sound else said.startswith("step makes Alike(")
 
 
 def test_an_environment_that_is_not_pure_is_named_before_it_trains(monkeypatch):

@@ -94,11 +94,17 @@ def _read_npz(path: Path) -> Arrays:
         with np.load(path, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("a single array")
-            return {_as(name): file[name] for name in file.files}
+            found = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"prior data {path}: not a .npz of plain arrays ({error}); numpy.savez writes one."
         ) from error
+    for name in found:
+        if twice := [other for other in found if other != name and _as(other) == _as(name)]:
+            raise ValueError(
+                f"prior data {path} has both {name} and {twice[0]}, which are one: leave one out."
+            )
+    return {_as(name): array for name, array in found.items()}
 
 
 def _read_minari(name: str) -> Arrays:
@@ -251,8 +257,8 @@ def _ends(steps: Transition) -> np.ndarray:
     over[-1] = True
     pairs = zip(*map(jax.tree.leaves, (steps.observation, steps.next_observation)), strict=True)
     for before, after in pairs:
-        same = (before[1:] == after[:-1]).reshape(len(before) - 1, -1)
-        over[:-1] |= ~same.all(axis=1)
+        differs = before[1:] != after[:-1]
+        over[:-1] |= differs.any(axis=tuple(range(1, differs.ndim)))
     return over
 
 

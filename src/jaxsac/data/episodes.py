@@ -25,6 +25,8 @@ def follow(steps: Transition, num_envs: int) -> list[np.ndarray]:
       The row numbers of each episode, in order; every row is in one. The first ones may lack their
       beginning, and the last ones have not ended.
     """
+    if not len(steps.reward):
+        return []
     before, after = _rows(steps.observation), _rows(steps.next_observation)
     goes_on = np.asarray(steps.discount) != 0
     open_episodes: dict[bytes, list[int]] = {}

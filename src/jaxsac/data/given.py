@@ -34,13 +34,19 @@ def _array(path: Any, leaf: Any) -> Any:
 
 def check_kinds(steps: Transition) -> None:
     """Refuses arrays (N, ...) of other shapes and dtypes than steps of a process have."""
+    parts = (steps.observation, steps.next_observation)
+    # Leaf by leaf: nodes of a user's own need not know when they are equal.
     before, after = (
-        jax.tree.map(lambda x: (x.shape[1:], x.dtype.name), part)
-        for part in (steps.observation, steps.next_observation)
+        (jax.tree.structure(part), [(x.shape[1:], x.dtype) for x in jax.tree.leaves(part)])
+        for part in parts
     )
     if before != after:
+        shown, expected = (
+            jax.tree.map(lambda x: (x.shape[1:], x.dtype.name), part) for part in reversed(parts)
+        )
         raise ValueError(
-            f"next_observation has shapes and dtypes {after}, expected {before} as in observation."
+            f"next_observation has shapes and dtypes {shown}, expected {expected} as in "
+            "observation."
         )
     for name, rank in (("action", 2), ("reward", 1), ("discount", 1)):
         array = getattr(steps, name)

@@ -163,9 +163,9 @@ def launch(
                 progress.show()
         finally:
             _stop(list(running))
-    if failures and not stop.requested:
+    if failures and not (waiting or running):
         raise LaunchError("\n".join(["not all parts could be trained.", *failures]))
-    return not stop.requested
+    return not (waiting or running)
 
 
 def _result(future: Future, part: Group, directory: Path, losses: Counter[tuple[str, int]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.status import Status
@@ -27,6 +28,7 @@ class SweepProgress:
         self._status = Status("", console=console)
         self._interval = TERMINAL_SECONDS if console.is_terminal else LINE_SECONDS
         self._last, self._line = time.monotonic(), ""
+        self._ends: dict[Path, End] = {}
 
     def __enter__(self) -> SweepProgress:
         if self._console.is_terminal:
@@ -35,7 +37,7 @@ class SweepProgress:
 
     def __exit__(self, *_: object) -> None:
         self._status.stop()
-        line = describe(self._parts, self._directory)
+        line = describe(self._parts, self._directory, self._ends)
         if self._console.is_terminal or line != self._line:
             self._say(line)
 
@@ -59,7 +61,7 @@ class SweepProgress:
         """Looks and shows, if the last look was long enough ago."""
         if time.monotonic() - self._last < self._interval:
             return
-        line = describe(self._parts, self._directory)
+        line = describe(self._parts, self._directory, self._ends)
         if self._console.is_terminal:
             self._status.update(Text(line, no_wrap=True, overflow="ellipsis"))
         elif line != self._line:
@@ -68,34 +70,54 @@ class SweepProgress:
         self._last = time.monotonic()
 
 
-def describe(parts: list[Group], directory: Path) -> str:
-    """Parts and steps done, and the latest return: of the best point, where there are several."""
+class End(NamedTuple):
+    """Where the rows of a member end."""
+
+    size: int
+    """Of their file: only one that has grown is read again."""
+    step: int
+    value: float | None
+    """The latest return."""
+
+
+def describe(parts: list[Group], directory: Path, ends: dict[Path, End]) -> str:
+    """Parts and steps done, and the latest return: of the best point, where there are several.
+
+    Args:
+      parts: of the sweep.
+      directory: of the sweep.
+      ends: what the look before found, by file; brought up to date.
+    """
     steps = whole = done = 0
     points: dict[int, Entry] = {}
     for part in parts:
         config, run = part.config, RunDirectory(directory / part.name)
         column = "eval_return" if config.eval_every else "train_return"
-        tables = [_rows(metrics.path(run.metrics, name)) for name in config.member_names]
-        members = [int(rows[-1]["step"] or 0) if rows else 0 for rows in tables]
+        files = [metrics.path(run.metrics, name) for name in config.member_names]
+        for file in files:
+            ends[file] = _end(file, column, ends.get(file))
+        members = [ends[file].step for file in files]
         steps, whole = steps + sum(members), whole + config.steps * config.population
         done += min(members) >= config.steps
-        for index, rows in enumerate(tables):
+        for index, file in enumerate(files):
             number, point = index // config.seeds, part.points[index // config.seeds]
             entry = Entry(labels.settings(point), [], [])
             entry = points.setdefault(part.first_point + number, entry)
-            entry.evaluation.append(_latest(rows, column))
+            entry.evaluation.append(ends[file].value)
     best = best_median_worst(list(points.values()))[0]
     label = f" ({best.label})" if len(points) > 1 else ""
     latest = f"return {labels.spread(best.evaluation)}{label}"
     return f"{done} of {len(parts)} parts, {steps / whole:.0%} of all steps, {latest}"
 
 
-def _rows(file: Path) -> list[dict[str, float | None]]:
+def _end(file: Path, column: str, before: End | None) -> End:
     try:
-        return metrics.read(file)
+        size = file.stat().st_size
+        if before is not None and before.size == size:
+            return before
+        rows = metrics.read(file)
     except (OSError, ValueError):  # not begun, or not yet whole where another machine writes it
-        return []
-
-
-def _latest(rows: list[dict[str, float | None]], column: str) -> float | None:
-    return next((row[column] for row in reversed(rows) if row[column] is not None), None)
+        return before or End(-1, 0, None)
+    step = int(rows[-1]["step"] or 0) if rows else 0
+    value = next((row[column] for row in reversed(rows) if row[column] is not None), None)
+    return End(size, step, value)

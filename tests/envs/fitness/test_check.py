@@ -13,7 +13,7 @@ import pytest
 
 import broken_environments
 from jaxsac.cli import commands
-from jaxsac.envs.fitness import check, check_in_jax
+from jaxsac.envs.fitness import check, check_in_jax, time_limit
 from jaxsac.envs.in_jax.pendulum import Pendulum
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make
@@ -22,7 +22,9 @@ from jaxsac.envs.registry import make
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
     monkeypatch.setattr(check, "STEPS", 100)
-    monkeypatch.setattr(check, "SLOW", 0.0)  # whatever else this machine does
+    # Whatever else this machine does.
+    monkeypatch.setattr(check, "SLOW", 0.0)
+    monkeypatch.setattr(time_limit, "SECONDS", 60.0)
 
 
 def findings_of(name):
@@ -93,6 +95,15 @@ def test_an_environment_that_raises_in_a_step_has_that_as_a_finding(monkeypatch)
     monkeypatch.setattr(broken_environments.Sound, "pay", fail)
     found = findings_of("broken_environments:Sound-v0")
     assert "RuntimeError: the simulator broke" in found["interface"].detail
+
+
+def test_a_slow_environment_is_walked_by_one_step_at_least(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.0)
+    assert findings_of("broken_environments:Sound-v0") == {}
+    monkeypatch.setattr(time_limit, "SECONDS", 0.0)
+    found = findings_of("broken_environments:NoEnd-v0")
+    assert found["episodes"].verdict == "advice"
+    assert "if none does in 10,000, an evaluation gives up" in found["episodes"].detail
 
 
 def test_the_command_prints_a_table_and_its_exit_status_tells(capsys):

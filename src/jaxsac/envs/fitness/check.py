@@ -198,11 +198,9 @@ def check_episodes(env: gymnasium.Env, walk: Walk) -> Finding:
     if limit is None and not lengths:
         watched = time_limit.watch(env)
         if not watched.ended:
+            verdict = "bad" if watched.is_endless else "advice"
             return Finding(
-                "episodes",
-                "bad",
-                f"no time limit is declared, and no episode ended in {watched.steps:,} random "
-                f"steps: an evaluation would not end. Either {time_limit.REMEDY}.",
+                "episodes", verdict, f"it declares no time limit, and {watched.describe()}"
             )
         lengths = [watched.steps]
     truncated = any(arrival.truncated for arrival in walk.arrivals)
@@ -291,16 +289,16 @@ def check_closing(env: gymnasium.Env) -> Finding:
 
 
 def _walk(env: gymnasium.Env) -> tuple[Walk, float]:
-    """A walk by random actions, and its steps a second."""
-    start = time.monotonic()
+    """A walk by random actions, and its steps a second; one step at least, however slow it is."""
     actions, walk = random_actions(env, STEPS), Walk(env)
     held = sum(leaf.nbytes for leaf in jax.tree.leaves(walk.arrivals[0].observation))
+    start = time.monotonic()
     for action in actions[: max(1, BYTES // held)]:
-        if time.monotonic() - start > SECONDS:
-            break
         if walk.over:
             walk.restart()
         walk.step(action)
+        if time.monotonic() - start > SECONDS:
+            break
     return walk, (len(walk.arrivals) - 1) / (time.monotonic() - start)
 
 

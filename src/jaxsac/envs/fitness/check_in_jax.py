@@ -72,9 +72,12 @@ def contradiction(env: Environment) -> str | None:
     step = jax.eval_shape(env.step, reset, env.action)
     if bad := _contradiction_of_state(env, "step", step):
         return bad
-    before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), state) for state in (reset, step))
+    before, after = (
+        (jax.tree.structure(state), [(x.shape, x.dtype) for x in jax.tree.leaves(state)])
+        for state in (reset, step)
+    )
     if before != after:
-        return f"step makes {after} of the state {before}."
+        return f"step makes {step} of the state {reset}."
     return None
 
 
@@ -121,7 +124,7 @@ def check_repeats(same: bool, first: Any) -> Finding:
 
 
 def check_episodes(env: Environment, ended: np.ndarray) -> Finding:
-    """Whether episodes end."""
+    """How many episodes ended."""
     text = f"a time limit of {env.time_limit:,} steps; {int(ended.sum())} ended in {ended.size:,}"
     return Finding("episodes", "good", text)
 

@@ -141,15 +141,13 @@ def _endless(name: str, copies: list[CheckedEnv], evaluates: bool) -> Iterator[s
     watched = time_limit.watch(copies[0]) if copies else time_limit.Watched(0, ended=False)
     if watched.ended:
         return
-    so_far = (
-        f"{name} declares no time limit, and no episode ended in {watched.steps:,} random steps"
-    )
-    if watched.steps < time_limit.LONGEST_EPISODE:
-        yield (
-            f"{so_far}: if none does in {time_limit.LONGEST_EPISODE:,}, an evaluation gives up and "
-            f"ends the run. To be sure, {time_limit.REMEDY}."
-        )
+    without = f"{name} declares no time limit, and"
+    if not watched.is_endless:
+        yield f"{without} {watched.describe()}"
     elif evaluates:
-        raise ValueError(f"{so_far}: an evaluation would not end. Either {time_limit.REMEDY}.")
+        raise ValueError(f"{without} {watched.describe()}")
     else:
-        yield f"{so_far}: there may be no returns of episodes to report, and but one start state."
+        yield (
+            f"{without} no episode ended in {watched.steps:,} random steps: there may be no "
+            "returns of episodes to report, and but one start state."
+        )

@@ -37,6 +37,21 @@ class Watched(NamedTuple):
     ended: bool
     """False where it was given up."""
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether an evaluation would give it up too."""
+        return not self.ended and self.steps >= LONGEST_EPISODE
+
+    def describe(self) -> str:
+        """That it did not end, and what follows, for a person."""
+        so_far = f"no episode ended in {self.steps:,} random steps"
+        if self.is_endless:
+            return f"{so_far}: an evaluation would not end. Either {REMEDY}."
+        return (
+            f"{so_far}: if none does in {LONGEST_EPISODE:,}, an evaluation gives up and ends the "
+            f"run. To be sure, {REMEDY}."
+        )
+
 
 def declared(env: gymnasium.Env) -> int | None:
     """Steps after which an environment's wrappers cut its episodes; None where none does."""
@@ -60,9 +75,9 @@ def without_end(limit: Limit) -> ValueError:
 
 def watch(env: gymnasium.Env) -> Watched:
     """Takes random actions until an episode ends, or the steps or the seconds are over."""
-    end = time.monotonic() + SECONDS
     actions = random_actions(env, 1000)
     env.reset(seed=SEED)
+    end = time.monotonic() + SECONDS
     for count in range(LONGEST_EPISODE):
         if time.monotonic() > end:
             return Watched(count, ended=False)
