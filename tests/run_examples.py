@@ -113,7 +113,7 @@ class Group:
         self.discarded = np.zeros(count, int)
         mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("seeds",))
         axis = seed_axis.SeedAxis(count, mesh, "map")
-        env_seeds = evaluate.environment_seeds(list(members), (TRAINING_STREAM,), 2)
+        env_seeds = evaluate.seeds_of_members(list(members), (TRAINING_STREAM,), 2)
         self.carry = driver.init_learning(
             population,
             self.envs.reset(env_seeds),

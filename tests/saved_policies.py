@@ -13,7 +13,7 @@ from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.directory.spaces import Spaces
 from jaxsac.runs.policies.load import Policy
 from jaxsac.runs.settings.config import RunConfig
-from jaxsac.training import learner
+from jaxsac.training.carry import Policy as LearnedPolicy
 
 FLAT = jax.ShapeDtypeStruct((5,), np.float32)
 NESTED = {
@@ -51,7 +51,7 @@ def policy_of(observation=FLAT, action_map=ASYMMETRIC, seed=0, normalized=False,
             for m in normalize.init(observation)
         )  # fmt: skip
     spaces = Spaces(observation, action, action_map)
-    return Policy(learner.Policy(acting, normalizer), spaces, 300, {"actor": "mine:Actor"})
+    return Policy(LearnedPolicy(acting, normalizer), spaces, 300, {"actor": "mine:Actor"})
 
 
 def save(directory, policies, returns, env="probe_environments:Drift-v0", **settings):

@@ -18,7 +18,7 @@ from pathlib import Path
 from jaxsac.runs.checkpoints import checkpoint
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.train import train
-from jaxsac.sac.state import Config
+from jaxsac.sac.config import Config
 
 CONFIG = RunConfig(
     "Pendulum-v1", seeds=2, steps=400, learning_starts=50, batch_size=32, replay_capacity=1000,

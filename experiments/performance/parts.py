@@ -38,8 +38,10 @@ from quick import repeat_learn_step, seconds_each, start_learning
 
 import jaxsac
 from jaxsac.runs.process import allocator
-from jaxsac.sac import agent, critics, optimize, policy, randomness
+from jaxsac.sac import agent, critics, policy, randomness
+from jaxsac.sac.state import Metrics
 from jaxsac.training import flight_recorder, learner
+from jaxsac.training.carry import Carry
 from jaxsac.training.schedule import Work
 
 ROUNDS, SECONDS, STEPS = 7, 1.5, 600
@@ -145,7 +147,8 @@ def _no_optimizer() -> Iterator[None]:
     def only_gradient(name: str, loss: Any, _: Any, trained: Any, *args: Any) -> Any:
         graded = jax.value_and_grad(loss, has_aux=True)
         (value, (info, _collections)), gradient = graded(trained.params, *args)
-        return trained, optimize._named(name, info, value, optax.tree.norm(gradient))
+        norm = optax.tree.norm(gradient)
+        return trained, Metrics(info, **{f"{name}_loss": value, f"{name}_gradient_norm": norm})
 
     with (
         patch.object(critics, "minimize", only_gradient),
@@ -162,7 +165,7 @@ def update_from_replay(record: bool = True) -> Repeat:
     for _ in range(STORED):
         carry = insert(carry, result)
 
-    def updates(carry: learner.Carry, work: Work) -> learner.Carry:
+    def updates(carry: Carry, work: Work) -> Carry:
         with contextlib.ExitStack() as without:
             if not record:
                 replaced = patch.object(flight_recorder, "record", lambda recorder, *_: recorder)

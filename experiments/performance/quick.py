@@ -26,6 +26,7 @@ from peers import run_jaxsac, settings
 from jaxsac.envs.step_result import StepResult
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training import learner, seed_axis
+from jaxsac.training.carry import Carry
 from jaxsac.training.driver import init_learning
 from jaxsac.training.schedule import Work
 from jaxsac.types import transition_of
@@ -81,7 +82,7 @@ def seconds_each(repeat: Callable[[], None], seconds: float) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def start_learning() -> tuple[seed_axis.SeedAxis, learner.Carry, StepResult]:
+def start_learning() -> tuple[seed_axis.SeedAxis, Carry, StepResult]:
     """One learner at the defaults, on its axis, and what a step of its environment returns."""
     observation = jax.ShapeDtypeStruct((run_jaxsac.OBSERVATION_SIZE,), jnp.float32)
     action = jax.ShapeDtypeStruct((run_jaxsac.ACTION_SIZE,), jnp.float32)

@@ -1,4 +1,4 @@
-"""The words that every room of the library shares: a transition, and the spec of a pytree."""
+"""The words that every room shares: transitions, specs of pytrees, keys, bits, findings."""
 
 from __future__ import annotations
 

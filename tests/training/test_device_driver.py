@@ -18,7 +18,8 @@ from jaxsac.runs.checkpoints import checkpoint
 from jaxsac.runs.metrics import metrics
 from jaxsac.runs.policies import evaluation
 from jaxsac.sac import agent as sac
-from jaxsac.training import device_driver, device_loop, learner, seed_axis
+from jaxsac.training import device_driver, device_loop, seed_axis
+from jaxsac.training.carry import Policy
 from jaxsac.training.drivers import make_driver
 from run_examples import (
     LOOP,
@@ -96,7 +97,7 @@ def test_rows_come_where_they_are_asked_for(config, finished):
 
 def test_an_evaluation_is_that_of_episodes_played_one_step_at_a_time(config):
     agent = sac.init(jax.random.key(0), Short().observation, Short().action, NET)
-    policy = learner.Policy(agent, normalizer=())
+    policy = Policy(agent, normalizer=())
     env, key = Short(), jax.random.key(5)
     evaluate = functools.partial(device_loop.evaluate, env=env, episodes=4, sampled=False)
     returns, lengths = jax.jit(functools.partial(evaluate, longest=9))(policy, key)

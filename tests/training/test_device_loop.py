@@ -9,6 +9,7 @@ from jaxsac.envs.in_jax import device
 from jaxsac.envs.in_jax.pendulum import Pendulum
 from jaxsac.sac import agent as sac
 from jaxsac.training import device_loop, learner
+from jaxsac.training.carry import Policy
 from jaxsac.types import is_key
 from run_examples import LOOP, NET, assert_identical, small_run
 
@@ -124,7 +125,7 @@ def test_only_the_first_episode_of_each_copy_counts_in_an_evaluation():
     evaluate = functools.partial(
         device_loop.evaluate, env=env, episodes=8, sampled=False, longest=100
     )
-    returns, lengths = jax.jit(evaluate)(learner.Policy(agent, ()), key)
+    returns, lengths = jax.jit(evaluate)(Policy(agent, ()), key)
     expected = device.reset(env, jax.random.split(key)[0], 8).state.left
     assert len(np.unique(expected)) > 3
     np.testing.assert_array_equal(lengths, expected)

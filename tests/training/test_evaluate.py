@@ -34,7 +34,7 @@ def test_returns_and_lengths_are_those_of_the_episodes():
     envs = make_envs(small_run(num_envs=3))
     result = evaluate.evaluate(envs, still, [0, 1], step=40)
     assert (result.lengths == 10).all()
-    numbers = evaluate.environment_seeds([0, 1], (EVALUATION_STREAM, 40), 3)
+    numbers = evaluate.seeds_of_members([0, 1], (EVALUATION_STREAM, 40), 3)
     for number, actual in zip(numbers, result.returns.ravel(), strict=True):
         env = Drift()
         env.reset(seed=number)
@@ -138,7 +138,7 @@ def test_the_policy_of_one_seed_acts_alone_as_it_does_in_its_run(run):
     name = config.member_names[1]
     policy = load_policy(directory, config.member_seeds[1])
     returns = []
-    for number in evaluate.environment_seeds([config.member_seeds[1]], (EVALUATION_STREAM, 60), 3):
+    for number in evaluate.seeds_of_members([config.member_seeds[1]], (EVALUATION_STREAM, 60), 3):
         env = Drift()
         observation, _ = env.reset(seed=number)
         rewards = []

@@ -54,9 +54,9 @@ def test_a_member_full_of_nans_leaves_the_others_as_they_are_bit_for_bit():
 
 
 def test_a_members_environments_start_alike_in_any_group():
-    alone = evaluate.environment_seeds([7], (0,), 3)
-    assert evaluate.environment_seeds([5, 6, 7, 8], (0,), 3)[6:9] == alone
-    assert len(set(evaluate.environment_seeds(list(range(50)), (0,), 3))) == 150
+    alone = evaluate.seeds_of_members([7], (0,), 3)
+    assert evaluate.seeds_of_members([5, 6, 7, 8], (0,), 3)[6:9] == alone
+    assert len(set(evaluate.seeds_of_members(list(range(50)), (0,), 3))) == 150
 
 
 @pytest.fixture(scope="module")

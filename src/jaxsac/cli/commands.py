@@ -17,11 +17,12 @@ import jaxsac
 from jaxsac.cli.evaluate import Eval, ReplayFailure
 from jaxsac.cli.examine import Check, Doctor
 from jaxsac.cli.inspect import Inspect
+from jaxsac.cli.main import STOPPED
 from jaxsac.cli.options import registry
 from jaxsac.cli.policies import Export, Play
 from jaxsac.cli.record import Record
 from jaxsac.cli.report import Report
-from jaxsac.cli.resuming import STOPPED, say_what_resumes
+from jaxsac.cli.resuming import say_what_resumes
 from jaxsac.cli.sweep import Sweep, Sweeping
 from jaxsac.cli.train import Train, Training
 from jaxsac.envs.checked import is_fault

@@ -16,7 +16,7 @@ from jaxsac.envs.checked import close_and_tell
 from jaxsac.runs.directory import releases
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac import agent as sac
-from jaxsac.sac.state import Config
+from jaxsac.sac.config import Config
 from jaxsac.training import memory, seed_axis
 from jaxsac.training.carry import Carry
 from jaxsac.training.driver import learning_structs
@@ -113,7 +113,7 @@ def check_guard() -> Finding:
     )
 
 
-def check_memory(axis: SeedAxis, learning: Carry, program: Compiled | None = None) -> Finding:
+def check_memory(axis: SeedAxis, learning: Carry, program: Compiled | None) -> Finding:
     """Whether the planned run fits into memory."""
     try:
         return _finding("memory", True, memory.plan(axis, learning, program=program).describe())

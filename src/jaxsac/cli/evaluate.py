@@ -11,7 +11,7 @@ import tyro
 from rich.table import Table
 
 from jaxsac.cli.console import Console
-from jaxsac.cli.policies import which_of
+from jaxsac.cli.policies import given, which_of
 from jaxsac.runs.policies.evaluation import evaluate_run, explain_failure
 from jaxsac.training.returns import without_return
 
@@ -41,11 +41,7 @@ class Eval:
     def run(self) -> int:
         """Prints a table of returns."""
         which = which_of(self.which)
-        changes = {
-            name: getattr(self, name)
-            for name in ("env", "env_kwargs", "wrapper", "eval_envs")
-            if getattr(self, name) not in (None, ())
-        }
+        changes = given(self, "env", "env_kwargs", "wrapper", "eval_envs")
         evaluated = evaluate_run(self.run_dir, which, self.episodes, changes)
         table = Table(
             title=f"{evaluated.env}: return of {self.episodes} episodes, {self.which} policy"

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.config import RunConfig, setting_names, take
 from jaxsac.runs.settings.settings import of_preset
 from jaxsac.runs.settings.values import whole_number
 from jaxsac.sac import presets
@@ -81,10 +81,10 @@ def settings_class(name: str, doc: str, own: dict[str, Any], base: type) -> type
         if setting not in BASIC:
             named = next((g for g, names in GROUPS.items() if setting in names), REST[kind])
             groups[named].append(field)
-    nested = [
-        (group, dataclasses.make_dataclass(group, members, frozen=True), dataclasses.MISSING)
+    nested = {
+        group: dataclasses.make_dataclass(group, members, frozen=True)
         for group, members in groups.items()
-    ]
+    }
     basic = [fields[setting][1] for setting in BASIC]
     return dataclasses.make_dataclass(
         name,
@@ -94,7 +94,10 @@ def settings_class(name: str, doc: str, own: dict[str, Any], base: type) -> type
                 (field, annotation, dataclasses.field(default=default))
                 for field, (annotation, default) in own.items()
             ),
-            *((group, kind, dataclasses.field(default_factory=kind)) for group, kind, _ in nested),
+            *(
+                (group, kind, dataclasses.field(default_factory=kind))
+                for group, kind in nested.items()
+            ),
         ],
         bases=(base,),
         frozen=True,
@@ -109,14 +112,12 @@ def run_config(options: Any) -> RunConfig:
         value = getattr(options, field.name)
         values |= vars(value) if field.name in (*GROUPS, *REST.values()) else {field.name: value}
 
-    def of(kind: Any) -> dict[str, Any]:
-        return {name: values[name] for name, (owner, _) in _settings().items() if owner is kind}
-
     preset = {} if options.preset is None else of_preset(options.preset)
     own = [name for name in values if values[name] != preset.get(name)]
-    agent, hyperparameters = Config(**of(Config)), Hyperparameters(**of(Hyperparameters))
+    agent = Config(**take(values, Config))
+    hyperparameters = Hyperparameters(**take(values, Hyperparameters))
     hyperparameters = without_idle(hyperparameters, agent, keep=own)
-    return RunConfig(**of(RunConfig), agent=agent, hyperparameters=hyperparameters)
+    return RunConfig(**take(values, RunConfig), agent=agent, hyperparameters=hyperparameters)
 
 
 def _settings() -> dict[str, tuple[Any, Any]]:
@@ -124,11 +125,8 @@ def _settings() -> dict[str, tuple[Any, Any]]:
     found: dict[str, tuple[Any, Any]] = {}
     for kind in (RunConfig, Config, Hyperparameters):
         docs, types = docstrings(kind), typing.get_type_hints(kind)
-        for field in dataclasses.fields(kind):
-            if field.name in ("agent", "hyperparameters", "objects"):
-                continue
-            if kind is Config and field.name in ("actor", "critic"):
-                continue
+        names = setting_names(kind)
+        for field in (each for each in dataclasses.fields(kind) if each.name in names):
             annotation = help_of(types[field.name], docs[field.name])
             if field.name in ("wrapper", "log"):  # --wrapper a:b --wrapper c:d
                 annotation = tyro.conf.UseAppendAction[annotation]

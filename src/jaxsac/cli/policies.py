@@ -99,11 +99,7 @@ class Play:
 
     def run(self) -> int:
         """Prints a line for each episode, once it is over."""
-        changes = {
-            name: getattr(self, name)
-            for name in ("env", "env_kwargs", "wrapper")
-            if getattr(self, name) not in (None, ())
-        }
+        changes = given(self, "env", "env_kwargs", "wrapper")
         played = play(
             self.run_dir, self.seed, which_of(self.which), self.point, self.output, self.episodes,
             self.window, changes,
@@ -112,6 +108,12 @@ class Play:
             what = f"seed {each.member.seed}: return {each.episode_return:,.1f}"
             print(f"{what}, {each.length:,} steps" + f"  {each.path}" * (each.path is not None))
         return 0
+
+
+def given(options: Any, *names: str) -> dict[str, Any]:
+    """Those of the options that were given."""
+    values = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in values.items() if value not in (None, ())}
 
 
 def which_of(text: str) -> int | Literal["latest", "best"]:

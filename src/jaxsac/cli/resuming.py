@@ -10,9 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-STOPPED = 130
-"""Exit status of what was stopped before its end."""
-
 
 def say_what_resumes(arguments: list[str], directory: Path | None) -> None:
     """Prints it.

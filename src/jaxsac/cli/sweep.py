@@ -7,8 +7,8 @@ from pathlib import Path
 import tyro
 
 from jaxsac.cli.console import Console
+from jaxsac.cli.main import STOPPED
 from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
-from jaxsac.cli.resuming import STOPPED
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.settings.settings import file_name
 from jaxsac.sweeps import plan, report, results, sweep_file

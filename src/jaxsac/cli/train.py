@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from jaxsac.cli.main import STOPPED
 from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
-from jaxsac.cli.resuming import STOPPED
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.display.display import Display
 from jaxsac.runs.metrics import report

@@ -51,8 +51,8 @@ class Frames(struct.PyTreeNode):
 
     @property
     def capacity(self) -> int:
-        """Rows that the ring has (also under `jax.vmap`, where a seed axis is hidden)."""
-        return next(iter(self.rows.values())).shape[-2]
+        """Rows that the ring has."""
+        return packing.length(self.rows)
 
     @property
     def spare_bytes(self) -> int:
@@ -79,9 +79,7 @@ def init(
     spec = Spec.of(observation)
     slack = 2 * num_envs * (size + num_steps)
     count = capacity + -(-capacity // SHORTEST) + SPARE * slack
-    rows = {
-        dtype: jnp.zeros((count, width), dtype) for dtype, width in packing.widths(spec).items()
-    }
+    rows = packing.zeros(spec, count)
     none = jnp.zeros((), jnp.int32)
     shown = jnp.zeros((num_envs, size), jnp.int32)
     return Frames(rows, none, shown, jnp.zeros(num_envs, bool), none, spec, slack)

@@ -25,6 +25,16 @@ def widths(spec: Spec) -> dict[str, int]:
     }
 
 
+def zeros(spec: Spec, count: int) -> dict[str, jax.Array]:
+    """So many rows of zeros, (count, width)."""
+    return {dtype: jnp.zeros((count, width), dtype) for dtype, width in widths(spec).items()}
+
+
+def length(rows: Mapping[str, Any]) -> int:
+    """How many rows there are (also under `jax.vmap`, where a seed axis is hidden)."""
+    return next(iter(rows.values())).shape[-2]
+
+
 def pack(spec: Spec, tree: PyTree, xp: Any = jnp) -> dict[str, Any]:
     """Rows (..., width) of a tree whose leaves are (..., *event).
 

@@ -44,8 +44,8 @@ class Buffer(struct.PyTreeNode):
 
     @property
     def capacity(self) -> int:
-        """Rows that the ring holds (also under `jax.vmap`, where a seed axis is hidden)."""
-        return next(iter(self.rows.values())).shape[-2]
+        """Rows that the ring holds."""
+        return packing.length(self.rows)
 
 
 class Plan(NamedTuple):
@@ -87,10 +87,8 @@ def init(capacity: int, transition: PyTree) -> Buffer:
     """
     plan(capacity, transition)
     spec = Spec.of(transition)
-    rows = {
-        dtype: jnp.zeros((capacity, width), dtype) for dtype, width in packing.widths(spec).items()
-    }
-    return Buffer(rows, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), spec)
+    none = jnp.zeros((), jnp.int32)
+    return Buffer(packing.zeros(spec, capacity), none, jnp.copy(none), spec)
 
 
 def from_arrays(transitions: PyTree, capacity: int | None = None) -> Buffer:

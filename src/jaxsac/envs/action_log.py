@@ -27,11 +27,6 @@ class ActionLog:
     actions: list[np.ndarray] = dataclasses.field(default_factory=list)
     """Each (A,), in [-1, 1]."""
 
-    @classmethod
-    def next_episode(cls, log: ActionLog, env: gymnasium.Env) -> ActionLog:
-        """The log of the episode that the next reset of `env` starts."""
-        return cls(log.seed, generator_state(env))
-
     def copy(self) -> ActionLog:
         """A log that does not grow with this one."""
         return dataclasses.replace(self, actions=list(self.actions))

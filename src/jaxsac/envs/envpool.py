@@ -14,6 +14,7 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import TimeLimit
 
+from jaxsac.envs import refusals
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.envs.checked import CheckedEnv, at
 from jaxsac.envs.copies.group import Followed, Restarted, Stepped
@@ -208,18 +209,12 @@ class Resets:
 
 def _task(env_id: str) -> str:
     name = env_id.removeprefix(FAMILY)
-    if name not in TASKS:
-        raise ValueError(
-            f"unknown environment id {env_id!r}: there is {', '.join(FAMILY + x for x in TASKS)}."
-        )
+    refusals.check_name(FAMILY, name, TASKS)
     try:
         import envpool  # noqa: F401 # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{env_id} needs a package that is not installed ({error}): run "
-            "`pip install 'jaxsac[envpool]'`.",
-            name=error.name,
-        ) from error
+        remedy = "run `pip install 'jaxsac[envpool]'`"
+        raise refusals.not_installed(env_id, error, remedy) from error
     return name
 
 

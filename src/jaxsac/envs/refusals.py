@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gymnasium
@@ -33,6 +33,13 @@ def unknown(env_id: str, error: Exception) -> ValueError:
         f"unknown environment id {env_id!r}: {str(error).rstrip('.')}. Ids look like "
         "HalfCheetah-v4, or module:EnvId for one that your own module registers."
     )
+
+
+def check_name(family: str, name: str, known: Iterable[str]) -> None:
+    """Refuses a name that a family, such as "mjx:", does not have."""
+    if name not in known:
+        there = ", ".join(f"{family}{each}" for each in known)
+        raise ValueError(f"unknown environment id '{family}{name}': there is {there}.")
 
 
 def no_module(env_id: str, error: ModuleNotFoundError) -> ModuleNotFoundError:

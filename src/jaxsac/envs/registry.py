@@ -8,7 +8,7 @@ import importlib
 import inspect
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -221,14 +221,14 @@ def _class_in_jax(env_id: str, function: Callable[..., Any] | None) -> Callable[
 
 def _ours(name: str, **kwargs: Any) -> Environment:
     environments: dict[str, Callable[..., Environment]] = {"Pendulum-v1": Pendulum}
-    _check_name("jaxsac", name, environments)
+    refusals.check_name("jaxsac:", name, environments)
     return environments[name](**kwargs)
 
 
 def _mjx(name: str, **kwargs: Any) -> Environment:
     from jaxsac.envs.in_jax.mjx import TASKS, Robot
 
-    _check_name("mjx", name, TASKS)
+    refusals.check_name("mjx:", name, TASKS)
     return Robot(name, **kwargs)
 
 
@@ -257,11 +257,3 @@ FAMILIES: dict[str, Callable[..., Environment]] = {
     "gymnax": _gymnax,
     "playground": _playground,
 }
-
-
-def _check_name(family: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise ValueError(
-            f"unknown environment id '{family}:{name}': there is "
-            f"{', '.join(f'{family}:{each}' for each in known)}."
-        )

@@ -12,7 +12,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from jaxsac.envs.action_log import ActionLog
+from jaxsac.envs.action_log import ActionLog, generator_state
 from jaxsac.envs.deadline import deadline
 from jaxsac.envs.spaces import SpaceError, action_map
 from jaxsac.types import PyTree
@@ -37,15 +37,15 @@ class Arrival(NamedTuple):
 class Walk:
     """A copy that is led, and all that it returned."""
 
-    def __init__(self, env: gymnasium.Env, seed: int = SEED) -> None:
+    def __init__(self, env: gymnasium.Env) -> None:
         """Resets `env` with a seed."""
-        self.env, self.log = env, ActionLog(seed)
+        self.env, self.log = env, ActionLog(SEED)
         self.arrivals: list[Arrival] = []
         self.rewards: list[Any] = []
         """Of the steps."""
         self.lengths: list[int] = []
         """Of the episodes that have ended by themselves."""
-        self._arrive(env.reset(seed=seed)[0])
+        self._arrive(env.reset(seed=SEED)[0])
 
     @property
     def over(self) -> bool:
@@ -54,7 +54,7 @@ class Walk:
 
     def restart(self) -> None:
         """Starts the next episode, without a seed as in training."""
-        self.log = ActionLog.next_episode(self.log, self.env)
+        self.log = ActionLog(self.log.seed, generator_state(self.env))
         self._arrive(self.env.reset()[0])
 
     def step(self, action: np.ndarray) -> None:
@@ -157,7 +157,6 @@ def global_generators() -> Iterator[Callable[[], list[str]]]:
 
     def used() -> list[str]:
         names = ["Python's `random`"] if random.getstate() != before else []
-        # Compared as text, which an array of 624 words has in full.
         if _key(np.random.get_state(legacy=False)) != _key(numpys_before):
             names.append("NumPy's `np.random`")
         return names

@@ -20,7 +20,7 @@ from jaxsac.runs.policies.evaluation import FRESH
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac import agent as sac
 from jaxsac.sac import queries
-from jaxsac.training import learner
+from jaxsac.training.carry import Policy
 from jaxsac.training.copies import make_envs_to_evaluate_alone
 from jaxsac.training.population import EVALUATION_STREAM, INSPECTION_STREAM, stream_key
 from jaxsac.types import PyTree
@@ -174,7 +174,7 @@ def _episode(stacked: _Step, copy: int, end: _End) -> Episode | None:
 
 
 @jax.jit
-def _look(policy: learner.Policy, observation: PyTree, key: jax.Array) -> _Said:
+def _look(policy: Policy, observation: PyTree, key: jax.Array) -> _Said:
     """What a policy and its critics say of states."""
     seen = normalize.apply(policy.normalizer, observation)
     action, log_prob = sac.sample(policy.agent, seen, key)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxsac.data import normalize, packing, return_scale
+from jaxsac.data import packing
 from jaxsac.data.return_scale import ReturnScale
 from jaxsac.runs.checkpoints import checkpoint, rings
 from jaxsac.runs.checkpoints.saved_frames import SavedFrames
@@ -19,6 +19,7 @@ from jaxsac.runs.policies.load import spaces_of
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac.state import State
 from jaxsac.training import learner
+from jaxsac.training.carry import Carry, Policy
 from jaxsac.training.driver import learning_structs
 from jaxsac.types import PyTree, Transition
 
@@ -50,7 +51,7 @@ class Member(NamedTuple):
     """Its values of what is swept over."""
     step: int
     """Transitions of training after which its policy was saved."""
-    policy: learner.Policy
+    policy: Policy
     """What acts; of an agent without critics its leaves are None."""
     whole: bool
     """Whether the agent has its critics."""
@@ -86,19 +87,10 @@ class Member(NamedTuple):
         rows = np.random.default_rng(seed).integers(len(self.replay.reward), size=count)
         batch = jax.tree.map(lambda x: x[rows], self.replay)
         batch = self.kept.frames.stacked(batch) if self.kept.frames else batch
-        return _as_seen(self.policy.normalizer, self.scale, batch)
+        return _as_seen(batch, self.policy.normalizer, self.scale)
 
 
-@jax.jit
-def _as_seen(
-    normalizer: normalize.Normalizer, scale: ReturnScale | tuple[()], batch: Transition
-) -> Transition:
-    """A batch of one member on the scales of its observations and rewards."""
-    return batch._replace(
-        observation=normalize.apply(normalizer, batch.observation),
-        reward=return_scale.apply(scale, batch.reward),
-        next_observation=normalize.apply(normalizer, batch.next_observation),
-    )
+_as_seen = jax.jit(learner.scaled)
 
 
 def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterator[Member]:
@@ -120,7 +112,7 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
     step = checkpoint.latest(run.checkpoints) if which == "best" else saved[0]
     facts: dict[str, Any] | None = None
     for row, index in enumerate(indices):
-        policy = learner.Policy(*jax.tree.map(lambda x, row=row: x[row], policies))
+        policy = Policy(*jax.tree.map(lambda x, row=row: x[row], policies))
         facts = facts or checkpoint.verify(run.checkpoints, step)
         part = functools.partial(checkpoint.load, run.checkpoints, step, row=index)
         if whole := which != "best":
@@ -137,9 +129,7 @@ def read(run: RunDirectory, which: int | str, indices: Sequence[int]) -> Iterato
         )  # fmt: skip
 
 
-def _kept(
-    run: RunDirectory, step: int, name: str, facts: dict[str, Any], carry: learner.Carry
-) -> Kept:
+def _kept(run: RunDirectory, step: int, name: str, facts: dict[str, Any], carry: Carry) -> Kept:
     if not facts.get("replay", True):
         folder = checkpoint.folder(run.checkpoints, step)
         return Kept(missing=f"{folder} was saved without its replay.")

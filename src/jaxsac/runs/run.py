@@ -113,14 +113,14 @@ class Run:
     @property
     def metrics(self) -> Columns:
         """All rows of the metrics, with the seed (and the values of a sweep) of each."""
-        return Columns([row for _, rows in self._members() for row in rows])
+        return Columns([row for rows in self._members() for row in rows])
 
     @property
     def returns(self) -> Returns:
         """The evaluations, seed by seed."""
         curves = [
             {row["step"]: row["eval_return"] for row in rows if row["eval_return"] is not None}
-            for _, rows in self._members()
+            for rows in self._members()
         ]
         steps = sorted({step for curve in curves for step in curve})
         values = [[curve.get(step, np.nan) for step in steps] for curve in curves]
@@ -184,13 +184,13 @@ class Run:
         configs = [run.config() for run in self._run.groups()]
         return [seed for of in configs for seed in range(of.seed, of.seed + of.seeds)]
 
-    def _members(self) -> Iterator[tuple[str, list[Row]]]:
+    def _members(self) -> Iterator[list[Row]]:
         for run in self._run.groups():
             config = run.config()
             for name, own in zip(config.member_names, config.members, strict=True):
                 file = metrics.path(run.metrics, name)
                 rows = metrics.read(file) if file.exists() else []
-                yield name, [own | row for row in rows]
+                yield [own | row for row in rows]
 
 
 def train(

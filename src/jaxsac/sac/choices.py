@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from flax import linen as nn
 
-from jaxsac.sac.forward import ActorForwardName, ForwardName
-from jaxsac.sac.heads import HeadName
-from jaxsac.sac.layers import (
-    ActivationName,
-    BodyName,
-    EncoderName,
-    InitializerName,
-    PositionName,
-)
-from jaxsac.sac.normalization import NormalizationName
-from jaxsac.sac.pessimism import PessimismName
-from jaxsac.sac.projection import ProjectionName
 from jaxsac.types import is_whole
 
 ActorGradientName = Literal["total", "path", "score"]
@@ -28,31 +17,6 @@ AlphaLossName = Literal["log_alpha", "alpha"]
 OrderName = Literal["critics_first", "actor_first"]
 OptimizerName = Literal["adam", "adamw"]
 ScheduleName = Literal["constant", "linear", "cosine"]
-CHOICES = {
-    "body": BodyName,
-    "activation": ActivationName,
-    "normalization": NormalizationName,
-    "normalization_position": PositionName,
-    "initializer": InitializerName,
-    "actor_body": BodyName,
-    "actor_normalization": NormalizationName,
-    "critic_body": BodyName,
-    "critic_normalization": NormalizationName,
-    "head": HeadName,
-    "target_pessimism": PessimismName,
-    "actor_pessimism": PessimismName,
-    "forward": ForwardName,
-    "actor_forward": ActorForwardName,
-    "encoder": EncoderName,
-    "optimizer": OptimizerName,
-    "lr_schedule": ScheduleName,
-    "projection": ProjectionName,
-    "order": OrderName,
-    "actor_gradient": ActorGradientName,
-    "log_std_map": LogStdMapName,
-    "alpha_loss": AlphaLossName,
-}
-"""What the names in a `Config` may be."""
 AT_LEAST = {
     "num_critics": 1,
     "actor_every": 1,
@@ -73,11 +37,25 @@ RANGES = {
     "value_bound": (1e-6, math.inf),
 }
 """Where other numbers in a `Config` lie."""
-FLAGS = ("normalize_inputs", "hidden_biases", "value_network", "clip_gradients")
-"""What is on or off in a `Config`."""
 NUMBER = (int, float, np.integer, np.floating)
-OWN = ("actor_body", "actor_norm", "critic_body", "critic_norm")
-"""Beginnings of the names that may be None, for that of both networks."""
+
+
+@functools.cache
+def choices(kind: type) -> dict[str, tuple[Any, ...]]:
+    """What each setting that is a choice may be, as its annotation in `kind` says."""
+    found = {name: _values(hint) for name, hint in get_type_hints(kind).items()}
+    return {name: values for name, values in found.items() if values}
+
+
+def _values(hint: Any) -> tuple[Any, ...]:
+    """Of a bool, or of a Literal, and None where that may be instead."""
+    if hint is bool:
+        return (False, True)
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    parts = get_args(hint)
+    literals = [part for part in parts if get_origin(part) is Literal]
+    return (*get_args(literals[0]), None) if literals else ()
 
 
 def check(config: Any) -> None:
@@ -93,17 +71,15 @@ def check(config: Any) -> None:
         found = sizes if isinstance(sizes, tuple) else ()
         if not found or not all(is_whole(n) and n > 0 for n in found):
             raise ValueError(f"{name} must be positive integers, as (256, 256), got {sizes!r}.")
-    for name, kind in CHOICES.items():
-        value, names = getattr(config, name), get_args(kind)
-        if value not in names and not (value is None and name.startswith(OWN)):
-            raise ValueError(f"{name} must be one of {names}, got {value!r}.")
+    for name, values in choices(type(config)).items():
+        value = getattr(config, name)
+        if type(value) not in map(type, values) or value not in values:  # 1 is not True
+            may_be = "True or False" if values == (False, True) else f"one of {values}"
+            raise ValueError(f"{name} must be {may_be}, got {value!r}.")
     for name, least in AT_LEAST.items():
         value = getattr(config, name)
         if not is_whole(value) or value < least:
             raise ValueError(f"{name} must be at least {least}, a whole number, got {value!r}.")
-    for name in FLAGS:
-        if not isinstance(getattr(config, name), bool):
-            raise ValueError(f"{name} must be True or False, got {getattr(config, name)!r}.")
     for name in (*RANGES, "log_std_min", "log_std_max", "target_entropy_scale"):
         value = getattr(config, name)
         if not isinstance(value, NUMBER) or not math.isfinite(value):

@@ -37,7 +37,7 @@ def explain(state: State, batch: Transition, key: jax.Array) -> list[str]:
     ]
     found = [*_not_finite("batch", batch), *_not_finite("agent", state)]
     if not found:
-        found = list(_largest("batch", batch))
+        found = list(_largest(batch))
     if not terms:
         return [*found, "all terms are finite, but batch statistics would not be"]
     found.append(f"the first term that is not finite: {terms[0]} = {metrics[terms[0]]}")
@@ -53,8 +53,8 @@ def _not_finite(name: str, tree: PyTree) -> Iterator[str]:
             yield f"{name}{jax.tree_util.keystr(path)}: {bad.sum()} of {bad.size} not finite"
 
 
-def _largest(name: str, batch: PyTree) -> Iterator[str]:
+def _largest(batch: PyTree) -> Iterator[str]:
     for path, leaf in jax.tree.leaves_with_path(batch):
         size = np.abs(np.asarray(leaf, np.float64)).reshape(len(leaf), -1).max(axis=1, initial=0)
         row = int(size.argmax())
-        yield f"{name}{jax.tree_util.keystr(path)}: up to {size[row]:.3g} (row {row})"
+        yield f"batch{jax.tree_util.keystr(path)}: up to {size[row]:.3g} (row {row})"

@@ -16,17 +16,17 @@ class Use(NamedTuple):
     values: tuple[Any, ...]
 
 
-NORMALIZATIONS = ("actor_normalization", "critic_normalization")
-PESSIMISMS = ("target_pessimism", "actor_pessimism")
+NORMALIZATION_SETTINGS = ("actor_normalization", "critic_normalization")
+PESSIMISM_SETTINGS = ("target_pessimism", "actor_pessimism")
 USES = {
-    "batch_norm_momentum": Use(NORMALIZATIONS, BATCH_NORMALIZATIONS),
-    "batch_norm_epsilon": Use(NORMALIZATIONS, BATCH_NORMALIZATIONS),
-    "renorm_warmup": Use(NORMALIZATIONS, ("batch_renorm",)),
+    "batch_norm_momentum": Use(NORMALIZATION_SETTINGS, BATCH_NORMALIZATIONS),
+    "batch_norm_epsilon": Use(NORMALIZATION_SETTINGS, BATCH_NORMALIZATIONS),
+    "renorm_warmup": Use(NORMALIZATION_SETTINGS, ("batch_renorm",)),
     "num_quantiles": Use(("head",), ("quantile",)),
     "num_atoms": Use(("head",), ("categorical",)),
     "value_bound": Use(("head",), ("categorical",)),
-    "subset_size": Use(PESSIMISMS, ("random_subset",)),
-    "dropped_quantiles": Use(PESSIMISMS, ("truncated",)),
+    "subset_size": Use(PESSIMISM_SETTINGS, ("random_subset",)),
+    "dropped_quantiles": Use(PESSIMISM_SETTINGS, ("truncated",)),
     "log_std_max": Use(("log_std_map",), ("clip", "tanh")),
     "target_entropy_scale": Use(("target_entropy",), (None,)),
     "tau": Use(("forward",), ("apart", "joint_with_targets")),
@@ -77,4 +77,4 @@ def without_idle(
 
 def _value(setting: str, values: Mapping[str, Any]) -> Any:
     own = values[setting]
-    return values["normalization"] if own is None and setting in NORMALIZATIONS else own
+    return values["normalization"] if own is None and setting in NORMALIZATION_SETTINGS else own

@@ -7,7 +7,8 @@ Axes: B batch, E ensemble, N quantiles or atoms.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -199,11 +200,12 @@ class Categorical(NamedTuple):
         return _sum_of_means(-jnp.sum(target * jax.nn.log_softmax(output), axis=-1), weight)
 
 
-def make_head(name: HeadName, num_quantiles: int, num_atoms: int, bound: float) -> Head:
-    """The head of a name (`Config.head`)."""
-    if name == "scalar":
-        return Scalar()
-    return Quantile(num_quantiles) if name == "quantile" else Categorical(num_atoms, bound)
+HEADS: dict[HeadName, Callable[[Any], Head]] = {
+    "scalar": lambda config: Scalar(),
+    "quantile": lambda config: Quantile(config.num_quantiles),
+    "categorical": lambda config: Categorical(config.num_atoms, config.value_bound),
+}
+"""Heads by name (`Config.head`), each with its numbers."""
 
 
 def _sum_of_means(loss: jax.Array, weight: jax.Array | None) -> jax.Array:

@@ -52,7 +52,7 @@ def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax
     Matrix products alone, because jaxlib's QR on the CPU can deadlock: batched, as over seeds or
     an ensemble, it waits inside a worker of the thread pool that it needs.
     """
-    gaussian = draws.normal(key, shape, jnp.promote_types(dtype, jnp.float32))
+    gaussian = draws.normal(key, shape, dtype)
     # A Gaussian matrix has no singular value much above √m + √n; the iteration needs them below √3
     # and multiplies small ones by 1.5 a step.
     x = gaussian / (1.1 * (math.sqrt(shape[0]) + math.sqrt(shape[1])))
@@ -61,7 +61,7 @@ def orthogonal_kernel(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax
         cubed = (x @ x.T) @ x if shape[0] <= shape[1] else x @ (x.T @ x)
         return 1.5 * x - 0.5 * cubed
 
-    return (math.sqrt(2) * jax.lax.fori_loop(0, 50, step, x)).astype(dtype)
+    return math.sqrt(2) * jax.lax.fori_loop(0, 50, step, x)
 
 
 def initializers(name: InitializerName, fan_in: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from jaxsac.sac.config import Config
 from jaxsac.sac.distributions import TanhNormal
 from jaxsac.sac.encoders import encoded, encoded_as_lent
 from jaxsac.sac.forward import FORWARDS, Forward, apart, concatenated
-from jaxsac.sac.heads import Head, Scalar, make_head
+from jaxsac.sac.heads import HEADS, Head, Scalar
 from jaxsac.sac.layers import Body, NetworkSettings
 from jaxsac.sac.pessimism import PESSIMISMS, Pessimism, PessimismSettings, minimum
 from jaxsac.sac.state import Trained
@@ -129,7 +129,7 @@ class Networks(NamedTuple):
 def make_networks(config: Config, action_spec: Spec) -> Networks:
     """The default networks for a configuration, or the custom ones that it names."""
     (size,), dtype = action_spec.tree.shape, action_spec.tree.dtype
-    head = make_head(config.head, config.num_quantiles, config.num_atoms, config.value_bound)
+    head = HEADS[config.head](config)
     critic = Critic(config.critic_settings, config.num_critics, head.shape, dtype)
     return Networks(
         actor=_sized(config.actor, size) or Actor(config, size, dtype),

@@ -48,10 +48,10 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, features), normalized."""
-        size, dtype = x.shape[-1:], jnp.promote_types(self.param_dtype, jnp.float32)
+        size = x.shape[-1:]
         scale = self.param("scale", nn.initializers.ones, size, self.param_dtype)
         bias = self.param("bias", nn.initializers.zeros, size, self.param_dtype)
-        return (scale * self.standardized(x.astype(dtype)) + bias).astype(x.dtype)
+        return scale * self.standardized(x) + bias
 
     def standardized(self, x: jax.Array) -> jax.Array:
         """(x - μ) / √(σ² + ε); in training the running averages move on."""
@@ -64,10 +64,7 @@ class BatchNorm(nn.Module):
         return result
 
     def averages(self, x: jax.Array) -> tuple[Any, Any]:
-        """The running averages, in single precision at least.
-
-        In half precision one over hundreds of batches would stand still.
-        """
+        """The running averages."""
         return (
             self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:], x.dtype),
             self.variable("batch_stats", "var", jnp.ones, x.shape[-1:], x.dtype),

@@ -80,9 +80,7 @@ def scheduled(
     """
 
     def learning_rate(count: Any) -> jax.Array:
-        # In single precision at least: half has no thousands.
-        updates = jnp.promote_types(jnp.result_type(rate), jnp.float32)
-        done = jnp.minimum(count * every / jnp.asarray(hyper.schedule_updates, updates), 1)
+        done = jnp.minimum(count * every / hyper.schedule_updates, 1)
         left = 1 - done if name == "linear" else 0.5 * (1 + jnp.cos(jnp.pi * done))
         return rate * (hyper.final_lr_scale + (1 - hyper.final_lr_scale) * left)
 
@@ -122,8 +120,5 @@ def minimize(
     updates, opt_state = optimizer.transform.update(gradient, trained.opt_state, trained.params)
     params = optimizer.project(optax.apply_updates(trained.params, updates))
     trained = trained.replace(params=params, opt_state=opt_state, collections=collections)
-    return trained, _named(name, info, value, optax.tree.norm(gradient))
-
-
-def _named(name: str, info: Metrics, loss: jax.Array, gradient_norm: jax.Array) -> Metrics:
-    return Metrics(info, **{f"{name}_loss": loss, f"{name}_gradient_norm": gradient_norm})
+    norm = optax.tree.norm(gradient)
+    return trained, Metrics(info, **{f"{name}_loss": value, f"{name}_gradient_norm": norm})

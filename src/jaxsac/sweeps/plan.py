@@ -19,13 +19,13 @@ import numpy as np
 
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.settings import idle
-from jaxsac.runs.settings.config import RunConfig
+from jaxsac.runs.settings.config import RunConfig, setting_names
 from jaxsac.runs.settings.values import whole_number
+from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.effects import without_idle
-from jaxsac.sac.state import Config, Hyperparameters
 
-HYPERPARAMETERS = tuple(f.name for f in dataclasses.fields(Hyperparameters))
-NETWORK = tuple(f.name for f in dataclasses.fields(Config) if f.name not in ("actor", "critic"))
+HYPERPARAMETERS = tuple(setting_names(Hyperparameters))
+NETWORK = tuple(setting_names(Config))
 RUN = (
     "num_envs", "learning_starts", "utd", "update_every", "normalize_observations", "n_step",
     "reward_scale", "reward_scale_bound", "noise_hold", "reset_every", "batch_size",

@@ -16,7 +16,8 @@ from jaxsac.envs.checked import at
 from jaxsac.envs.fitness.check_in_jax import contradiction
 from jaxsac.envs.in_jax.device import Environment
 from jaxsac.envs.in_jax.purity import impurity
-from jaxsac.training import device_loop, learner
+from jaxsac.training import device_loop
+from jaxsac.training.carry import Carry, Policy
 from jaxsac.training.population import Population, evaluation_keys
 from jaxsac.training.programs import kept
 from jaxsac.training.returns import Evaluation, Totals
@@ -67,18 +68,18 @@ class DeviceDriver:
 
     @property
     def learning(self) -> Any:
-        """The learners, a `learner.Carry`."""
+        """The learners, a `Carry`."""
         return self._carry.learning
 
     @learning.setter
-    def learning(self, learning: learner.Carry) -> None:
+    def learning(self, learning: Carry) -> None:
         self._carry = self._carry._replace(learning=learning)
 
     def examine(self) -> list[str]:
         """Nothing: pure functions keep no state, and have a time limit."""
         return []
 
-    def compile(self, learning: learner.Carry) -> Compiled:
+    def compile(self, learning: Carry) -> Compiled:
         """Compiles the program that learns."""
         envs = self.snapshot_structs({})
         carry = self._axis.structs(device_loop.DeviceCarry(learning, envs))
@@ -109,9 +110,7 @@ class DeviceDriver:
         evaluator = self._evaluator(episodes, sampled=False)
         evaluator.lower(self.learning.policy, self._evaluation_keys(self.step)).compile()
 
-    def evaluate(
-        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
-    ) -> Evaluation:
+    def evaluate(self, policy: Policy, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy, all in one compiled program."""
         keys = self._evaluation_keys(step)
         results = jax.device_get(self._evaluator(episodes, sampled)(policy, keys))
@@ -132,9 +131,7 @@ class DeviceDriver:
         del facts
         return jax.eval_shape(functools.partial(device_loop.reset, env=self._env), self._population)
 
-    def restore(
-        self, step: int, learning: learner.Carry, arrays: PyTree, facts: dict[str, Any]
-    ) -> int:
+    def restore(self, step: int, learning: Carry, arrays: PyTree, facts: dict[str, Any]) -> int:
         """Goes to where a snapshot was taken."""
         del facts
         self._carry = device_loop.DeviceCarry(learning, self._axis.place(arrays))
@@ -176,6 +173,6 @@ def _start(axis: SeedAxis, env: Environment) -> Callable[[Population], device_lo
 
 
 def _evaluate(
-    policy: learner.Policy, keys: jax.Array, over_members: Any, **static: Any
+    policy: Policy, keys: jax.Array, over_members: Any, **static: Any
 ) -> tuple[jax.Array, jax.Array]:
     return over_members(functools.partial(device_loop.evaluate, **static))(policy, keys)

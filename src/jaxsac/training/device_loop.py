@@ -13,6 +13,7 @@ from jaxsac.data import frame_stack as stacking
 from jaxsac.data.replay import Buffer
 from jaxsac.envs.in_jax import device
 from jaxsac.training import learner
+from jaxsac.training.carry import Carry, Policy
 from jaxsac.training.population import TRAINING_STREAM, Population, stream_key
 from jaxsac.training.returns import Totals
 from jaxsac.training.schedule import Work
@@ -21,7 +22,7 @@ from jaxsac.training.schedule import Work
 class DeviceCarry(NamedTuple):
     """Learners and their environments; every array has a leading seed axis."""
 
-    learning: learner.Carry
+    learning: Carry
     envs: device.Envs
 
 
@@ -94,7 +95,7 @@ def learn_chunk(
 
 
 def evaluate(
-    policy: learner.Policy,
+    policy: Policy,
     key: jax.Array,
     *,
     env: device.Environment,

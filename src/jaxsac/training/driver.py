@@ -11,6 +11,7 @@ from jax.stages import Compiled
 
 from jaxsac.envs.action_map import ActionMap
 from jaxsac.training import learner
+from jaxsac.training.carry import Carry, Policy
 from jaxsac.training.population import Population
 from jaxsac.training.programs import kept
 from jaxsac.training.returns import Evaluation, Totals
@@ -28,9 +29,7 @@ class Evaluator(Protocol):
     action_map: ActionMap
     """From [-1, 1] to the units of the environment."""
 
-    def evaluate(
-        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
-    ) -> Evaluation:
+    def evaluate(self, policy: Policy, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy on environments and keys of their own.
 
         Args:
@@ -52,7 +51,7 @@ class Driver(Evaluator, Protocol):
     step: int
     """Transitions per seed so far."""
     learning: Any
-    """The learners, a `learner.Carry` with the rows of a `SeedAxis`."""
+    """The learners, a `Carry` with the rows of a `SeedAxis`."""
     prior: Any
     """Transitions from before the run that all members draw from, a `Buffer` that
     `SeedAxis.share` has put onto the devices; () for none."""
@@ -72,7 +71,7 @@ class Driver(Evaluator, Protocol):
         """
         ...
 
-    def compile(self, learning: learner.Carry) -> Compiled:
+    def compile(self, learning: Carry) -> Compiled:
         """Compiles the program that learns, which the first steps then find.
 
         Args:
@@ -114,9 +113,7 @@ class Driver(Evaluator, Protocol):
         """
         ...
 
-    def restore(
-        self, step: int, learning: learner.Carry, arrays: PyTree, facts: dict[str, Any]
-    ) -> int:
+    def restore(self, step: int, learning: Carry, arrays: PyTree, facts: dict[str, Any]) -> int:
         """Goes to where a snapshot was taken.
 
         Returns:
@@ -127,7 +124,7 @@ class Driver(Evaluator, Protocol):
 
 def init_learning(
     population: Population, observation: PyTree, action: jax.ShapeDtypeStruct, axis: SeedAxis
-) -> learner.Carry:
+) -> Carry:
     """The learners of all members before the first step, laid out over the devices.
 
     Args:
@@ -141,23 +138,21 @@ def init_learning(
 
 
 @kept
-def _init(
-    axis: SeedAxis, action: jax.ShapeDtypeStruct
-) -> Callable[[Population, PyTree], learner.Carry]:
+def _init(axis: SeedAxis, action: jax.ShapeDtypeStruct) -> Callable[[Population, PyTree], Carry]:
     return axis.compile_start(_untraced_init(action))
 
 
 @kept
 def _untraced_init(
     action: jax.ShapeDtypeStruct,
-) -> Callable[[Population, PyTree], learner.Carry]:
+) -> Callable[[Population, PyTree], Carry]:
     # One function for the structs and for the program, which JAX then traces once.
     return functools.partial(learner.init, action=action)
 
 
 def learning_structs(
     population: Population, observation: PyTree, action: jax.ShapeDtypeStruct
-) -> learner.Carry:
+) -> Carry:
     """Structs of the learners, one row for each member.
 
     Args:

@@ -12,6 +12,7 @@ from jaxsac.data import frame_stack as stacking
 from jaxsac.envs import host
 from jaxsac.envs.fitness import time_limit
 from jaxsac.training import learner
+from jaxsac.training.carry import Policy
 from jaxsac.training.population import EVALUATION_STREAM, Population, evaluation_keys
 from jaxsac.training.returns import Evaluation
 from jaxsac.training.seed_axis import SeedAxis
@@ -28,15 +29,13 @@ class HostEvaluator:
         self.observation, self.action_map = envs.observation_example, envs.action_map
         self.action = jax.ShapeDtypeStruct((envs.action_map.size,), jnp.float32)
 
-    def evaluate(
-        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
-    ) -> Evaluation:
+    def evaluate(self, policy: Policy, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy, all seeds and copies as one batch."""
         policies, members = self._policies, self._members
         act = policies.sampled(policy, members, step) if sampled else policies.mode(policy)
         return evaluate(self._envs, act, members, step, episodes, self._frame_stack)
 
-    def prepare(self, policy: learner.Policy) -> None:
+    def prepare(self, policy: Policy) -> None:
         """Compiles the mode of the policies for as many observations as there are copies."""
         leading = (self._envs.num_seeds, self._envs.num_envs)
         observation = jax.tree.map(
@@ -78,7 +77,7 @@ def evaluate(
       ValueError: an episode does not end.
     """
     copies, count = envs.num_envs, episodes or envs.num_envs
-    seeds = np.array(environment_seeds(members, (EVALUATION_STREAM, step), count))
+    seeds = np.array(seeds_of_members(members, (EVALUATION_STREAM, step), count))
     seeds = seeds.reshape(len(members), count)
     rounds = []
     for first in range(0, count, copies):
@@ -121,13 +120,13 @@ class Policies:
         self._axis = axis
         self._act = axis.program(_act)
 
-    def mode(self, policy: learner.Policy) -> Callable[[PyTree], np.ndarray]:
+    def mode(self, policy: Policy) -> Callable[[PyTree], np.ndarray]:
         """The deterministic policy tanh(mean) of each seed."""
         pad, take = self._axis.pad, self._axis.take
         return lambda observation: take(np.asarray(self._act(policy, pad(observation))))
 
     def sampled(
-        self, policy: learner.Policy, members: list[int], step: int
+        self, policy: Policy, members: list[int], step: int
     ) -> Callable[[PyTree], np.ndarray]:
         """The stochastic policy of each seed; its keys are those of its evaluation at a step."""
         pad, take = self._axis.pad, self._axis.take
@@ -141,6 +140,6 @@ class Policies:
         return act
 
 
-def environment_seeds(members: list[int], stream: tuple[int, ...], count: int) -> list[int]:
+def seeds_of_members(members: list[int], stream: tuple[int, ...], count: int) -> list[int]:
     """Seeds for `count` environments of each member, in the order of `HostEnvs`."""
     return [seed for member in members for seed in host.environment_seeds(member, stream, count)]

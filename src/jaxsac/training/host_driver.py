@@ -16,6 +16,7 @@ from jaxsac.envs import host
 from jaxsac.envs.action_log import ActionLog
 from jaxsac.envs.checked import close_and_tell
 from jaxsac.training import learner
+from jaxsac.training.carry import Carry, Policy
 from jaxsac.training.copies import (
     TRAINING,
     examine_first,
@@ -24,7 +25,7 @@ from jaxsac.training.copies import (
     make_evaluation_envs,
 )
 from jaxsac.training.driver import init_learning
-from jaxsac.training.evaluate import HostEvaluator, environment_seeds
+from jaxsac.training.evaluate import HostEvaluator, seeds_of_members
 from jaxsac.training.population import TRAINING_STREAM, Population
 from jaxsac.training.returns import Evaluation, Totals
 from jaxsac.training.schedule import Work
@@ -71,12 +72,12 @@ class HostDriver:
 
     @property
     def learning(self) -> Any:
-        """The learners, a `learner.Carry`, with every step in replay."""
+        """The learners, a `Carry`, with every step in replay."""
         self._learning = self._waiting.insert(self._learning)
         return self._learning
 
     @learning.setter
-    def learning(self, learning: learner.Carry) -> None:
+    def learning(self, learning: Carry) -> None:
         self._learning = learning
 
     def _make_evaluator(self) -> None:
@@ -99,7 +100,7 @@ class HostDriver:
         self._evaluator = HostEvaluator(population, self._axis, self._envs)
         return [*found.remarks, in_turn(population, TRAINING, found.alone)]
 
-    def compile(self, learning: learner.Carry) -> Compiled:
+    def compile(self, learning: Carry) -> Compiled:
         """Compiles the program that learns."""
         population = self._population
         leading = (population.size, population.num_envs)
@@ -114,7 +115,7 @@ class HostDriver:
     def start(self) -> None:
         """Makes the learners and starts the first episodes."""
         population = self._population
-        stream = environment_seeds(self._members, (TRAINING_STREAM,), population.num_envs)
+        stream = seeds_of_members(self._members, (TRAINING_STREAM,), population.num_envs)
         first = self._envs.reset(stream)
         self.learning = init_learning(population, first, self.action, self._axis)
         self.whole = True
@@ -151,9 +152,7 @@ class HostDriver:
         """Compiles the policy for as many observations as there are copies."""
         self._evaluator.prepare(self.learning.policy)
 
-    def evaluate(
-        self, policy: learner.Policy, step: int, episodes: int, sampled: bool
-    ) -> Evaluation:
+    def evaluate(self, policy: Policy, step: int, episodes: int, sampled: bool) -> Evaluation:
         """Runs episodes of each seed's policy, all seeds and copies as one batch."""
         evaluate = functools.partial(self._evaluator.evaluate, policy, step, episodes, sampled)
         if self._eval_envs is not None:
@@ -189,9 +188,7 @@ class HostDriver:
             "actions": jax.ShapeDtypeStruct(rows, self.action.dtype),
         }
 
-    def restore(
-        self, step: int, learning: learner.Carry, arrays: PyTree, facts: dict[str, Any]
-    ) -> int:
+    def restore(self, step: int, learning: Carry, arrays: PyTree, facts: dict[str, Any]) -> int:
         """Goes to where a snapshot was taken, by taking the actions of each episode again."""
         pieces = np.split(arrays["actions"], np.cumsum(_lengths(facts))[:-1])
         logs = [
@@ -204,14 +201,12 @@ class HostDriver:
         self.step, self.whole = step, True
         return len(restarted)
 
-    def _latest(self, learning: learner.Carry) -> PyTree:
+    def _latest(self, learning: Carry) -> PyTree:
         """What the environments have returned last, (S, E, ...)."""
         latest = frame_stack.newest(learning.observation, self.observation)
         return self._axis.take(jax.device_get(latest))
 
-    def _from(
-        self, observation: PyTree, restarted: list[int], learning: learner.Carry
-    ) -> learner.Carry:
+    def _from(self, observation: PyTree, restarted: list[int], learning: Carry) -> Carry:
         """The learners where some environments have begun another episode."""
         if not restarted:
             return learning
@@ -229,8 +224,8 @@ class HostDriver:
 
 
 def _unpack_and_learn(
-    carry: learner.Carry, results: Any, work: Work, prior: Any, results_spec: Spec, **static: Any
-) -> learner.Carry:
+    carry: Carry, results: Any, work: Work, prior: Any, results_spec: Spec, **static: Any
+) -> Carry:
     """`learn_step` on packed results, which cross to the device at once."""
     return learner.learn_step(carry, packing.unpack(results_spec, results), work, prior, **static)
 

@@ -25,12 +25,11 @@ from jaxsac.data.return_scale import ReturnScale
 from jaxsac.envs.step_result import StepResult
 from jaxsac.sac import agent as sac
 from jaxsac.sac import held_noise
+from jaxsac.sac.config import Hyperparameters
 from jaxsac.sac.policy import is_due
-from jaxsac.sac.state import Hyperparameters, Metrics, State
+from jaxsac.sac.state import Metrics, State
 from jaxsac.training import flight_recorder, interval, resets
-from jaxsac.training.carry import Acting as Acting
-from jaxsac.training.carry import Carry as Carry
-from jaxsac.training.carry import Policy as Policy
+from jaxsac.training.carry import Acting, Carry, Policy
 from jaxsac.training.population import RESET_STREAM, Population, stream_key
 from jaxsac.training.schedule import Work
 from jaxsac.types import PyTree, Spec, Transition, transition_of
@@ -236,7 +235,7 @@ def _update(
     ) -> Transition:
         latest = stacked.whole if stacked else None
         batch = mixture.sample(buffer, prior, key, batch_size, prior_rows, latest)
-        return _scaled(frames.resolve(stacked, batch), normalizer, scale)
+        return scaled(frames.resolve(stacked, batch), normalizer, scale)
 
     def one_update(_: Any, learner: Any) -> Any:
         agent, key, metrics, failure = learner
@@ -279,9 +278,7 @@ def _next_action(agent: State, acting: Acting, uniform: Any) -> Acting:
     return acting._replace(noise=noise, key=key, action=action)
 
 
-def _scaled(
-    batch: Transition, normalizer: Normalizer, scale: ReturnScale | tuple[()]
-) -> Transition:
+def scaled(batch: Transition, normalizer: Normalizer, scale: ReturnScale | tuple[()]) -> Transition:
     """A batch of one seed as its agent sees it."""
     return batch._replace(
         observation=normalize.apply(normalizer, batch.observation),

@@ -33,6 +33,7 @@ class Plan(NamedTuple):
     replay_bytes: int
     """Of the replay of one member."""
     available: int
+    """Free bytes of one memory."""
     prior_bytes: int = 0
     """Of the prior data in this memory, which members share."""
     spare_bytes: int = 0
@@ -116,15 +117,17 @@ def measure(
     num_members, capacity = axis.num_members, learning.buffer.capacity
     replay_bytes = num_bytes(learning.replay_arrays) // num_members
     work_bytes = _new_agents(axis, learning) if program is None else _beside_arguments(program)
+    spare_bytes, frame_stack = _of_frames(learning.frames)
     return Plan(
-        axis.num_rows // num_memories,
-        num_bytes(learning) // num_members - replay_bytes,
-        axis.mesh.size // num_memories * work_bytes,
-        capacity,
-        replay_bytes,
-        available_bytes(device),
-        axis.mesh.size // num_memories * prior_bytes,
-        *_of_frames(learning.frames),
+        members=axis.num_rows // num_memories,
+        learner_bytes=num_bytes(learning) // num_members - replay_bytes,
+        work_bytes=axis.mesh.size // num_memories * work_bytes,
+        capacity=capacity,
+        replay_bytes=replay_bytes,
+        available=available_bytes(device),
+        prior_bytes=axis.mesh.size // num_memories * prior_bytes,
+        spare_bytes=spare_bytes,
+        frame_stack=frame_stack,
     )
 
 

@@ -9,7 +9,7 @@ from flax import struct
 
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
-from jaxsac.sac.state import Config, Hyperparameters
+from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.training.schedule import Schedule
 
 # First words of the seeds from which a member's environments draw their start states, and the word

@@ -15,6 +15,7 @@ import numpy as np
 from jaxsac.data import packing
 from jaxsac.sac.encoders import is_image
 from jaxsac.training import learner
+from jaxsac.training.carry import Acting, Carry
 from jaxsac.training.schedule import Schedule
 from jaxsac.training.seed_axis import SeedAxis
 from jaxsac.types import Spec
@@ -55,15 +56,15 @@ class Waiting:
         """Whether steps wait at all."""
         return self._room > 0
 
-    def action(self, learning: learner.Carry) -> np.ndarray:
+    def action(self, learning: Carry) -> np.ndarray:
         """The latest action, (S, E, A)."""
         if self._steps:
             return self._host.take(np.asarray(self._acting.action))
         return self._axis.take(np.asarray(learning.action))
 
     def act(
-        self, learning: learner.Carry, action: np.ndarray, results: dict[str, Any], uniform: Any
-    ) -> learner.Carry:
+        self, learning: Carry, action: np.ndarray, results: dict[str, Any], uniform: Any
+    ) -> Carry:
         """Chooses the next action; the step waits.
 
         When it acts is the schedule's matter alone: who looks at the learners meanwhile, and how
@@ -89,7 +90,7 @@ class Waiting:
         self._steps.append((action, results))
         return learning
 
-    def insert(self, learning: learner.Carry) -> learner.Carry:
+    def insert(self, learning: Carry) -> Carry:
         """The learners with all steps in replay, in their order; none waits any longer."""
         if not self._steps:
             return learning
@@ -103,15 +104,13 @@ class Waiting:
 
 
 def _unpack_and_act(
-    agent: Any, acting: learner.Acting, results: Any, uniform: Any, results_spec: Spec
-) -> learner.Acting:
+    agent: Any, acting: Acting, results: Any, uniform: Any, results_spec: Spec
+) -> Acting:
     return learner.act_step(agent, acting, packing.unpack(results_spec, results), uniform)
 
 
-def _unpack_and_insert(
-    carry: learner.Carry, stacked: Any, count: jax.Array, results_spec: Spec
-) -> learner.Carry:
-    def insert(number: Any, carry: learner.Carry) -> learner.Carry:
+def _unpack_and_insert(carry: Carry, stacked: Any, count: jax.Array, results_spec: Spec) -> Carry:
+    def insert(number: Any, carry: Carry) -> Carry:
         action, results = jax.tree.map(lambda rows: rows[:, number], stacked)
         result = packing.unpack(results_spec, results)
         return learner.insert(carry._replace(action=action), result)

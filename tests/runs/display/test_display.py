@@ -22,7 +22,6 @@ LARGE = {"env": LONG, "steps": 1_000_000, "learning_starts": 10_000, "eval_every
 def progress(step=30, members=2, evaluated=True, **changes):
     values = {
         "step": step,
-        "seconds": step / 10,
         "evaluated": evaluated,
         "train_returns": [100.0 + k for k in range(members)],
         "eval_returns": [1234.5 + k for k in range(members)],

@@ -128,7 +128,7 @@ def _of_resets(envs: Sequence[gymnasium.Env], first: Walk, again: Walk) -> str |
 
 def _of_starts(first: Walk, env: gymnasium.Env) -> str | None:
     """Whether a copy can be brought to where the last episode of a walk ended."""
-    observation, _, length = follow(env, first.log.copy(), first.log.actions)
+    observation, _, length = follow(env, first.log, first.log.actions)
     if length == len(first.log.actions) and same_bits(observation, first.arrivals[-1].observation):
         return None
     return (

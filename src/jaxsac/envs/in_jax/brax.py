@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxsac.types import PyTree
+from jaxsac.types import PyTree, Spec
 
 TIME_LIMIT = 1000
 """Brax's environments have none of their own; its training cuts them here."""
@@ -47,9 +47,7 @@ class BraxEnv:
         self._env, self._observe, self.time_limit = env, observe, time_limit
         self.action = jax.ShapeDtypeStruct((env.action_size,), jnp.result_type(float))
         state = jax.eval_shape(self.reset, jax.random.key(0))
-        self.observation = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state.observation
-        )
+        self.observation = Spec.of(state.observation).tree
 
     def reset(self, key: jax.Array) -> State:
         """As the environment's own."""

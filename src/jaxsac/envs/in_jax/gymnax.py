@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from jaxsac.envs.spaces import action_map
-from jaxsac.types import PyTree
+from jaxsac.types import PyTree, Spec
 
 
 class State(struct.PyTreeNode):
@@ -42,9 +42,7 @@ class GymnaxEnv:
         self._action_map = action_map(_as_gymnasium(env.action_space(params)))
         self.action = jax.ShapeDtypeStruct((self._action_map.size,), jnp.result_type(float))
         state = jax.eval_shape(self.reset, jax.random.key(0))
-        self.observation = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state.observation
-        )
+        self.observation = Spec.of(state.observation).tree
 
     def reset(self, key: jax.Array) -> State:
         """As the environment's own."""

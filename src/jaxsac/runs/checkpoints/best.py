@@ -10,7 +10,7 @@ import jax
 
 from jaxsac.runs.checkpoints import bundle
 from jaxsac.runs.checkpoints.bundle import BundleError
-from jaxsac.training import learner
+from jaxsac.training.carry import Policy
 from jaxsac.training.seed_axis import SeedAxis
 
 
@@ -31,7 +31,7 @@ def keep(
     members: list[str],
     better: dict[int, float],
     step: int,
-    policy: learner.Policy,
+    policy: Policy,
     axis: SeedAxis,
 ) -> None:
     """Writes the policies that are better than what is kept.

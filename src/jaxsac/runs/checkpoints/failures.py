@@ -9,11 +9,12 @@ import jax
 from jaxsac.runs.checkpoints import bundle
 from jaxsac.runs.checkpoints.bundle import BundleError
 from jaxsac.runs.directory.releases import versions
-from jaxsac.training import flight_recorder, learner
+from jaxsac.training import flight_recorder
+from jaxsac.training.carry import Carry
 from jaxsac.training.flight_recorder import Failure
 
 
-def record(directory: Path, members: list[str], step: int, carry: learner.Carry) -> list[Path]:
+def record(directory: Path, members: list[str], step: int, carry: Carry) -> list[Path]:
     """Writes the failures that the learners carry and that have not been written before.
 
     Args:
@@ -39,7 +40,7 @@ def record(directory: Path, members: list[str], step: int, carry: learner.Carry)
     return written
 
 
-def load(folder: Path, carry: learner.Carry) -> Failure:
+def load(folder: Path, carry: Carry) -> Failure:
     """Reads a failure that `record` has written.
 
     Args:

@@ -18,7 +18,7 @@ from jaxsac.runs.checkpoints import checkpoint, rings
 from jaxsac.runs.checkpoints.bundle import BundleError
 from jaxsac.runs.directory.releases import versions
 from jaxsac.runs.process import flags
-from jaxsac.training import learner
+from jaxsac.training.carry import Carry, Policy
 from jaxsac.training.driver import Driver
 from jaxsac.training.returns import Totals
 from jaxsac.training.seed_axis import SeedAxis
@@ -73,7 +73,7 @@ def save(
     Raises:
       OSError: it could not be written; the checkpoints from before are untouched.
     """
-    carry: learner.Carry = driver.learning
+    carry: Carry = driver.learning
     sizes = axis.take(np.asarray(carry.buffer.size))
     environments, facts = driver.snapshot()
     facts = {
@@ -109,7 +109,7 @@ def load(
     step: int,
     members: list[str],
     driver: Driver,
-    carry: learner.Carry,
+    carry: Carry,
     axis: SeedAxis,
 ) -> tuple[Snapshot, int, dict[str, str]]:
     """Reads a checkpoint and brings the driver to where it was taken.
@@ -171,10 +171,10 @@ def _read_learners(
     read: Callable[..., Any],
     manifest: dict[str, Any],
     members: list[str],
-    policy: learner.Policy,
-    carry: learner.Carry,
+    policy: Policy,
+    carry: Carry,
     axis: SeedAxis,
-) -> learner.Carry:
+) -> Carry:
     """The learners of a checkpoint, laid out over the devices."""
     sizes = {m: int(n) for m, n in zip(members, manifest["replay_sizes"], strict=True)}
     if min(sizes.values()) < 0:
@@ -191,7 +191,7 @@ def _read_learners(
         position=learning.pop("position"),
         size=learning.pop("size"),
     )
-    return learner.Carry(
+    return Carry(
         agent=axis.place(policy.agent),
         normalizer=axis.place(policy.normalizer),
         buffer=buffer,
@@ -232,7 +232,7 @@ def _load_frames(
     return axis.place(counters).replace(rows=rows)
 
 
-def load_policy(directory: Path, step: int, carry: learner.Carry) -> learner.Policy:
+def load_policy(directory: Path, step: int, carry: Carry) -> Policy:
     """Reads agents and the scale of their observations, one row for each member.
 
     Args:
@@ -245,7 +245,7 @@ def load_policy(directory: Path, step: int, carry: learner.Carry) -> learner.Pol
     """
     read = functools.partial(checkpoint.load, directory, step)
     normalizer = read("normalizer", carry.normalizer) if carry.normalizer else ()
-    return learner.Policy(read("agent", carry.agent), normalizer)
+    return Policy(read("agent", carry.agent), normalizer)
 
 
 def _metrics_rows(manifest: dict[str, Any], population: int) -> list[int]:
@@ -255,7 +255,7 @@ def _metrics_rows(manifest: dict[str, Any], population: int) -> list[int]:
     return rows
 
 
-def _learning(carry: learner.Carry) -> dict[str, Any]:
+def _learning(carry: Carry) -> dict[str, Any]:
     """What the learners carry beside agent, failure and the rows of replay and its frames."""
     return {
         "key": carry.key,

@@ -12,8 +12,6 @@ class Progress(NamedTuple):
 
     step: int
     """Transitions per seed."""
-    seconds: float
-    """`wall_time` of the metrics: of training, evaluating and saving, without compiling."""
     evaluated: bool
     """Whether `eval_returns` is of this step."""
     train_returns: list[float | None]

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxsac.data import normalize
 from jaxsac.runs.policies.load import Policy
-from jaxsac.training import learner
+from jaxsac.training.carry import Policy as LearnedPolicy
 from jaxsac.types import PyTree
 
 OBSERVATIONS, CHUNK = 10_000, 500
@@ -130,7 +130,7 @@ def _changed(policy: Policy) -> list[Policy]:
             each.replace(mean=changed(each.mean), squares=changed(each.squares))
             for each in policy.learned.normalizer
         )
-        other.learned = learner.Policy(agent.replace(actor=actor), normalizer)
+        other.learned = LearnedPolicy(agent.replace(actor=actor), normalizer)
         found.append(other)
     return found
 

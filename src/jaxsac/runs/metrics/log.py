@@ -70,14 +70,13 @@ def write_rows(
         eval_returns=_latest("eval_return", new, state.eval_returns),
     )
     return state, Progress(
-        driver.step,
-        seconds,
-        evaluated is not None,
-        state.train_returns,
-        state.eval_returns,
-        int(learned.mean.skipped.sum()),
-        int(state.totals.discarded.sum()),
-        [own | row for own, row in zip(config.members, new, strict=True)],
+        step=driver.step,
+        evaluated=evaluated is not None,
+        train_returns=state.train_returns,
+        eval_returns=state.eval_returns,
+        skipped=int(learned.mean.skipped.sum()),
+        discarded=int(state.totals.discarded.sum()),
+        rows=[own | row for own, row in zip(config.members, new, strict=True)],
     )
 
 

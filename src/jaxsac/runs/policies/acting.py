@@ -19,13 +19,13 @@ from jaxsac.runs.settings.config import RunConfig
 from jaxsac.sac import agent as sac
 from jaxsac.sac.config import Config
 from jaxsac.sac.state import State
-from jaxsac.training import learner
+from jaxsac.training.carry import Policy
 from jaxsac.types import PyTree
 
 
 def read(
     run: RunDirectory, spaces: Spaces, which: int | str, members: Sequence[int]
-) -> tuple[list[int], learner.Policy]:
+) -> tuple[list[int], Policy]:
     """Policies that a run has saved.
 
     Args:
@@ -45,7 +45,7 @@ def read(
     # Once for all members: a run that is training saves another meanwhile.
     step = None if which == "best" else _step(run, which)
 
-    def one(member: int) -> tuple[int, learner.Policy]:
+    def one(member: int) -> tuple[int, Policy]:
         if step is not None:
             folder = checkpoint.folder(run.checkpoints, step)
             return step, _policy(folder, structs, member, config.population)
@@ -58,7 +58,7 @@ def read(
     return [step for step, _ in each], jax.tree.map(lambda *rows: np.stack(rows), *policies)
 
 
-def _best(run: RunDirectory, folder: Path, structs: learner.Policy) -> tuple[int, learner.Policy]:
+def _best(run: RunDirectory, folder: Path, structs: Policy) -> tuple[int, Policy]:
     if not folder.is_dir():
         raise BundleError(
             f"{run.path} has kept no best policy of {folder.name}: no evaluation of it came to a "
@@ -67,17 +67,17 @@ def _best(run: RunDirectory, folder: Path, structs: learner.Policy) -> tuple[int
     return int(bundle.verify(folder)["step"]), _policy(folder, structs, 0, 1)
 
 
-def _policy(folder: Path, structs: learner.Policy, row: int, rows: int) -> learner.Policy:
+def _policy(folder: Path, structs: Policy, row: int, rows: int) -> Policy:
     """The policy at a row of a bundle's parts, which have so many."""
 
     def part(name: str, one: PyTree) -> PyTree:
         there = jax.tree.map(lambda x: jax.ShapeDtypeStruct((rows, *x.shape), x.dtype), one)
         return bundle.load(folder, name, there, row=row, partial=True) if one else one
 
-    return learner.Policy(part("agent", structs.agent), part("normalizer", structs.normalizer))
+    return Policy(part("agent", structs.agent), part("normalizer", structs.normalizer))
 
 
-def _structs(config: RunConfig, spaces: Spaces) -> learner.Policy:
+def _structs(config: RunConfig, spaces: Spaces) -> Policy:
     observation = frame_stack.structs(spaces.observation, config.frame_stack)
     settings = _without_critics(config)
 
@@ -87,7 +87,7 @@ def _structs(config: RunConfig, spaces: Spaces) -> learner.Policy:
     normalizer: Any = ()
     if config.normalize_observations:
         normalizer = jax.eval_shape(normalize.init, observation)
-    return learner.Policy(jax.eval_shape(init, jax.random.key(0)).acting, normalizer)
+    return Policy(jax.eval_shape(init, jax.random.key(0)).acting, normalizer)
 
 
 def _without_critics(config: RunConfig) -> Config:

@@ -83,15 +83,19 @@ def evaluate_run(
     """
     if whole("episodes", episodes) < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}.")
-    run, changes = RunDirectory(directory), dict(changes or {})
+    run, changes = RunDirectory(directory), of_another_environment(changes)
     if unknown := run.describe_unknown_settings():
         warnings.warn(unknown, stacklevel=2)
-    if "env" in changes:
-        changes = {"env_kwargs": {}, "wrapper": (), **changes}
     members = []
     for group in run.groups():
         members += _evaluate_group(group, which, episodes, changes)
     return RunEvaluation(changes.get("env", run.config().env), members)
+
+
+def of_another_environment(changes: dict[str, Any] | None) -> dict[str, Any]:
+    """Changes of a run's settings: another environment has none of its arguments and wrappers."""
+    changes = changes or {}
+    return {"env_kwargs": {}, "wrapper": (), **changes} if "env" in changes else changes
 
 
 def _evaluate_group(

@@ -18,6 +18,7 @@ from jaxsac.runs.directory.spaces import Spaces
 from jaxsac.runs.policies import acting
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.training import learner
+from jaxsac.training.carry import Policy as LearnedPolicy
 from jaxsac.types import PyTree, Spec, check_key, is_traced
 
 _act = jax.jit(learner.act)
@@ -41,7 +42,7 @@ class Policy:
     """
 
     def __init__(
-        self, policy: learner.Policy, spaces: Spaces, step: int, settings: dict[str, Any]
+        self, policy: LearnedPolicy, spaces: Spaces, step: int, settings: dict[str, Any]
     ) -> None:
         self.spaces, self.frame_stack = spaces, settings.get("frame_stack", 1)
         self.observation_spec: PyTree = frame_stack.structs(spaces.observation, self.frame_stack)

@@ -18,7 +18,7 @@ from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.metrics import metrics
 from jaxsac.runs.policies import drawn, video
 from jaxsac.runs.policies.drawn import Member, Played
-from jaxsac.runs.policies.evaluation import FRESH
+from jaxsac.runs.policies.evaluation import FRESH, of_another_environment
 from jaxsac.runs.policies.load import Policy, load_policy
 from jaxsac.runs.settings import settings
 from jaxsac.runs.settings.values import whole
@@ -66,9 +66,7 @@ def play(
         raise ValueError(f"episodes must be at least 1, got {episodes}.")
     if point is not None and seed is None:
         raise ValueError(f"point {point} is one of a seed's: give that too, with --seed.")
-    changes = dict(changes or {})
-    if "env" in changes:
-        changes = {"env_kwargs": {}, "wrapper": (), **changes}
+    changes = of_another_environment(changes)
     run = RunDirectory(Path(directory))
     config = dataclasses.replace(run.config(), **changes)
     path = Path(output or run.path / "play" / f"{settings.file_name(config.env)}.mp4").expanduser()

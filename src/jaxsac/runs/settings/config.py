@@ -22,7 +22,7 @@ from jaxsac.runs.settings import limits, own_networks
 from jaxsac.runs.settings.members import Members
 from jaxsac.runs.settings.values import json_object, whole
 from jaxsac.runs.sinks.sink import SinkName
-from jaxsac.sac.state import Config, Hyperparameters
+from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.training.population import Population
 from jaxsac.training.schedule import Schedule
 
@@ -249,9 +249,9 @@ class RunConfig(Members):
         for what in ("actor", "critic"):
             if getattr(self.agent, what) is not None and getattr(self, what) is None:
                 raise ValueError(f"a run's manifest cannot hold a module: name it as {what}.")
-        values = {name: getattr(self, name) for name in _names(RunConfig)}
+        values = {name: getattr(self, name) for name in setting_names(RunConfig)}
         values |= {
-            name: getattr(self.agent, name) for name in _names(Config)
+            name: getattr(self.agent, name) for name in setting_names(Config)
         } | self.hyperparameter_values
         return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
@@ -270,9 +270,9 @@ class RunConfig(Members):
         try:
             values = upgrade.settings(values, written)
             values = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
-            agent = Config(**_take(values, Config))
-            hyperparameters = Hyperparameters(**_take(values, Hyperparameters))
-            settings = {"env": values["env"], **_take(values, RunConfig)}
+            agent = Config(**take(values, Config))
+            hyperparameters = Hyperparameters(**take(values, Hyperparameters))
+            settings = {"env": values["env"], **take(values, RunConfig)}
             return cls(agent=agent, hyperparameters=hyperparameters, **settings)
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not the configuration of a run: {error}.") from error
@@ -280,15 +280,16 @@ class RunConfig(Members):
 
 def unknown_settings(values: dict[str, Any], written: int = upgrade.FORMAT) -> list[str]:
     """Names in a manifest that this version has no setting for, such as those of a newer one."""
-    known = {name for kind in (RunConfig, Config, Hyperparameters) for name in _names(kind)}
+    known = {name for kind in (RunConfig, Config, Hyperparameters) for name in setting_names(kind)}
     return sorted(set(upgrade.settings(values, written)) - known)
 
 
-def _names(kind: Any) -> list[str]:
-    """The settings among the fields of a record."""
+def setting_names(kind: Any) -> list[str]:
+    """The settings among the fields of `RunConfig`, `Config` or `Hyperparameters`."""
     others = {Config: ("actor", "critic")}.get(kind, ("agent", "hyperparameters", "objects"))
     return [f.name for f in dataclasses.fields(kind) if f.name not in others]
 
 
-def _take(values: dict[str, Any], kind: Any) -> dict[str, Any]:
-    return {name: values[name] for name in _names(kind) if name in values}
+def take(values: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """Those of the values that are settings of one of these records."""
+    return {name: values[name] for name in setting_names(kind) if name in values}

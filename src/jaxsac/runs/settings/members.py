@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsac.sac.state import Hyperparameters
+from jaxsac.sac.config import Hyperparameters
 
 
 class Members:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from jaxsac import named
 from jaxsac.runs.settings import own_networks
-from jaxsac.runs.settings.config import WITHOUT_EFFECT, RunConfig
+from jaxsac.runs.settings.config import WITHOUT_EFFECT, RunConfig, setting_names, take
 from jaxsac.sac import presets
 from jaxsac.sac.config import Config, Hyperparameters
 from jaxsac.sac.effects import without_idle
@@ -74,15 +74,15 @@ def of_keywords(
         if network is not None and not isinstance(network, str):
             values[what], kwargs, modules[what] = own_networks.describe(network, what)
             values[f"{what}_kwargs"] = kwargs
-    agent = Config(**{**_of(Config, values), **modules})
-    hyperparameters = Hyperparameters(**_of(Hyperparameters, values))
+    agent = Config(**take(values, Config), **modules)
+    hyperparameters = Hyperparameters(**take(values, Hyperparameters))
     return RunConfig(
         name_of(env, "env", "env"),
         agent=agent,
         # What is left of the preset: its schedule's end, say, where the schedule is another.
         hyperparameters=without_idle(hyperparameters, agent, keep=settings),
         objects=objects,
-        **_of(RunConfig, values),
+        **take(values, RunConfig),
     )
 
 
@@ -143,7 +143,7 @@ def file_name(env: str) -> str:
 
 
 def _check_names(settings: dict[str, Any]) -> None:
-    known = {n for kind in (RunConfig, Config, Hyperparameters) for n in _fields(kind)}
+    known = {n for kind in (RunConfig, Config, Hyperparameters) for n in setting_names(kind)}
     for name in settings:
         if name not in known:
             close = difflib.get_close_matches(name, sorted(known), 1)
@@ -178,14 +178,3 @@ def _check_kinds(values: dict[str, Any]) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _of(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in _fields(kind) if name in values}
-
-
-def _fields(kind: Any) -> list[str]:
-    others = {
-        RunConfig: ("env", "agent", "hyperparameters", "objects"), Config: ("actor", "critic"),
-    }.get(kind, ())  # fmt: skip
-    return [f.name for f in dataclasses.fields(kind) if f.name not in others]
