@@ -463,7 +463,7 @@ def test_a_figure_that_cannot_be_drawn_is_said_and_costs_nothing(finished, monke
     def full(run):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(training.report, "learning_curve", full)
+    monkeypatch.setattr(training.learning_curve, "write", full)
     assert commands.run(["train", *SMALL, "--run-dir", str(finished)]) == 0
     printed = capsys.readouterr()
     assert printed.out.endswith(f"run: {finished}\n")

@@ -20,8 +20,7 @@ from jaxsac.reports.statistics import Estimate
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.export.export import Exported
 from jaxsac.runs.export.parity import Parity
-from jaxsac.runs.metrics import metrics
-from jaxsac.runs.metrics import report as report_of_run
+from jaxsac.runs.metrics import learning_curve, metrics
 from saved_policies import FLAT, NESTED, observations_of, policy_of, save
 
 RETURNS = (5.0, 1.0, 9.0, 3.0)
@@ -85,9 +84,9 @@ def test_a_seed_that_was_added_has_the_versions_that_trained_it(tmp_path):
 def test_of_a_point_of_a_sweep_its_own_curve_is_drawn(tmp_path, monkeypatch):
     swept = jaxsac.Hyperparameters(gamma=(0.9, 0.99))
     run = saved(tmp_path / "run", returns=(5.0, 9.0), seeds=1, hyperparameters=swept)
-    drawn, figure = [], report_of_run.figure
+    drawn, figure = [], learning_curve.figure
     monkeypatch.setattr(
-        report_of_run, "figure", lambda *args: drawn.append(figure(*args)) or drawn[0]
+        learning_curve, "figure", lambda *args: drawn.append(figure(*args)) or drawn[0]
     )
     export_with_card(run, which="best", point=1)
     (axes,) = drawn[0].axes

@@ -15,7 +15,7 @@ from jaxsac.runs import train, upgrade
 from jaxsac.runs.checkpoints import bundle
 from jaxsac.runs.checkpoints.bundle import BundleError
 from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
-from jaxsac.runs.metrics import metrics, report
+from jaxsac.runs.metrics import learning_curve, metrics
 from jaxsac.runs.policies import evaluation
 from jaxsac.training import drivers
 from run_examples import Listener
@@ -65,7 +65,7 @@ def test_its_policies_need_its_environment_for_the_spaces_and_say_so(old, monkey
 
 def test_its_report_is_drawn(old):
     run, _ = old
-    assert report.learning_curve(run).stat().st_size > 5_000
+    assert learning_curve.write(run).stat().st_size > 5_000
 
 
 def test_it_is_evaluated(old):

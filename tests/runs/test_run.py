@@ -21,7 +21,7 @@ from jaxsac.runs import loop, record, train
 from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.export import export
 from jaxsac.runs.export.numpy_policy import Policy as NumpyPolicy
-from jaxsac.runs.metrics import metrics, report
+from jaxsac.runs.metrics import learning_curve, metrics
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.runs.settings.settings import default_directory, of_keywords
 from jaxsac.training import memory
@@ -168,7 +168,7 @@ def test_a_figure_that_cannot_be_drawn_is_a_warning_and_the_run_is_there(run, mo
     def full(run):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(report, "learning_curve", full)
+    monkeypatch.setattr(learning_curve, "write", full)
     options = {"directory": run[0].directory, "env_kwargs": {"length": 5}, "wrapper": doubled}
     with pytest.warns(UserWarning, match="could not be drawn .No space left") as warned:
         assert jaxsac.train(drift, seeds=2, **options, **SMALL).complete

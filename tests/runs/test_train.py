@@ -356,12 +356,6 @@ def test_an_environment_that_raises_when_it_is_closed_costs_nothing(tmp_path, mo
         assert evaluate_run(tmp_path / "run", episodes=1).deterministic.shape == (2, 1)
 
 
-def test_a_run_that_is_all_warm_up_says_so(tmp_path):
-    listener = Listener()
-    assert train.train(small_run(steps=20), tmp_path / "run", listener)
-    assert "the 20 steps are all warm-up" in str(listener.messages)
-
-
 def test_infos_may_be_of_any_length_in_training_and_in_evaluation(tmp_path):
     config = small_run(env="probe_environments:Touching-v0", num_envs=2, eval_every=30)
     trained(config, tmp_path / "run")
@@ -384,9 +378,9 @@ def test_what_is_not_finite_never_reaches_replay_or_the_learners(tmp_path, monke
     carries = []
     save = loop.Loop._save
 
-    def spy(self, metrics):
+    def spy(self):
         carries.append(self.driver.learning)
-        save(self, metrics)
+        save(self)
 
     monkeypatch.setattr(loop.Loop, "_save", spy)
     config = small_run(env="probe_environments:OftenFaulty-v0", steps=80)

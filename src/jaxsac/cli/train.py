@@ -10,7 +10,7 @@ from jaxsac.cli.main import STOPPED
 from jaxsac.cli.options import PRESET, help_of, run_config, settings_class
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.display.display import Display
-from jaxsac.runs.metrics import report
+from jaxsac.runs.metrics import learning_curve
 from jaxsac.runs.settings.settings import default_directory
 from jaxsac.runs.train import train_group
 
@@ -35,7 +35,7 @@ class Training:
             directory = group.with_name(f"{group.name}-{config.member_names[0]}")
         run = RunDirectory(directory)
         complete = train_group(config, run.path, Display)
-        plot = report.draw(run, lambda text: print(f"jaxsac: {text}", file=sys.stderr))
+        plot = learning_curve.draw(run, lambda text: print(f"jaxsac: {text}", file=sys.stderr))
         shown = directory / plot.relative_to(run.path) if plot else None
         print(f"run: {directory}" + (f"\nlearning curve: {shown}" if shown else ""))
         return 0 if complete else STOPPED

@@ -16,7 +16,7 @@ from jaxsac.inspection.gradients import TERMS
 from jaxsac.inspection.inspect import Inspection
 from jaxsac.inspection.saturation import HALF
 from jaxsac.reports.figures import COLORS, DASHES, INK, OTHERS, WIDTH
-from jaxsac.runs.metrics.report import label_steps
+from jaxsac.runs.metrics.learning_curve import label_steps
 
 Numbers = list[dict[str, Any]]
 """Of one subject, a member each."""

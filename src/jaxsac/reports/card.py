@@ -16,7 +16,7 @@ from jaxsac.runs import files
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.export import numpy_format
 from jaxsac.runs.export.export import Exported, FormatName, export
-from jaxsac.runs.metrics import metrics, report
+from jaxsac.runs.metrics import learning_curve, metrics
 from jaxsac.runs.policies.load import load_policy
 from jaxsac.runs.policies.play import Member
 
@@ -81,7 +81,7 @@ def export_with_card(
     shown = [] if found is None else [f"{VIDEO}{found.suffix}"]
     if found is not None and not _is_there(folder / shown[0], found):
         shutil.copyfile(found, folder / shown[0])
-    if (drawn := report.figure(RunDirectory(directory), point)) is not None:
+    if (drawn := learning_curve.figure(RunDirectory(directory), point)) is not None:
         drawn.savefig(folder / CURVE, dpi=150)
         shown.append(CURVE)
     files.write(folder / CARD, card_text.markdown(facts, shown).encode())

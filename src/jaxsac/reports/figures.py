@@ -15,7 +15,7 @@ from jaxsac.reports.across import THRESHOLDS, Across
 from jaxsac.reports.numbers import Improvement, Result, Task, ranked
 from jaxsac.reports.reference import Reference
 from jaxsac.reports.statistics import Estimate
-from jaxsac.runs.metrics.report import label_steps
+from jaxsac.runs.metrics.learning_curve import label_steps
 from jaxsac.runs.metrics.scores import window_start
 from jaxsac.runs.settings import labels
 

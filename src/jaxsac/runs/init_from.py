@@ -64,27 +64,12 @@ class Source:
         self._run = RunDirectory(Path(config.init_from or ""))
         self._structs, self._with_replay = structs, config.init_replay
         self._groups = [Group.of(run) for run in self._run.groups()]
-        source, facts = self._groups[0].config, self._groups[0].facts
+        source = self._groups[0].config
         self._from: list[tuple[Group, int]] = []
         for point in range(len(config.points)):
             self._from += self._agents_at(config, point)
         self._names = config.member_names
-        scaled = "normalizer.safetensors" in facts["sha256"]
-        if bool(structs.normalizer) != scaled:
-            raise BundleError(
-                f"{self._run.path} was trained with normalize_observations {scaled}: its agents "
-                "see no other scale."
-            )
-        if source.frame_stack != config.frame_stack:
-            raise BundleError(
-                f"{self._run.path} was trained with frame_stack {source.frame_stack}: its agents "
-                "see stacks of no other size."
-            )
-        there_is, asked_for = (_describe_scale(each) for each in (source, config))
-        if there_is != asked_for:
-            raise BundleError(
-                f"{self._run.path} was trained with {there_is}: its critics know no other rewards."
-            )
+        self._refuse_misfit(config)
         self._replays: list[SavedReplay] = []
         if self._with_replay:
             self._replays = [
@@ -100,14 +85,34 @@ class Source:
             scale = {"return_scale": structs.return_scale.replace(sums=())}
             self._return_scale = self._take("learning", scale)["return_scale"]
 
+    def _refuse_misfit(self, config: RunConfig) -> None:
+        """Refuses a run that shows its agents what they have not learned on."""
+        source, facts = self._groups[0].config, self._groups[0].facts
+        scaled = "normalizer.safetensors" in facts["sha256"]
+        if bool(self._structs.normalizer) != scaled:
+            raise BundleError(
+                f"{self._run.path} was trained with normalize_observations {scaled}: its agents "
+                "see no other scale."
+            )
+        if source.frame_stack != config.frame_stack:
+            raise BundleError(
+                f"{self._run.path} was trained with frame_stack {source.frame_stack}: its agents "
+                "see stacks of no other size."
+            )
+        there_is, asked_for = (_describe_scale(each) for each in (source, config))
+        if there_is != asked_for:
+            raise BundleError(
+                f"{self._run.path} was trained with {there_is}: its critics know no other rewards."
+            )
+
     def _agents_at(self, config: RunConfig, point: int) -> list[tuple[Group, int]]:
         """For each seed of the new run at a point, the agent that it begins with."""
         there: dict[int, tuple[Group, int]] = {}
         for group in self._groups:
             first = self._same_point(group.config, config, point) * group.config.seeds
-            for index in range(group.config.seeds):
-                there[group.config.seed + index] = (group, first + index)
-        asked = range(config.seed, config.seed + config.seeds)
+            for index, seed in enumerate(group.config.own_seeds, first):
+                there[seed] = (group, index)
+        asked = config.own_seeds
         in_turn = itertools.cycle([seed for seed in there if seed not in asked] or there)
         return [there[seed if seed in there else next(in_turn)] for seed in asked]
 

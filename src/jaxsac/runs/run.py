@@ -17,7 +17,7 @@ from jaxsac.runs.display.display import Display
 from jaxsac.runs.display.notebook import shown
 from jaxsac.runs.display.observer import Progress
 from jaxsac.runs.export.export import Exported, FormatName, export
-from jaxsac.runs.metrics import metrics, report
+from jaxsac.runs.metrics import learning_curve, metrics
 from jaxsac.runs.policies.load import Policy, load_policy
 from jaxsac.runs.policies.play import Played, play
 from jaxsac.runs.process.compilation_cache import keep_compiled_programs
@@ -166,7 +166,7 @@ class Run:
         Raises:
           ValueError: there is no return yet.
         """
-        figure = report.figure(self._run)
+        figure = learning_curve.figure(self._run)
         if figure is None:
             raise ValueError(f"the metrics of {self.directory} hold no return yet.")
         if path is not None:
@@ -181,8 +181,7 @@ class Run:
         return f"<{config.env}, {seeds}, {config.steps:,} steps, {state}: {self.directory}>"
 
     def _seeds(self) -> list[int]:
-        configs = [run.config() for run in self._run.groups()]
-        return [seed for of in configs for seed in range(of.seed, of.seed + of.seeds)]
+        return [seed for run in self._run.groups() for seed in run.config().own_seeds]
 
     def _members(self) -> Iterator[list[Row]]:
         for run in self._run.groups():
@@ -264,7 +263,7 @@ def _draw(run: RunDirectory) -> None:
     except ModuleNotFoundError as error:
         warnings.warn(str(error), stacklevel=3)
     else:
-        report.draw(run, functools.partial(warnings.warn, stacklevel=4))
+        learning_curve.draw(run, functools.partial(warnings.warn, stacklevel=4))
 
 
 class _Caller:

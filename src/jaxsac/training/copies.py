@@ -14,6 +14,10 @@ from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make, make_one
 from jaxsac.training.population import Population
 
+TRAINING = "the copies that train, whose episodes then go on"
+PURPOSE = "evaluation of "
+"""Begins the name of a copy in an error."""
+
 
 def make_envs(
     population: Population, per_seed: int, purpose: str = "", patience: float = 0
@@ -111,12 +115,12 @@ def make_evaluation_envs(
         try:
             envs = make_envs(population, wanted, PURPOSE, patience)
         except TimeoutError as error:  # not to be waited for twice
-            return None, in_turn(population, TRAINING, str(error).removesuffix("."))
+            return None, say_in_turn(population, TRAINING, str(error).removesuffix("."))
         except Exception as error:
             reason = error
             continue
-        return envs, None if wanted == episodes else in_turn(population, "one copy", reason)
-    return None, in_turn(population, TRAINING, reason)
+        return envs, None if wanted == episodes else say_in_turn(population, "one copy", reason)
+    return None, say_in_turn(population, TRAINING, reason)
 
 
 def make_envs_to_evaluate_alone(population: Population, episodes: int) -> host.HostEnvs:
@@ -139,12 +143,7 @@ def make_envs_to_evaluate_alone(population: Population, episodes: int) -> host.H
     return envs
 
 
-TRAINING = "the copies that train, whose episodes then go on"
-PURPOSE = "evaluation of "
-"""Begins the name of a copy in an error."""
-
-
-def in_turn(population: Population, where: str, reason: object) -> str:
+def say_in_turn(population: Population, where: str, reason: object) -> str:
     """Says that there are fewer copies to evaluate in than episodes, where they are, and why."""
     return (
         f"{population.env} cannot be copied for evaluation ({reason}): the episodes of an "

@@ -20,9 +20,9 @@ from jaxsac.training.carry import Carry, Policy
 from jaxsac.training.copies import (
     TRAINING,
     examine_first,
-    in_turn,
     make_envs,
     make_evaluation_envs,
+    say_in_turn,
 )
 from jaxsac.training.driver import init_learning
 from jaxsac.training.evaluate import HostEvaluator, seeds_of_members
@@ -98,7 +98,7 @@ class HostDriver:
         close_and_tell(population.env, self._eval_envs)
         self._eval_envs = None
         self._evaluator = HostEvaluator(population, self._axis, self._envs)
-        return [*found.remarks, in_turn(population, TRAINING, found.alone)]
+        return [*found.remarks, say_in_turn(population, TRAINING, found.alone)]
 
     def compile(self, learning: Carry) -> Compiled:
         """Compiles the program that learns."""

@@ -52,5 +52,4 @@ def load(folder: Path, carry: Carry) -> Failure:
     """
     if not folder.is_dir():
         raise BundleError(f"{folder} does not exist: no update of that seed has failed there.")
-    bundle.verify(folder)
     return bundle.load(folder, "failure", carry.failure.spec.tree)

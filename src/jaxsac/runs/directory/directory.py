@@ -15,6 +15,7 @@ from jaxsac.runs.directory import lock, manifest, releases
 from jaxsac.runs.directory.lock import RunDirectoryError as RunDirectoryError
 from jaxsac.runs.directory.same import is_same
 from jaxsac.runs.directory.spaces import Spaces
+from jaxsac.runs.settings import labels
 from jaxsac.runs.settings.config import WITHOUT_EFFECT, RunConfig, unknown_settings
 from jaxsac.runs.settings.values import whole
 
@@ -71,12 +72,10 @@ class RunDirectory:
         """
         seed, there = whole("seed", seed), []
         for run in self.groups():
-            config = run.config()
-            if config.seed <= seed < config.seed + config.seeds:
+            if seed in (own := run.config().own_seeds):
                 return run
-            last = config.seed + config.seeds - 1
-            there.append(f"{config.seed} to {last}" if config.seeds > 1 else f"{config.seed}")
-        raise ValueError(f"{self.path} has no seed {seed}: its seeds are {', '.join(there)}.")
+            there += own
+        raise ValueError(f"{self.path} has no seed {seed}: its seeds are {labels.ranges(there)}.")
 
     def parts(self, config: RunConfig) -> list[tuple[RunConfig, Path]]:
         """The runs to train, each in its directory, for the seeds that are asked for here.

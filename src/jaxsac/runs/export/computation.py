@@ -8,7 +8,7 @@ for.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -102,17 +102,24 @@ def of_policy(policy: Policy) -> Computation:
 
 def _inputs(policy: Policy) -> tuple[Input, ...]:
     """The arrays of an observation in the order in which they are joined."""
-    moments, found = iter(policy.learned.normalizer), []
-    for path, struct in jax.tree.leaves_with_path(policy.observation_spec):
+    found = []
+    for path, struct, moments in leaves_with_moments(policy):
         mean = scale = None
-        if policy.learned.normalizer and normalize.is_float(struct):
-            counted = next(moments)
-            if counted.count > 0:
-                mean = np.ravel(counted.mean)
-                variance = np.ravel(counted.squares) / counted.count.astype(mean.dtype)
-                scale = 1 / np.sqrt(variance + mean.dtype.type(normalize.EPSILON))
+        if moments is not None:
+            mean = np.ravel(moments.mean)
+            variance = np.ravel(moments.squares) / moments.count.astype(mean.dtype)
+            scale = 1 / np.sqrt(variance + mean.dtype.type(normalize.EPSILON))
         found.append(Input(keys_of(path), struct.shape, np.dtype(struct.dtype), mean, scale))
     return tuple(found)
+
+
+def leaves_with_moments(policy: Policy) -> Iterator[tuple[Any, jax.ShapeDtypeStruct, Any]]:
+    """The arrays of an observation: path, struct and moments, None where nothing is scaled."""
+    moments = iter(policy.learned.normalizer)
+    for path, struct in jax.tree.leaves_with_path(policy.observation_spec):
+        scaled = policy.learned.normalizer and normalize.is_float(struct)
+        counted = next(moments) if scaled else None
+        yield path, struct, counted if counted is not None and counted.count > 0 else None
 
 
 def keys_of(path: tuple[Any, ...]) -> tuple[str | int, ...]:

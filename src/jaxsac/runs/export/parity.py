@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsac.data import normalize
+from jaxsac.runs.export.computation import leaves_with_moments
 from jaxsac.runs.policies.load import Policy
 from jaxsac.training.carry import Policy as LearnedPolicy
 from jaxsac.types import PyTree
@@ -157,15 +158,12 @@ def _observations(policy: Policy, rng: np.random.Generator, start: int) -> PyTre
 
 def _scale(policy: Policy) -> tuple[PyTree, PyTree]:
     """Mean and standard deviation of each array of an observation; 0 and 1 where none is known."""
-    moments = iter(policy.learned.normalizer)
-    leaves, structure = jax.tree.flatten(policy.observation_spec)
+    structure = jax.tree.structure(policy.observation_spec)
     middles, deviations = [], []
-    for struct in leaves:
+    for _, struct, moments in leaves_with_moments(policy):
         middle, deviation = np.zeros(struct.shape), np.ones(struct.shape)
-        if policy.learned.normalizer and normalize.is_float(struct):
-            counted = next(moments)
-            if counted.count > 0:
-                middle, deviation = counted.mean, np.sqrt(counted.squares / counted.count)
+        if moments is not None:
+            middle, deviation = moments.mean, np.sqrt(moments.squares / moments.count)
         middles.append(middle)
         deviations.append(deviation)
     return jax.tree.unflatten(structure, middles), jax.tree.unflatten(structure, deviations)

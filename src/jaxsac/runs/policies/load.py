@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import warnings
 from pathlib import Path
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsac import packages
 from jaxsac.data import frame_stack
 from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.directory.spaces import Spaces
@@ -117,11 +117,7 @@ def load_policy(
       ValueError: the run has no such seed or point.
       ModuleNotFoundError: safetensors is not installed.
     """
-    if importlib.util.find_spec("safetensors") is None:
-        raise ModuleNotFoundError(
-            "a saved policy is read with safetensors, which is not installed: run "
-            "`pip install 'jaxsac[policy]'`."
-        )
+    packages.check("a saved policy", "policy", "safetensors")
     run = RunDirectory(Path(directory))
     run.config()
     if unknown := run.describe_unknown_settings():

@@ -103,7 +103,7 @@ def _chosen(run: RunDirectory, which: Which) -> list[Member]:
             rows = metrics.read(file) if file.exists() else []
             value = best_returns[index] if which == "best" else _latest(rows, which)
             if math.isfinite(value):
-                returns[Member(config.seed + index % config.seeds, point)] = value
+                returns[Member(config.member_seeds[index], point)] = value
     if not returns:
         raise ValueError(
             f"{run.path} has no returns to choose its best, median and worst seed by: name one "

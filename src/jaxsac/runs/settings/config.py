@@ -18,7 +18,7 @@ from jaxsac.data import mixture
 from jaxsac.data.return_scale import RewardScaleName
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import upgrade
-from jaxsac.runs.settings import limits, own_networks
+from jaxsac.runs.settings import labels, limits, own_networks
 from jaxsac.runs.settings.members import Members
 from jaxsac.runs.settings.values import json_object, whole
 from jaxsac.runs.sinks.sink import SinkName
@@ -234,10 +234,9 @@ class RunConfig(Members):
         Raises:
           ValueError: a seed that is not one of the group's.
         """
-        last = self.seed + self.seeds - 1
-        if not self.seed <= seed <= last:
-            seeds = f"{self.seed} to {last}" if self.seeds > 1 else f"{self.seed}"
-            raise ValueError(f"only_seed {seed} is not one of the group's, {seeds}.")
+        if seed not in self.own_seeds:
+            there = labels.ranges(self.own_seeds)
+            raise ValueError(f"only_seed {seed} is not one of the group's, {there}.")
         return dataclasses.replace(self, seed=seed, seeds=1)
 
     def to_json(self) -> dict[str, Any]:

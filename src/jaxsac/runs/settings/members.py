@@ -48,9 +48,14 @@ class Members:
         return self.seeds * len(self.points)
 
     @property
+    def own_seeds(self) -> range:
+        """The numbers of the seeds."""
+        return range(self.seed, self.seed + self.seeds)
+
+    @property
     def member_seeds(self) -> list[int]:
         """The seed number of each member, point after point."""
-        return list(range(self.seed, self.seed + self.seeds)) * len(self.points)
+        return [*self.own_seeds] * len(self.points)
 
     @property
     def member_names(self) -> list[str]:

@@ -196,11 +196,6 @@ def group(run: RunDirectory) -> str:
         file.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             files.write(file, _group(name, secrets.token_hex(LETTERS // 2)), new=True)
-    found = files.read_text(file, LONGEST)
-    if len(found) > LETTERS:
-        return found
-    # Of 0.2 in the making: the letters alone.
-    files.write(file, _group(name, found))
     return files.read_text(file, LONGEST)
 
 

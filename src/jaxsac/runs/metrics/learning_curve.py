@@ -19,23 +19,23 @@ if TYPE_CHECKING:  # imported where something is drawn: it takes as long as all 
 
 
 def draw(run: RunDirectory, tell: Callable[[str], None]) -> Path | None:
-    """`learning_curve` of a run that is saved already: where it cannot be written, that is said.
+    """`write`, of a run that is saved already: where it cannot be written, that is said.
 
     Args:
       run: the run.
       tell: says a sentence to whoever watches.
 
     Returns:
-      As `learning_curve`, or None where it could not be written.
+      As `write`, or None where it could not be written.
     """
     try:
-        return learning_curve(run)
+        return write(run)
     except OSError as error:
         tell(f"the learning curve of {run.path} could not be drawn ({error}); all else is saved.")
         return None
 
 
-def learning_curve(run: RunDirectory) -> Path | None:
+def write(run: RunDirectory) -> Path | None:
     """Writes `figure(run)` to `report/learning_curve.png` of the run.
 
     Returns:
@@ -70,9 +70,9 @@ def figure(run: RunDirectory, point: int | None = None) -> Figure | None:
         names, seeds = group.config().member_names, group.config().seeds
         if point is not None:
             names = names[point * seeds : (point + 1) * seeds]
-        files = [metrics.path(group.metrics, name) for name in names]
-        rows += [metrics.read(file) for file in files if file.exists()]
-        population += len(files)
+        tables = [metrics.path(group.metrics, name) for name in names]
+        rows += [metrics.read(table) for table in tables if table.exists()]
+        population += len(tables)
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(7, 4.5), layout="constrained")
