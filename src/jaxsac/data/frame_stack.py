@@ -28,7 +28,11 @@ class FrameStack:
     """
 
     def __init__(self, size: int) -> None:
-        """K, the observations that an agent sees at once; 1 leaves them as they are."""
+        """K, the observations that an agent sees at once; 1 leaves them as they are.
+
+        Raises:
+          ValueError: fewer than 1.
+        """
         if not is_whole(size) or size < 1:
             raise ValueError(f"a stack needs at least 1 observation, got {size!r}.")
         self._size, self._stack = size, None
@@ -56,6 +60,9 @@ class FrameStack:
         Args:
           observation: where the next action is to be taken, (..., *event).
           first: bool (...): whether it is the first of an episode; one bool for all.
+
+        Returns:
+          NumPy arrays, as `reset`.
 
         Raises:
           RuntimeError: no episode has begun.

@@ -83,7 +83,8 @@ def init(capacity: int, transition: PyTree) -> Buffer:
       transition: one unbatched example: any pytree of arrays or `jax.ShapeDtypeStruct`s.
 
     Raises:
-      ValueError: a capacity below 1.
+      TypeError: an example that holds a space, a text or keys.
+      ValueError: a capacity below 1, or an example without an array.
     """
     plan(capacity, transition)
     spec = Spec.of(transition)

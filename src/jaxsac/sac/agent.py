@@ -112,6 +112,10 @@ def act(state: State, observation: PyTree, key: jax.Array | None = None) -> jax.
 
     Returns:
       Actions (..., A) in [-1, 1].
+
+    Raises:
+      TypeError: what is no agent, or no key.
+      ValueError: several agents in one state, or observations of another structure or shape.
     """
     check_state(state)
     if key is not None:
@@ -123,7 +127,13 @@ def act(state: State, observation: PyTree, key: jax.Array | None = None) -> jax.
 
 @jax.jit
 def sample(state: State, observation: PyTree, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Draws actions (..., A) and their log-probabilities (...), measured in [-1, 1]^A."""
+    """Draws an action for each observation, and measures its log-probability in [-1, 1]^A.
+
+    Args, errors: as `act`, with a key.
+
+    Returns:
+      Actions (..., A) in [-1, 1], and their log-probabilities (...).
+    """
     check_state(state)
     check_key(key)
     batch_shape = state.observation_spec.batch_shape("observation", observation)
@@ -164,7 +174,8 @@ def update(
       The next state, and the metrics of this update.
 
     Raises:
-      ValueError: a batch of another structure, shape, rank or dtype; raised while tracing.
+      TypeError: what is no agent, no transitions or no key; raised while tracing, as the other.
+      ValueError: a batch of another structure, shape, rank or dtype.
     """
     check_batch_shapes(state, batch, weight, actor_due)
     check_key(key)

@@ -17,7 +17,21 @@ from jaxsac.types import PyTree, Spec, Transition, check_key, flatten_batch
 
 @jax.jit
 def q_values(state: State, observation: PyTree, action: jax.Array) -> jax.Array:
-    """Q(s, a) of every critic, (E, ...), for observations and actions with equal leading axes."""
+    """Q(s, a) of every critic.
+
+    Args:
+      state: the agent.
+      observation: pytree of (..., *event) with any leading axes.
+      action: (..., A) in [-1, 1], with the same leading axes.
+
+    Returns:
+      (E, ...), in the units of the rewards; of heads that are distributions the means.
+
+    Raises:
+      TypeError: what is no agent.
+      ValueError: an agent without its critics, several in one state, or arrays of another structure
+        or shape.
+    """
     check_learner(state)
     spec = Spec.of((state.observation_spec.tree, state.action_spec.tree))
     batch_shape = spec.batch_shape("(observation, action)", (observation, action))
@@ -51,7 +65,7 @@ def td_errors(state: State, batch: Transition, key: jax.Array) -> jax.Array:
       distributions the difference of the means.
 
     Raises:
-      ValueError: as `update`.
+      TypeError, ValueError: as `update`.
     """
     check_batch_shapes(state, batch)
     check_key(key)
@@ -80,7 +94,7 @@ def gradient_terms(state: State, batch: Transition, key: jax.Array) -> GradientT
       over the batch and over the `actor_samples` of each state.
 
     Raises:
-      ValueError: as `update`.
+      TypeError, ValueError: as `update`.
     """
     check_batch_shapes(state, batch)
     check_key(key)
