@@ -14,9 +14,10 @@ from gymnasium.wrappers import TransformReward
 
 import broken_environments
 import probe_environments
-from jaxsac.envs import host, registry
+from jaxsac.envs import host
 from jaxsac.envs.checked import CheckedEnv
 from jaxsac.envs.copies import mujoco_warnings
+from jaxsac.envs.in_jax import families
 from jaxsac.envs.in_jax.pendulum import Pendulum
 from jaxsac.envs.options import EnvOptions
 from jaxsac.envs.registry import make
@@ -187,7 +188,7 @@ def test_a_class_that_is_no_environment_is_told_what_it_lacks():
             return np.zeros(3), 0.0, False, False, {}
 
     with pytest.raises(ValueError, match="lacks time_limit, observation, action: derive the class"):
-        registry.make_in_jax("Almost", EnvOptions(function=Almost))
+        families.make_in_jax("Almost", EnvOptions(function=Almost))
 
 
 def test_a_missing_module_is_named():
@@ -239,12 +240,12 @@ class InJax(Pendulum):
 
 
 def test_a_class_of_an_environment_in_jax_is_found_by_its_name():
-    found = registry.make_in_jax("test_registry:InJax", EnvOptions(kwargs={"time_limit": 7}))
+    found = families.make_in_jax("test_registry:InJax", EnvOptions(kwargs={"time_limit": 7}))
     assert isinstance(found, InJax)
     assert found.time_limit == 7
-    assert registry.make_in_jax("test_registry:broken_environments.Sound") is None
+    assert families.make_in_jax("test_registry:broken_environments.Sound") is None
     with pytest.raises(ValueError, match=r"does not take the env_kwargs \{'speed': 1\}"):
-        registry.make_in_jax("test_registry:InJax", EnvOptions(kwargs={"speed": 1}))
+        families.make_in_jax("test_registry:InJax", EnvOptions(kwargs={"speed": 1}))
 
 
 def test_what_a_class_in_jax_needs_is_named_and_no_extra_of_ours():
@@ -257,13 +258,13 @@ def test_what_a_class_in_jax_needs_is_named_and_no_extra_of_ours():
             super().__init__()
 
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'no_such_simulator'. Install"):
-        registry.make_in_jax("mine:Missing", EnvOptions(function=Missing))
+        families.make_in_jax("mine:Missing", EnvOptions(function=Missing))
     with pytest.raises(ValueError, match=r"cannot be made without arguments \(.*'size'\)"):
-        registry.make_in_jax("mine:Sized", EnvOptions(function=Sized))
+        families.make_in_jax("mine:Sized", EnvOptions(function=Sized))
     with pytest.raises(ValueError, match=r"is one of Gymnasium's environments, and mine:InJax is"):
-        registry.make_in_jax("mine:InJax", EnvOptions(function=InJax, wrappers=(TransformReward,)))
+        families.make_in_jax("mine:InJax", EnvOptions(function=InJax, wrappers=(TransformReward,)))
     with pytest.raises(ValueError, match=r"for an environment in JAX it lacks time_limit"):
-        registry.make_in_jax(
+        families.make_in_jax(
             "mine:InJax", EnvOptions(function=InJax, wrappers=(lambda env: env.observation,))
         )
 

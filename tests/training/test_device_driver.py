@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import jaxsac
-from jaxsac.envs import registry
 from jaxsac.envs.fitness import check_in_jax
-from jaxsac.envs.in_jax import device
+from jaxsac.envs.in_jax import device, families
 from jaxsac.runs import train
 from jaxsac.runs.checkpoints import checkpoint
 from jaxsac.runs.metrics import metrics
@@ -38,7 +37,7 @@ from run_examples import (
 def environments():
     kinds = {"Short": Short, "Faulty": lambda: Short(fast=2.0)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.FAMILIES, "probe", lambda name: kinds[name]())
+        patch.setitem(families.FAMILIES, "probe", lambda name: kinds[name]())
         yield
 
 
@@ -167,9 +166,9 @@ def test_steps_that_are_not_finite_are_counted_and_kept_out(config, tmp_path):
 
 def test_an_unknown_name_of_ours_is_refused_with_those_that_there_are():
     with pytest.raises(ValueError, match=r"'jaxsac:Robot'.*jaxsac:Pendulum-v1"):
-        registry.make_in_jax("jaxsac:Robot")
-    assert registry.make_in_jax("HalfCheetah-v4") is None
-    assert registry.make_in_jax("my_module:Robot-v0") is None
+        families.make_in_jax("jaxsac:Robot")
+    assert families.make_in_jax("HalfCheetah-v4") is None
+    assert families.make_in_jax("my_module:Robot-v0") is None
 
 
 def test_an_environment_that_contradicts_itself_is_refused_before_anything_is_written(tmp_path):
@@ -235,6 +234,6 @@ def test_an_environment_that_is_not_pure_is_named_before_it_trains(monkeypatch):
 
     config = small_run(env="probe:Counting", seeds=1)
     for made, said in ((Counting(), 1), (Short(), 0)):
-        monkeypatch.setitem(registry.FAMILIES, "probe", lambda _, made=made: made)
+        monkeypatch.setitem(families.FAMILIES, "probe", lambda _, made=made: made)
         driver = make_driver(config.to_population(), seed_axis.axis(1))
         assert sum("probe:Counting: step is not pure" in text for text in driver.remarks) == said

@@ -14,6 +14,7 @@ import jaxsac
 from assertions import assert_identical
 from jaxsac.data import frame_stack
 from jaxsac.envs import host, registry
+from jaxsac.envs.in_jax import families
 from jaxsac.inspection.member import read
 from jaxsac.runs import record, train
 from jaxsac.runs.checkpoints.bundle import BundleError
@@ -89,7 +90,7 @@ KINDS = {"Short": lambda: Short(fast=2.0), "ShortStacked": lambda: ShortStacked(
 
 @pytest.fixture(autouse=True)
 def environments(monkeypatch):
-    monkeypatch.setitem(registry.FAMILIES, "probe", lambda name: KINDS[name]())
+    monkeypatch.setitem(families.FAMILIES, "probe", lambda name: KINDS[name]())
 
 
 RICH = {"num_envs": 2, "replay_capacity": 30, **LOOP}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from jaxsac.envs import registry
+from jaxsac.envs.in_jax import families
 from jaxsac.envs.in_jax.pendulum import Pendulum
 from jaxsac.runs import train
 from jaxsac.training import driver, memory, seed_axis
@@ -83,7 +83,7 @@ class Pictures(Pendulum):
 
 
 def test_a_run_from_pixels_plans_what_its_encoder_holds(tmp_path, monkeypatch):
-    monkeypatch.setitem(registry.FAMILIES, "probe", lambda name: Pictures())
+    monkeypatch.setitem(families.FAMILIES, "probe", lambda name: Pictures())
     monkeypatch.setattr(memory, "available_bytes", lambda device: 10**9)
     config = small_run(env="probe:Pictures", seeds=1, steps=1, learning_starts=64, batch_size=64)
     told = Listener()

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsac.envs import registry
+from jaxsac.envs.in_jax import families
 from jaxsac.runs import train
 from jaxsac.runs.metrics import metrics
 from jaxsac.runs.policies import evaluation
@@ -28,7 +28,7 @@ from run_examples import (
 )
 def config(request, monkeypatch):
     """Nine members: on eight devices five are used, with two members on each."""
-    monkeypatch.setitem(registry.FAMILIES, "probe", lambda _: Short())
+    monkeypatch.setitem(families.FAMILIES, "probe", lambda _: Short())
     return small_run(
         env=request.param, seeds=3, steps=60, log_every=15, eval_every=30, checkpoint_every=15,
         hyperparameters=FAST.replace(gamma=(0.9, 0.95, 0.99)), seed_layout="map",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxsac
-from jaxsac.envs.registry import make_in_jax
+from jaxsac.envs.in_jax.families import make_in_jax
 from jaxsac.training import device_loop
 from jaxsac.training.schedule import Work
 from run_examples import LOOP, small_run

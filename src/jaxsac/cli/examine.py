@@ -14,8 +14,9 @@ from jaxsac.cli import doctor
 from jaxsac.cli.console import Console
 from jaxsac.envs.copies import mujoco_warnings
 from jaxsac.envs.fitness import check, check_in_jax
+from jaxsac.envs.in_jax.families import make_in_jax
 from jaxsac.envs.options import EnvOptions
-from jaxsac.envs.registry import make, make_in_jax
+from jaxsac.envs.registry import make
 from jaxsac.runs.settings.config import RunConfig
 from jaxsac.types import Finding
 

@@ -9,8 +9,8 @@ from typing import Any
 import gymnasium
 from gymnasium.envs import registration
 
-REGISTRY = "jaxsac.envs.registry"
-"""The module whose calls make environments."""
+MAKERS = ("jaxsac.envs.registry", "jaxsac.envs.in_jax.families", registration.__name__)
+"""The modules whose calls make environments."""
 
 
 def of_arguments(env_id: str, kwargs: Mapping[str, Any], error: Exception) -> ValueError | None:
@@ -95,6 +95,4 @@ def _is_of_the_call(error: Exception) -> bool:
     """Whether an error comes from the call of what makes an environment, and not from within."""
     frames = list(traceback.walk_tb((error.__cause__ or error).__traceback__))
     # A cause that was never raised has none.
-    return bool(frames) and frames[-1][0].f_globals.get("__name__") in (
-        REGISTRY, registration.__name__,
-    )  # fmt: skip
+    return bool(frames) and frames[-1][0].f_globals.get("__name__") in MAKERS

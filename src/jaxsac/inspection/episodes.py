@@ -13,7 +13,7 @@ from jaxsac.envs import host
 from jaxsac.envs.copies import mujoco_warnings
 from jaxsac.envs.fitness import time_limit
 from jaxsac.envs.in_jax import device
-from jaxsac.envs.registry import make_in_jax
+from jaxsac.envs.in_jax.families import make_in_jax
 from jaxsac.envs.step_result import StepResult
 from jaxsac.inspection.member import Member
 from jaxsac.runs.policies.evaluation import FRESH

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxsac.envs.copies import mujoco_warnings
-from jaxsac.envs.registry import make_in_jax
+from jaxsac.envs.in_jax.families import make_in_jax
 from jaxsac.training.copies import make_envs_to_evaluate_alone
 from jaxsac.training.device_driver import DeviceDriver
 from jaxsac.training.driver import Driver, Evaluator

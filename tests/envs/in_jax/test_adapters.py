@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from flax import struct
 
-from jaxsac.envs import registry
-from jaxsac.envs.in_jax import device
+from jaxsac.envs.in_jax import device, families
 from jaxsac.envs.in_jax.brax import BraxEnv
 from jaxsac.envs.in_jax.gymnax import GymnaxEnv
 from jaxsac.envs.options import EnvOptions
@@ -79,30 +78,30 @@ def check(env, steps=3):
 
 def test_brax():
     pytest.importorskip("brax", reason="needs jaxsac[brax]")
-    env = registry.make_in_jax("brax:ant")
+    env = families.make_in_jax("brax:ant")
     assert env.action.shape == (8,)
     assert env.time_limit == 1000
     check(env)
     with pytest.raises(ValueError, match="brax:robot"):
-        registry.make_in_jax("brax:robot")
+        families.make_in_jax("brax:robot")
 
 
 def test_playground():
     pytest.importorskip("mujoco_playground", reason="needs jaxsac[playground]")
-    env = registry.make_in_jax("playground:CheetahRun")
+    env = families.make_in_jax("playground:CheetahRun")
     assert env.observation.shape == (17,)
     assert env.action.shape == (6,)
     assert env.time_limit == 1000
     check(env)
     with pytest.raises(ValueError, match="Robot"):
-        registry.make_in_jax("playground:Robot")
+        families.make_in_jax("playground:Robot")
     with pytest.raises(ValueError, match=r"does not take.*'size': 3.*episode_length"):
-        registry.make_in_jax("playground:CheetahRun", EnvOptions({"size": 3}))
+        families.make_in_jax("playground:CheetahRun", EnvOptions({"size": 3}))
 
 
 def test_gymnax():
     gymnax = pytest.importorskip("gymnax", reason="needs jaxsac[gymnax]")
-    env = registry.make_in_jax("gymnax:Pendulum-v1")
+    env = families.make_in_jax("gymnax:Pendulum-v1")
     assert isinstance(env, GymnaxEnv)
     check(env)
     # Its time limit is a cut, and its actions are those of a pendulum of 2 N·m.
@@ -114,12 +113,12 @@ def test_gymnax():
     _, _, reward, *_ = inner.step_env(KEY, state.inner, jnp.array([1.0]), params)
     np.testing.assert_allclose(env.step(state, jnp.array([0.5])).reward, reward, rtol=1e-6)
     with pytest.raises(ValueError, match="not a Box"):
-        registry.make_in_jax("gymnax:CartPole-v1")
+        families.make_in_jax("gymnax:CartPole-v1")
 
 
 def test_a_goal_of_gymnax_is_a_termination():
     pytest.importorskip("gymnax", reason="needs jaxsac[gymnax]")
-    env = registry.make_in_jax("gymnax:MountainCarContinuous-v0")
+    env = families.make_in_jax("gymnax:MountainCarContinuous-v0")
     state = env.reset(KEY)
     top = state.replace(inner=state.inner.replace(position=0.449, velocity=0.06))
     assert not state.terminated
@@ -139,4 +138,4 @@ def test_a_missing_package_is_named_with_the_command(family, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ModuleNotFoundError, match=rf"pip install 'jaxsac\[{family}\]'"):
-        registry.make_in_jax(f"{family}:Something")
+        families.make_in_jax(f"{family}:Something")

@@ -11,9 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsac.envs import registry
 from jaxsac.envs.copies import mujoco_warnings
-from jaxsac.envs.in_jax import device
+from jaxsac.envs.in_jax import device, families
 from jaxsac.envs.in_jax.mjx import Robot, implementation
 from jaxsac.envs.options import EnvOptions
 from jaxsac.runs import train
@@ -29,7 +28,7 @@ def in_double(name):
     """The environment in JAX, with its compiled functions, in double precision."""
     mujoco_warnings.redirect()
     with jax.enable_x64(True):
-        env = registry.make_in_jax(f"mjx:{name}")
+        env = families.make_in_jax(f"mjx:{name}")
         assert isinstance(env, Robot)
     return env, jax.jit(env.reset), jax.jit(env.step)
 
@@ -74,7 +73,7 @@ def test_steps_in_warp_are_those_of_the_simulator_in_c(name):
     # 150 MB that the tests' environment does without: `pip install 'jaxsac[warp]'` first.
     pytest.importorskip("warp", reason="Warp is not installed")
     mujoco_warnings.redirect()
-    env = registry.make_in_jax(f"mjx:{name}", EnvOptions({"impl": "warp"}))
+    env = families.make_in_jax(f"mjx:{name}", EnvOptions({"impl": "warp"}))
     assert env is not None
     keys = jax.random.split(jax.random.key(0), (2, 3))
     state = jax.jit(jax.vmap(jax.vmap(env.reset)))(keys)
@@ -115,7 +114,7 @@ def test_warp_that_is_missing_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "warp", None)
     monkeypatch.delitem(sys.modules, "jaxsac.envs.in_jax.mujoco_warp", raising=False)
     with pytest.raises(ModuleNotFoundError, match=r"'jaxsac\[warp\]'"):
-        registry.make_in_jax("mjx:Hopper-v4", EnvOptions({"impl": "warp"}))
+        families.make_in_jax("mjx:Hopper-v4", EnvOptions({"impl": "warp"}))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -157,7 +156,7 @@ def test_a_robot_that_falls_is_told_apart_as_by_gymnasium(name, fallen, standing
 @functools.cache
 def short_hopper():
     mujoco_warnings.redirect()
-    env: Any = registry.make_in_jax("mjx:Hopper-v4")
+    env: Any = families.make_in_jax("mjx:Hopper-v4")
     env.time_limit = 4
     return env
 
@@ -187,7 +186,7 @@ def test_a_time_limit_is_a_cut_with_the_true_last_observation():
 
 @pytest.mark.slow  # compiling a simulator for learning takes most of a minute
 def test_a_run_learns_in_it_and_is_saved(tmp_path, monkeypatch):
-    monkeypatch.setitem(registry.FAMILIES, "probe", lambda _: short_hopper())
+    monkeypatch.setitem(families.FAMILIES, "probe", lambda _: short_hopper())
     config = small_run(env="probe:Hopper", steps=40, seeds=1)
     assert train.train(config, tmp_path / "run", Listener())
     assert checkpoint.latest(tmp_path / "run" / "checkpoints") == 40
@@ -198,4 +197,4 @@ def test_a_run_learns_in_it_and_is_saved(tmp_path, monkeypatch):
 
 def test_an_unknown_robot_is_refused_with_those_that_there_are():
     with pytest.raises(ValueError, match=r"'mjx:Humanoid-v4'.*mjx:HalfCheetah-v4.*mjx:Ant-v4"):
-        registry.make_in_jax("mjx:Humanoid-v4")
+        families.make_in_jax("mjx:Humanoid-v4")

@@ -14,6 +14,7 @@ from jaxsac.data.frame_stack import FrameStack
 from jaxsac.envs import envpool, registry
 from jaxsac.envs.copies import mujoco_warnings
 from jaxsac.envs.fitness import time_limit
+from jaxsac.envs.in_jax import families
 from jaxsac.runs.policies.load import Policy
 from jaxsac.runs.policies.video import Video
 from jaxsac.runs.settings.config import RunConfig
@@ -59,7 +60,7 @@ def make(config: RunConfig, render_mode: str) -> gymnasium.Env:
     except Exception as error:  # its import fails where MUJOCO_GL names what is not there
         raise _undrawn(error, "mujoco") from error
     options = config.to_population().env_options
-    if registry.make_in_jax(config.env, options) is not None:
+    if families.make_in_jax(config.env, options) is not None:
         raise ValueError(
             f"{config.env} is an environment in JAX, which draws no pictures: there is nothing to "
             "see, unless --env names one of Gymnasium's with the same observations and actions, "

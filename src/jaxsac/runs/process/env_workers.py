@@ -13,7 +13,8 @@ import gymnasium
 from jaxsac.envs.checked import close_and_tell
 from jaxsac.envs.copies import mujoco_warnings
 from jaxsac.envs.envpool import FAMILY
-from jaxsac.envs.registry import make_in_jax, make_one
+from jaxsac.envs.in_jax.families import make_in_jax
+from jaxsac.envs.registry import make_one
 from jaxsac.envs.walk import SEED, global_generators, random_actions
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.settings.config import RunConfig
