@@ -1,6 +1,7 @@
 import functools
 import json
 import signal
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from jaxsac.cli import commands
 from jaxsac.runs import loop, train
 from jaxsac.runs.checkpoints import checkpoint
 from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
-from jaxsac.runs.metrics import metrics
+from jaxsac.runs.metrics import log, metrics
 from jaxsac.runs.policies.evaluation import evaluate_run
 from jaxsac.training import host_driver
 from run_examples import (
@@ -224,11 +225,13 @@ def test_a_finished_run_is_not_done_again(finished):
         ({"steps": 20}, True),
         ({"steps": 29, "update_every": 10}, True),
         ({"steps": 30, "update_every": 10}, False),
+        ({"steps": 20, "prior_data": "data.npz", "offline_steps": 5}, False),
     ],
 )
 def test_a_run_without_one_update_is_told(tmp_path, changes, told):
-    listener = Listener()
-    assert train.train(small_run(seeds=1, **changes), tmp_path, listener)
+    listener, rows = Listener(), SimpleNamespace(complete=True)
+    config = small_run(seeds=1, **changes)
+    log.tell_what_is_amiss(config, RunDirectory(tmp_path), rows, listener)
     assert any("nothing will be learned" in text for text in listener.messages) == told
 
 
