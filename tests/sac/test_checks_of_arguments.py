@@ -111,8 +111,9 @@ def test_a_hyperparameter_that_is_not_one_number_is_refused_by_name(gamma):
 
 def test_what_is_neither_on_nor_off_is_refused():
     for name in ("value_network", "clip_gradients", "hidden_biases", "normalize_inputs"):
-        with pytest.raises(ValueError, match=f"{name} must be True or False, got 'no'"):
-            jaxsac.Config(**{name: "no"})
+        for wrong in ("no", 1):
+            with pytest.raises(ValueError, match=f"{name} must be True or False, got {wrong!r}"):
+                jaxsac.Config(**{name: wrong})
 
 
 def test_weights_and_rhythm_of_an_update_are_refused_by_name():

@@ -37,6 +37,7 @@ RANGES = {
     "value_bound": (1e-6, math.inf),
 }
 """Where other numbers in a `Config` lie."""
+FLAG = (False, True)
 NUMBER = (int, float, np.integer, np.floating)
 
 
@@ -50,7 +51,7 @@ def choices(kind: type) -> dict[str, tuple[Any, ...]]:
 def _values(hint: Any) -> tuple[Any, ...]:
     """Of a bool, or of a Literal, and None where that may be instead."""
     if hint is bool:
-        return (False, True)
+        return FLAG
     if get_origin(hint) is Literal:
         return get_args(hint)
     parts = get_args(hint)
@@ -73,8 +74,8 @@ def check(config: Any) -> None:
             raise ValueError(f"{name} must be positive integers, as (256, 256), got {sizes!r}.")
     for name, values in choices(type(config)).items():
         value = getattr(config, name)
-        if type(value) not in map(type, values) or value not in values:  # 1 is not True
-            may_be = "True or False" if values == (False, True) else f"one of {values}"
+        if value not in values or (values == FLAG and not isinstance(value, bool)):  # 1 == True
+            may_be = "True or False" if values == FLAG else f"one of {values}"
             raise ValueError(f"{name} must be {may_be}, got {value!r}.")
     for name, least in AT_LEAST.items():
         value = getattr(config, name)
