@@ -1,3 +1,4 @@
+import collections
 import gc
 import os
 
@@ -30,8 +31,10 @@ if jaxlib.version.__version__.startswith("0.10."):  # an unknown flag would end 
 
 
 def pytest_collection_modifyitems(items):
-    """First the tests that drop what is compiled, as long as that is little."""
-    items.sort(key=lambda item: "all_optimizations" not in item.fixturenames)
+    """First the tests that drop what is compiled, while that is little; then the long files."""
+    sizes = collections.Counter(item.path for item in items)
+    items.sort(key=lambda item: ("all_optimizations" not in item.fixturenames, -sizes[item.path]))
+    gc.freeze()  # what was imported stays, and need not be looked through for garbage
 
 
 @pytest.fixture(scope="session", autouse=True)

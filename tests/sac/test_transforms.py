@@ -1,5 +1,6 @@
 """`update` and its companions under JAX's transformations, in float64."""
 
+import gc
 import inspect
 
 import chex
@@ -267,6 +268,16 @@ def test_nothing_moves_between_host_and_device():
             jaxsac.update(state, on_host, key)
 
 
+@pytest.fixture
+def few_objects():
+    """A look for leaks goes through all objects again and again, but for those that are frozen."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("few_objects")
 def test_update_leaks_no_tracers_and_reuses_no_key():
     state, batch = make_agent(), make_batch()
     with jax.checking_leaks(), jax.debug_key_reuse(True):
