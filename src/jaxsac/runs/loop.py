@@ -13,7 +13,7 @@ from jaxsac.runs.checkpoints.snapshot import Snapshot
 from jaxsac.runs.directory.directory import RunDirectory
 from jaxsac.runs.directory.place import Place
 from jaxsac.runs.display.observer import Observer
-from jaxsac.runs.display.phases import WALL_TIME, Phase, PhaseClock
+from jaxsac.runs.display.phases import WALL_TIME, Phase, PhaseClock, stopping
 from jaxsac.runs.due import due_after, due_offline
 from jaxsac.runs.metrics import log
 from jaxsac.runs.metrics.metric_rows import columns
@@ -28,15 +28,6 @@ from jaxsac.training.carry import Carry
 from jaxsac.training.driver import Driver
 from jaxsac.training.prior_data import PriorData
 from jaxsac.training.returns import Evaluation, without_return
-
-STOP_AFTER: dict[Phase, str] = {
-    "compiling": "the compiler is done",
-    "learning offline": "these updates",
-    "evaluating": "this evaluation",
-    "saving": "this checkpoint",
-    "recording": "this video",
-}
-"""What comes to its end before a run stops; "this step" in other phases."""
 
 BEFORE_ACTING = -1
 """The step after which offline updates end: what is due at step 0 is due then."""
@@ -194,11 +185,7 @@ class Loop:
         self._enter(before)
 
     def _announce_stop(self, signal: str) -> None:
-        insisting = "Ctrl-C again" if signal == "Ctrl-C" else "Ctrl-C"  # after any signal
-        self.observer.message(
-            f"{signal}: stops after {STOP_AFTER.get(self.clock.phase, 'this step')}, with "
-            f"everything saved. {insisting}: ends at once, without saving."
-        )
+        self.observer.message(stopping(self.clock.phase, signal))
 
     def _ends_at_once(self, error: BaseException) -> bool:
         """Whether it is a second Ctrl-C; the first KeyboardInterrupt is an environment's own."""

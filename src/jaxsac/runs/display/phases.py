@@ -17,6 +17,15 @@ WALL_TIME: tuple[Phase, ...] = ("learning offline", *STEPPING, "evaluating", "sa
 """The phases whose seconds are the `wall_time` of the metrics; to make, to compile and to
 record videos is apart."""
 
+STOP_AFTER: dict[Phase, str] = {
+    "compiling": "the compiler is done",
+    "learning offline": "these updates",
+    "evaluating": "this evaluation",
+    "saving": "this checkpoint",
+    "recording": "this video",
+}
+"""What comes to its end before a run stops; "this step" in other phases."""
+
 
 class PhaseClock:
     """The seconds spent in each phase, the one that lasts included."""
@@ -47,3 +56,12 @@ class PhaseClock:
     def lasting(self) -> float:
         """Seconds since the present phase began."""
         return self._now() - self._since
+
+
+def stopping(phase: Phase, signal: str) -> str:
+    """That a run has heard a signal in a phase, and when it stops."""
+    insisting = "Ctrl-C again" if signal == "Ctrl-C" else "Ctrl-C"  # after any signal
+    return (
+        f"{signal}: stops after {STOP_AFTER.get(phase, 'this step')}, with everything saved. "
+        f"{insisting}: ends at once, without saving."
+    )
