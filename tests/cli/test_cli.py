@@ -483,10 +483,18 @@ def test_train_again_is_done_at_once(finished, capsys):
 
 
 def test_the_default_directory_is_used(tmp_path, monkeypatch):
+    asked = []
+
+    def train(config, directory, observe):
+        asked.append(directory)
+        raise ValueError("enough")
+
     monkeypatch.chdir(tmp_path)
-    assert commands.run(["train", *SMALL]) == 0
-    (made,) = (tmp_path / "runs").glob("probe_environments-Drift-v0-*")
-    assert (made / "manifest.json").exists()
+    monkeypatch.setattr(training, "train_group", train)
+    assert commands.run(["train", *SMALL]) == 1
+    (directory,) = asked
+    assert directory.parent == tmp_path / "runs"
+    assert re.fullmatch(r"probe_environments-Drift-v0-[0-9a-f]{6}", directory.name)
 
 
 def test_a_stopped_run_exits_with_130_and_says_what_resumes_it(tmp_path, monkeypatch, capsys):
@@ -550,8 +558,12 @@ def test_ctrl_c_is_heard_while_a_program_is_compiled_and_it_is_kept_for_the_next
         [sys.executable, "-m", "jaxsac.cli.main", *run], env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    while "compiling" not in process.stdout.readline():
-        pass
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "compiling" in line:
+            break
+    else:
+        pytest.fail(process.communicate()[1])
     process.send_signal(signal.SIGINT)
     said = process.stdout.readline()
     assert said.startswith("Ctrl-C: stops after the compiler is done, with everything saved.")

@@ -61,8 +61,9 @@ class Stuck(gymnasium.Env):
         time.sleep(60)
 
 deadline.GRACE = 0.2
-env = checked.CheckedEnv(Stuck(), "Stuck, seed 3", timeout=0.2)
+env = checked.CheckedEnv(Stuck(), "Stuck, seed 3", timeout=0)
 env.reset()
+env.timeout = 0.2
 time.sleep(1.5)
 print("still here", flush=True)
 env.step(np.zeros(1))

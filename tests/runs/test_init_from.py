@@ -29,7 +29,7 @@ def test_a_seed_begins_with_its_own_agent_also_if_that_was_added_later(tmp_path,
     )
     assert train(begun, tmp_path / "begun", listener)
     (said,) = [text for text in listener.messages if "begins with the agents" in text]
-    assert "at step 60 and 66" in said
+    assert said.endswith(" and 60 transitions of replay." if replay else "at step 60 and 66.")
     # A seed that the source lacks takes one of its agents in turn.
     for seed, of in ((0, 0), (1, 1), (2, 0)):
         found, expected = (

@@ -37,14 +37,12 @@ def straight(config, tmp_path_factory):
     return result_of(directory)
 
 
-@pytest.mark.parametrize("stops", [(7,), (21,), (35, 42, 77), (28, 56), (84,)])
+@pytest.mark.parametrize("stops", [(7,), (21,), (35, 42, 77), (28, 56)])
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, straight, tmp_path, stops):
-    ends = [step for step in stops if step < config.steps]
-    messages = train_in_parts(config, tmp_path / "run", *ends)
+    messages = train_in_parts(config, tmp_path / "run", *stops)
     assert result_of(tmp_path / "run") == straight
-    if ends:
-        assert any(f"resumes at step {ends[-1]}:" in text for text in messages)
-        assert f"from step {ends[-1]}" in messages
+    assert any(f"resumes at step {stops[-1]}:" in text for text in messages)
+    assert f"from step {stops[-1]}" in messages
 
 
 @pytest.mark.parametrize(
@@ -274,6 +272,13 @@ def test_missing_rows_are_said(config, tmp_path):
     assert [row["step"] for row in metrics.read(file)] == [7, 14, 21, 28, *range(42, 85, 7)]
 
 
+@pytest.fixture(scope="module")
+def never_broken(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("never_broken") / "run"
+    assert train.train(small_run(seeds=1, seed=3, steps=45), directory, Listener())
+    return result_of(directory)
+
+
 @pytest.mark.parametrize(
     ("env", "fault", "said"),
     [
@@ -281,17 +286,17 @@ def test_missing_rows_are_said(config, tmp_path):
         ("Hanging", TimeoutError, "no answer within 1 seconds"),
     ],
 )
-def test_an_environment_that_broke_is_named_and_stepped_again(tmp_path, env, fault, said):
+def test_an_environment_that_broke_is_named_and_stepped_again(
+    never_broken, tmp_path, env, fault, said
+):
     config = small_run(env=f"probe_environments:{env}-v0", seeds=1, seed=3, steps=45, env_timeout=1)
-    straight = small_run(env="probe_environments:Drift-v0", seeds=1, seed=3, steps=45)
     with pytest.raises(fault, match=said) as raised:
         train.train(config, tmp_path / "run", Listener())
     where, saved = raised.value.__notes__
     assert where == f"In the environment: step 10 of an episode of {config.env}, seed 3."
     assert "29 transitions per seed, is saved" in saved
     train_in_parts(config, tmp_path / "run")
-    assert train.train(straight, tmp_path / "straight", Listener())
-    assert result_of(tmp_path / "run") == result_of(tmp_path / "straight")
+    assert result_of(tmp_path / "run") == never_broken
 
 
 def test_an_environment_that_breaks_on_its_way_back_is_named_and_no_checkpoint_blamed(

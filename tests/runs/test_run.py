@@ -11,6 +11,7 @@ from typing import Any
 
 import flax.linen as nn
 import gymnasium
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import pytest
 import jaxsac
 from jaxsac import named
 from jaxsac.runs import loop, record, train
+from jaxsac.runs.checkpoints import checkpoint
 from jaxsac.runs.directory.directory import RunDirectory, RunDirectoryError
 from jaxsac.runs.export import export
 from jaxsac.runs.export.numpy_policy import Policy as NumpyPolicy
@@ -27,6 +29,7 @@ from jaxsac.runs.settings.settings import default_directory, of_keywords
 from jaxsac.training import memory
 from probe_environments import Drift
 from run_examples import Listener
+from written_runs import written
 
 SMALL = {
     "steps": 60, "learning_starts": 20, "batch_size": 8, "replay_capacity": 200,
@@ -384,6 +387,37 @@ def test_a_whole_number_names_the_run_that_its_fraction_names():
     assert len(names) == 1
 
 
+def test_a_run_with_a_gap_between_its_seeds_is_not_complete(tmp_path):
+    written(tmp_path, [1.0])
+    written(tmp_path / "more-seeds" / "0002-0002", [2.0], seed=2)
+    assert not jaxsac.Run(tmp_path).complete
+    written(tmp_path / "more-seeds" / "0001-0001", [3.0], seed=1)
+    assert jaxsac.Run(tmp_path).complete
+
+
+def test_where_a_seed_has_no_evaluation_its_return_is_nan(tmp_path):
+    written(tmp_path, [50.0], steps=(10, 50))
+    written(tmp_path / "more-seeds" / "0001-0001", [100.0], seed=1, steps=(20, 50))
+    steps, values = jaxsac.Run(tmp_path).returns
+    np.testing.assert_array_equal(steps, [10, 20, 50])
+    np.testing.assert_array_equal(values, [[10, np.nan, 50], [np.nan, 40, 100]])
+
+
+def test_what_a_run_without_returns_or_pandas_cannot_give_is_said(tmp_path, monkeypatch):
+    run = jaxsac.Run(written(tmp_path, [1.0], steps=()))
+    with pytest.raises(ValueError, match="hold no return yet"):
+        run.plot()
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install pandas"):
+        run.metrics.to_pandas()
+
+
+def test_the_package_has_the_names_that_it_lists_and_no_others():
+    assert set(dir(jaxsac)) >= set(jaxsac.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'sample_actions'"):
+        jaxsac.sample_actions  # noqa: B018
+
+
 def test_numbers_of_numpy_and_jax_are_numbers():
     given = {
         "steps": np.int32(60), "batch_size": np.float32(8), "actor_lr": np.float32(0.5),
@@ -393,6 +427,16 @@ def test_numbers_of_numpy_and_jax_are_numbers():
     config = of_keywords(drift, **{**SMALL_SETTINGS, **given})
     assert config == RunConfig.from_json(json.loads(json.dumps(config.to_json())))
     assert (config.steps, config.hyperparameters.critic_lr) == (60, (0.5, 0.25))
+
+
+def replay_of(directory, member):
+    """The rows of a member's ring that are filled."""
+    folder = directory / "checkpoints"
+    step = checkpoint.latest(folder)
+    facts = checkpoint.verify(folder, step)
+    size = facts["replay_sizes"][facts["members"].index(member)]
+    structs = {"float32": jax.ShapeDtypeStruct((size, 8), np.float32)}
+    return checkpoint.load(folder, step, f"replay-{member}", structs)["float32"]
 
 
 def test_a_run_that_begins_with_what_another_has_learned(tmp_path):
@@ -407,7 +451,11 @@ def test_a_run_that_begins_with_what_another_has_learned(tmp_path):
             begun.policy(seed)(np.ones(2)), jaxsac.load_policy(source, seed)(np.ones(2))
         )
     assert begun.config.init_from == str(source.directory)
-    # Its replay held 60 transitions of the source before the first of its own.
+    # Its ring of 70 held 60 transitions of the source, of which its own 60 leave the last ten.
+    for name in ("seed-0000", "seed-0001"):
+        before, after = (replay_of(run.directory, name) for run in (source, begun))
+        assert (len(before), len(after)) == (60, 70)
+        np.testing.assert_array_equal(after[50:60], before[50:])
     assert begun.metrics["updates"].tolist() == [0, 10, 20, 40] * 2
     with pytest.raises(Exception, match="does not fit this run, whose networks, optimizers"):
         jaxsac.train(

@@ -254,17 +254,21 @@ def test_a_directory_that_is_not_a_run_is_refused_and_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "error"),
+    ("changes", "error", "said"),
     [
-        ({"env": "NoSuchRobot-v0"}, ValueError),
-        ({"env": "CartPole-v1"}, ValueError),
-        ({"env": "FrozenLake-v1"}, ValueError),
-        ({"hyperparameters": small_run().hyperparameters.replace(target_entropy=9.0)}, ValueError),
-        ({"replay_capacity": 10**15}, MemoryError),
+        ({"env": "NoSuchRobot-v0"}, ValueError, "unknown environment id"),
+        ({"env": "CartPole-v1"}, ValueError, r"Discrete\(2\)"),
+        ({"env": "FrozenLake-v1"}, ValueError, r"Discrete\("),
+        (
+            {"hyperparameters": small_run().hyperparameters.replace(target_entropy=9.0)},
+            ValueError,
+            "cannot be reached",
+        ),
+        ({"replay_capacity": 10**15}, MemoryError, "does not fit"),
     ],
 )
-def test_a_refused_run_writes_nothing(tmp_path, changes, error):
-    with pytest.raises(error):
+def test_a_refused_run_writes_nothing(tmp_path, changes, error, said):
+    with pytest.raises(error, match=said):
         train.train(small_run(**changes), tmp_path / "run", Listener())
     assert list(tmp_path.iterdir()) == []
 

@@ -58,9 +58,16 @@ def columns(run):
     return {name: run.metrics[name] for name in ("eval_return", "train_return", "critic_loss")}
 
 
+@pytest.fixture(scope="module")
+def plenty(tmp_path_factory):
+    """A run in as many copies as it asks for."""
+    return trained(tmp_path_factory.mktemp("plenty") / "run", 10)
+
+
 @pytest.mark.parametrize(("most", "asked"), [(1, None), (1, 0), (2, None), (3, 2), (4, 1)])
-def test_how_many_copies_there_are_changes_neither_learning_nor_evaluation(tmp_path, most, asked):
-    plenty = trained(tmp_path / "plenty", 10)
+def test_how_many_copies_there_are_changes_neither_learning_nor_evaluation(
+    plenty, tmp_path, most, asked
+):
     few = trained(tmp_path / "few", most, eval_envs=asked)
     for name, column in columns(plenty).items():
         np.testing.assert_allclose(columns(few)[name], column, rtol=1e-5, err_msg=name)
@@ -136,9 +143,8 @@ def test_copies_that_wait_for_the_first_to_go_are_done_without():
     envs.close()
 
 
-def test_a_run_is_evaluated_without_a_copy_to_train_in_and_in_other_environments(tmp_path):
-    run = trained(tmp_path / "run", 10)
-    OneOnly.most = 1
+def test_a_run_is_evaluated_without_a_copy_to_train_in_and_in_other_environments(plenty):
+    run, OneOnly.most = plenty, 1
     alone = evaluate_run(run.directory, "latest", 3)
     np.testing.assert_allclose(alone.deterministic.mean(), run.returns.values[0, -1], rtol=1e-5)
     other = evaluate_run(run.directory, "latest", 3, {"env": "test_copies:wide"})
@@ -148,14 +154,3 @@ def test_a_run_is_evaluated_without_a_copy_to_train_in_and_in_other_environments
     assert not np.isclose(best.deterministic, alone.deterministic).any(), "from other states"
     with pytest.raises(ValueError, match=r"Pendulum-v1 has observations .* see"):
         evaluate_run(run.directory, "latest", 3, {"env": "Pendulum-v1"})
-
-
-def test_a_run_without_a_lock(tmp_path, monkeypatch):
-    from jaxsac.runs.directory import lock
-
-    def fail(*arguments):
-        raise AssertionError("not to be asked for")
-
-    monkeypatch.setattr(lock, "_flock", fail)
-    assert trained(tmp_path / "run", 10, lock=False).complete
-    assert not (tmp_path / "run" / lock.NAME).exists()

@@ -1,4 +1,5 @@
 import re
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -112,6 +113,9 @@ def test_an_accelerator_tells_its_own_free_memory():
     assert memory.available_bytes(Accelerator()) == 600
 
 
-def test_a_cpu_has_the_memory_of_the_machine():
-    free = memory.available_bytes(jax.devices("cpu")[0])
-    assert 0 < free < 10**14
+@pytest.mark.parametrize(("machine", "group"), [(5, 7), (7, 5)])
+def test_a_cpu_has_the_memory_of_the_machine_within_its_control_group(monkeypatch, machine, group):
+    free = SimpleNamespace(available=machine, total=100)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    monkeypatch.setattr(memory.control_group, "free_bytes", lambda: group)
+    assert memory.available_bytes(jax.devices("cpu")[0]) == 5

@@ -26,11 +26,12 @@ def compiled():
 
 @pytest.mark.parametrize("env", ["probe_environments:Drift-v0", "jaxsac:Pendulum-v1"])
 def test_another_run_with_other_seeds_and_numbers_compiles_nothing(tmp_path, compiled, env):
-    config = small_run(env=env, eval_every=20, update_every=10)
-    assert train.train(config, tmp_path / "first", Listener())
+    shape = {"env": env, "update_every": 10, "batch_size": 11}  # which no other test has compiled
+    assert train.train(small_run(eval_every=20, **shape), tmp_path / "first", Listener())
+    assert compiled
     del compiled[:]
     others = FAST.replace(actor_lr=0.02, gamma=0.8)
-    config = small_run(env=env, eval_every=30, update_every=10, seed=7, hyperparameters=others)
+    config = small_run(eval_every=30, seed=7, hyperparameters=others, **shape)
     assert train.train(config, tmp_path / "second", Listener())
     assert compiled == []
 
@@ -42,6 +43,7 @@ def test_what_is_compiled_for_the_plan_is_what_learns(compiled, env):
     made = make_driver(population, axis)
     made.compile(driver.learning_structs(population, made.observation, made.action))
     made.start()
+    assert compiled
     del compiled[:]
     made.advance(1)
     made.close()

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -17,7 +16,7 @@ from run_examples import Listener, small_run
 JOBS, TRIALS = 4, 5
 
 
-def job(seed, directory, barrier, results):
+def job(seed, directory, barrier, results, all_said):
     """What `train` does, but for the training."""
     run, config = RunDirectory(directory), small_run(seed=seed)
     barrier.wait()
@@ -26,7 +25,7 @@ def job(seed, directory, barrier, results):
             run.is_finished(config)
             run.create(config)
             results.put((seed, os.getpid(), run.config().seed))
-            time.sleep(0.2)
+            all_said.wait(60)
     except RunDirectoryError as error:
         results.put((seed, os.getpid(), str(error)))
 
@@ -34,12 +33,13 @@ def job(seed, directory, barrier, results):
 def test_of_jobs_that_start_together_one_trains_what_it_was_asked_for(tmp_path):
     context = multiprocessing.get_context("fork")
     for trial in range(TRIALS):
-        barrier, results = context.Barrier(JOBS), context.Queue()
-        arguments = (tmp_path / "deep" / str(trial), barrier, results)
+        barrier, results, all_said = context.Barrier(JOBS), context.Queue(), context.Event()
+        arguments = (tmp_path / "deep" / str(trial), barrier, results, all_said)
         jobs = [context.Process(target=job, args=(seed, *arguments)) for seed in range(JOBS)]
         for each in jobs:
             each.start()
         found = [results.get(timeout=60) for _ in jobs]
+        all_said.set()
         for each in jobs:
             each.join()
         (holder,) = (pid for seed, pid, said in found if said == seed)
@@ -209,5 +209,10 @@ def test_without_the_signals_and_locks_of_unix_help_is_given_and_training_refuse
 
 
 def test_without_a_lock_training_does_without_locks(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise AssertionError("not to be asked for")
+
     monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(lock, "_flock", fail)
     assert train.train(small_run(lock=False), tmp_path / "run", Listener())
+    assert not (tmp_path / "run" / lock.NAME).exists()
