@@ -444,19 +444,19 @@ def test_a_run_that_begins_with_what_another_has_learned(tmp_path):
     frozen = {"actor_lr": 0.0, "critic_lr": 0.0, "alpha_lr": 0.0, "tau": 0.0}
     begun = jaxsac.train(
         drift, directory=tmp_path / "begun", seeds=2, init_from=source,
-        init_replay=True, **{**SMALL, **frozen, "replay_capacity": 70},
+        init_replay=True, **{**SMALL, **frozen, "replay_capacity": 50, "steps": 40},
     )  # fmt: skip
     for seed in (0, 1):
         np.testing.assert_array_equal(
             begun.policy(seed)(np.ones(2)), jaxsac.load_policy(source, seed)(np.ones(2))
         )
     assert begun.config.init_from == str(source.directory)
-    # Its ring of 70 held 60 transitions of the source, of which its own 60 leave the last ten.
+    # Its ring held the latest 50 transitions of the source, of which its own 40 leave the last ten.
     for name in ("seed-0000", "seed-0001"):
         before, after = (replay_of(run.directory, name) for run in (source, begun))
-        assert (len(before), len(after)) == (60, 70)
-        np.testing.assert_array_equal(after[50:60], before[50:])
-    assert begun.metrics["updates"].tolist() == [0, 10, 20, 40] * 2
+        assert (len(before), len(after)) == (60, 50)
+        np.testing.assert_array_equal(after[40:], before[50:])
+    assert begun.metrics["updates"].tolist() == [0, 10, 20] * 2
     with pytest.raises(Exception, match="does not fit this run, whose networks, optimizers"):
         jaxsac.train(
             drift, directory=tmp_path / "other", init_from=str(source.directory),
