@@ -141,6 +141,21 @@ def test_parity_sees_ordinary_saturated_and_very_large_observations():
     assert max(seen) > 1e5
 
 
+def test_a_bound_is_that_of_its_own_dimension():
+    high = np.array([2048.0, 2560.0])  # where float16 has whole numbers alone
+    other = ActionMap(-high, high, (2,), np.dtype(np.float16))
+    policy, seen = policy_of(action_map=other), []
+
+    def same(observations):
+        seen.append(policy(observations))
+        return seen[-1]
+
+    found = parity.measure(policy, same)
+    first, second = abs(np.concatenate(seen)).T
+    assert (second == 2048).any(), "where the first has its bounds"
+    np.testing.assert_allclose(found.at_a_bound, np.mean([first == 2048, second == 2560]))
+
+
 @pytest.mark.parametrize("wrong", [2e-5, np.nan])
 def test_parity_is_refused_for_a_small_difference_in_one_action(wrong):
     policy = policy_of()
